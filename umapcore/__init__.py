@@ -1,0 +1,55 @@
+"""UMAP layouts of neighbourhood graphs with the same bits on every machine.
+
+Names are loaded when first used, so that ``import umapcore`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+# Bound here and now: the submodule would otherwise take the name of the object when it is loaded.
+from umapcore.settings import settings
+
+if TYPE_CHECKING:
+    from umapcore import pl, tl
+    from umapcore.curve import find_ab_params
+    from umapcore.engine import simplicial_set_embedding
+    from umapcore.spec import OptimizerSpec
+    from umapcore.tl import umap
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "OptimizerSpec",
+    "__version__",
+    "find_ab_params",
+    "pl",
+    "settings",
+    "simplicial_set_embedding",
+    "tl",
+    "umap",
+]
+
+_MODULES = {"pl", "tl"}
+_HOMES = {
+    "OptimizerSpec": "spec",
+    "find_ab_params": "curve",
+    "simplicial_set_embedding": "engine",
+    "umap": "tl",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"umapcore.{name}")
+    if name in _HOMES:
+        value = getattr(import_module(f"umapcore.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    msg = f"module 'umapcore' has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

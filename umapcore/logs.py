@@ -1,0 +1,7 @@
+"""The package's logger: ``logging.getLogger("umapcore")``."""
+
+from __future__ import annotations
+
+import logging
+
+logger = logging.getLogger("umapcore")

@@ -1,0 +1,64 @@
+"""Settings of the process, each with an environment variable that gives its default."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from umapcore.errors import bad_type, bad_value
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off"}
+
+
+@dataclass
+class Settings:
+    """What holds for every call unless the call says otherwise.
+
+    Attributes
+    ----------
+    gpu_fallback
+        True (default): ``method='rapids'`` without a usable GPU warns and runs on the CPU, with
+        the same bits. False: it raises :class:`umapcore.errors.GPUUnavailableError`.
+        Environment: ``UMAPCORE_GPU_FALLBACK``.
+    n_threads
+        Threads of the CPU backend; None (default) takes numba's number, hence
+        ``NUMBA_NUM_THREADS`` or the number of cores. The bits do not depend on it.
+        Environment: ``UMAPCORE_NUM_THREADS``.
+    """
+
+    gpu_fallback: bool = field(default_factory=lambda: _flag("UMAPCORE_GPU_FALLBACK", default=True))
+    n_threads: int | None = field(default_factory=lambda: _count("UMAPCORE_NUM_THREADS"))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "gpu_fallback" and not isinstance(value, bool):
+            raise bad_type(f"settings.{name}", value, "True or False")
+        if name == "n_threads" and value is not None:
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise bad_type(f"settings.{name}", value, "None or an integer of at least 1")
+            if value < 1:
+                raise bad_value(f"settings.{name}", value, "None or an integer of at least 1")
+        object.__setattr__(self, name, value)
+
+
+def _flag(variable: str, *, default: bool) -> bool:
+    text = os.environ.get(variable, "").strip().lower()
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    if not text:
+        return default
+    raise bad_value(f"environment variable {variable}", text, "0 or 1")
+
+
+def _count(variable: str) -> int | None:
+    text = os.environ.get(variable, "").strip()
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise bad_value(f"environment variable {variable}", text, "an integer of at least 1")
+    return int(text)
+
+
+settings = Settings()
