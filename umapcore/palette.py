@@ -1,0 +1,56 @@
+"""Colours for groups, distinguishable from one another, from white and from missing values."""
+
+from __future__ import annotations
+
+import colorsys
+
+# Chosen greedily in the Oklab space: each colour is the one farthest from all before it, where the
+# distance is the smaller of the one seen with normal vision and 2.2 times the one seen with
+# deuteranopia. Lightness and chroma are bounded, so that no group shouts.
+COLORS = (
+    "#4c78a8",
+    "#e4572e",
+    "#59a14f",
+    "#b07aa1",
+    "#edb23c",
+    "#17a2b8",
+    "#8c564b",
+    "#e377c2",
+    "#702097",
+    "#006000",
+    "#97a7ff",
+    "#48d7af",
+    "#8f58d7",
+    "#b73080",
+    "#305070",
+    "#3048bf",
+    "#288fff",
+    "#871850",
+    "#e78f80",
+    "#977800",
+    "#ffa7e7",
+    "#af1000",
+    "#48cfff",
+    "#207060",
+    "#af9f50",
+    "#b778f7",
+    "#80508f",
+    "#108700",
+    "#b7d778",
+    "#df5080",
+    "#78af97",
+    "#8787d7",
+)
+
+_GOLDEN_ANGLE = 0.6180339887498949
+
+
+def group_colors(n_groups: int) -> list[str]:
+    """Give `n_groups` different colours as '#rrggbb'; the first ones are always the same."""
+    colors = list(COLORS[:n_groups])
+    # Beyond the list nothing tells so many groups apart by colour alone; they only have to differ.
+    for i in range(len(colors), n_groups):
+        hue = i * _GOLDEN_ANGLE % 1.0
+        rgb = colorsys.hls_to_rgb(hue, (0.38, 0.5, 0.65)[i % 3], (0.8, 0.5)[i % 2])
+        colors.append("#" + "".join(f"{round(255 * channel):02x}" for channel in rgb))
+    return colors
