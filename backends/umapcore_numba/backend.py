@@ -1,0 +1,178 @@
+"""The CPU backend: the state of a running layout."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+import numba
+import numpy as np
+
+from umapcore.curve import exact_log2
+from umapcore.threads import load_tbb, thread_count
+from umapcore_numba.epochs import run_parallel, run_serial
+from umapcore_numba.pace import Pace
+from umapcore_numba.walk import LANES, float_scratch, int_scratch
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from numpy.typing import NDArray
+
+    from umapcore.plan import EdgePlan
+    from umapcore.spec import OptimizerSpec
+
+#: Graphs with fewer edges run on one thread from the start and never wake numba's threads.
+SMALL_GRAPH_EDGES = 65_536
+#: Up to this many workers each has pulls of its own; more share one set by atomic additions.
+PRIVATE_PULLS = 8
+#: Dimensions for which the kernels are compiled specially.
+SPECIAL_DIMENSIONS = (1, 2, 3)
+
+# numba's workqueue layer aborts the process when two threads enter it at once.
+_workqueue_lock = threading.Lock()
+
+
+class NumbaBackend:
+    """Layouts on the CPU by numba kernels."""
+
+    name = "numba"
+
+    def begin(
+        self,
+        plan: EdgePlan,
+        start: NDArray[np.float32],
+        spec: OptimizerSpec,
+        *,
+        n_threads: int | None = None,
+    ) -> NumbaLayout:
+        """Begin a layout; see :class:`umapcore.backend.Backend`."""
+        threads = thread_count(n_threads)
+        if plan.n_edges < SMALL_GRAPH_EDGES:
+            threads = 1
+        return NumbaLayout(plan, start, spec, threads)
+
+
+class NumbaLayout:
+    """A layout under way on the CPU.
+
+    Parameters
+    ----------
+    plan, start, spec
+        As for :meth:`NumbaBackend.begin`.
+    n_workers
+        Largest number of workers, at least 1.
+    """
+
+    def __init__(
+        self,
+        plan: EdgePlan,
+        start: NDArray[np.float32],
+        spec: OptimizerSpec,
+        n_workers: int,
+    ) -> None:
+        n, d = start.shape
+        self._plan = plan
+        self._d = d
+        self._positions = np.ascontiguousarray(start[plan.order], np.float32).reshape(-1)
+        self._walked = np.empty_like(self._positions)
+        parts = n_workers if n_workers <= PRIVATE_PULLS else 1
+        self._pulls = np.zeros((parts, n * d), np.int32)
+        self._pool = (
+            np.empty(plan.pool_size * d, np.float32),
+            np.empty(plan.pool_size, np.int32),
+            np.empty(plan.pool_size, np.bool_),
+        )
+        a, b = spec.curve()
+        self._constants = (
+            np.float64(spec.alpha),
+            np.float32(b),
+            np.float32(exact_log2(a)),
+            np.float32(spec.gamma),
+            np.int64(spec.negative_sample_rate),
+            np.float32(2.0**plan.pull_exponent),
+        )
+        self._seed = np.uint64(spec.seed)
+        self._dims = (0,) * d if d in SPECIAL_DIMENSIONS else ()
+        self._floats = np.zeros((n_workers, float_scratch(d)), np.float32)
+        self._ints = np.zeros((n_workers, int_scratch(d)), np.int32)
+        self._fired = np.empty((n_workers, _most_edges_of_a_block(plan) + 1), np.int32)
+        # Two counters on cache lines of their own.
+        self._tickets = np.zeros(16, np.int64)
+        self._pace = Pace(n_workers)
+        self._parallel = n_workers > 1
+        if self._parallel:
+            load_tbb()
+
+    def advance(self, first_epoch: int, stop_epoch: int) -> None:
+        """Run the epochs `first_epoch` … `stop_epoch` - 1."""
+        if not self._parallel:
+            run_serial(*self._arguments(first_epoch, stop_epoch, 1))
+            return
+        workers = self._pace.threads()
+        wall, processor = time.perf_counter(), time.process_time()
+        outside = numba.get_num_threads()
+        numba.set_num_threads(min(workers, int(numba.config.NUMBA_NUM_THREADS)))
+        try:
+            with _lock_if_needed():
+                run_parallel(*self._arguments(first_epoch, stop_epoch, workers), self._tickets)
+        finally:
+            numba.set_num_threads(outside)
+        epochs = max(1, stop_epoch - first_epoch)
+        self._pace.record(
+            workers,
+            (time.perf_counter() - wall) / epochs,
+            (time.process_time() - processor) / epochs,
+        )
+
+    def positions(self) -> NDArray[np.float32]:
+        """Copy the positions, n × d, in the order of the graph's vertices."""
+        out = np.empty((self._plan.n_vertices, self._d), np.float32)
+        out[self._plan.order] = self._positions.reshape(out.shape)
+        return out
+
+    def _arguments(self, first_epoch: int, stop_epoch: int, workers: int) -> tuple[object, ...]:
+        plan = self._plan
+        # Pulls that all workers share have one row; else each worker has its own.
+        parts = min(workers, self._pulls.shape[0])
+        return (
+            self._dims,
+            self._d,
+            first_epoch,
+            stop_epoch,
+            plan.n_epochs,
+            self._seed,
+            plan.bucket_offsets,
+            plan.first_walkers,
+            plan.heads,
+            plan.row_offsets,
+            plan.tails,
+            plan.rates,
+            self._positions,
+            self._walked,
+            self._pulls[:parts],
+            *self._pool,
+            *self._constants,
+            self._floats[:workers],
+            self._ints[:workers],
+            self._fired[:workers],
+        )
+
+
+def _lock_if_needed() -> AbstractContextManager[object]:
+    """Guard a parallel run where the threading layer needs it."""
+    return _workqueue_lock if numba.threading_layer() == "workqueue" else nullcontext()
+
+
+def _most_edges_of_a_block(plan: EdgePlan) -> int:
+    """Largest number of edges that the walkers of one block have."""
+    most = 0
+    bounds = plan.first_walkers[plan.bucket_offsets]
+    for start, end in zip(bounds[:-1], bounds[1:], strict=True):
+        firsts = np.arange(start, end, LANES)
+        lasts = np.minimum(firsts + LANES, end)
+        if firsts.size:
+            most = max(most, int((plan.row_offsets[lasts] - plan.row_offsets[firsts]).max()))
+    return most

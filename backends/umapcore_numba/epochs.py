@@ -1,0 +1,235 @@
+"""Epochs of the layout: for every bucket draw the pool, walk the heads, add the pulls.
+
+The serial and the parallel form differ in how the work of a bucket is handed out and in nothing
+else. Pulls are integers and every head writes to a place of its own, so who walks which block,
+and when, cannot reach the bits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import prange
+
+from umapcore.jit import inline, kernel
+from umapcore_numba import atomics, floats, walk
+from umapcore_numba.atomics import fetch_add
+from umapcore_numba.floats import ONE, mix64
+from umapcore_numba.walk import LANES, dimensions, walk_block
+
+#: Positions that one thread takes at a time when pulls are added.
+SLICE = 16_384
+
+
+@inline
+def bucket_key(seed: Any, epoch: Any, bucket: Any) -> Any:
+    """Key of the random numbers of one bucket in one epoch."""
+    return mix64(mix64(seed) ^ ((np.uint64(epoch) << np.uint64(32)) | np.uint64(bucket)))
+
+
+@kernel(floats, walk)
+def draw_pool(
+    dims: Any,
+    n_components: Any,
+    key: Any,
+    start: Any,
+    end: Any,
+    first_walkers: Any,
+    positions: Any,
+    pool: Any,
+    pool_places: Any,
+    own_sample: Any,
+) -> None:
+    """Draw the vertices that serve a bucket as negative samples and copy their positions.
+
+    The bucket has the places `start` … `end` - 1. Also marks in `own_sample` the offsets at
+    which some head of the bucket would meet itself: the w-th walker of the bucket reads entry
+    w + offset modulo the size of the pool.
+    """
+    d = dimensions(dims, n_components)
+    n = np.uint64(positions.shape[0] // d)
+    size = pool_places.shape[0]
+    mask = np.int64(size - 1)
+    own_sample[:] = False
+    for e in range(size):
+        place = np.int64(((mix64(key + np.uint64(e)) >> np.uint64(32)) * n) >> np.uint64(32))
+        pool_places[e] = place
+        for k in range(d):
+            pool[e * d + k] = positions[place * d + k]
+        if start <= place < end:
+            for w in range(first_walkers[place], first_walkers[place + 1]):
+                own_sample[(e - (w - first_walkers[start])) & mask] = True
+
+
+@kernel()
+def add_pulls(
+    first: Any,
+    last: Any,
+    bucket_first: Any,
+    bucket_last: Any,
+    positions: Any,
+    walked: Any,
+    pulls: Any,
+    unit: Any,
+) -> None:
+    """Bring the flat positions `first` … `last` - 1 to the end of the bucket.
+
+    Heads of the bucket stand where they walked to; then everything moves by its pulls, of which
+    every row of `pulls` holds a part. Clears the pulls.
+    """
+    for i in range(max(first, bucket_first), min(last, bucket_last)):
+        positions[i] = walked[i]
+    for part in range(1, pulls.shape[0]):
+        for i in range(first, last):
+            pulls[0, i] += pulls[part, i]
+            pulls[part, i] = 0
+    for i in range(first, last):
+        positions[i] += np.float32(pulls[0, i]) * unit
+        pulls[0, i] = 0
+
+
+@inline
+def step_size(alpha: Any, epoch: Any, n_epochs: Any) -> Any:
+    """Step size of an epoch, falling linearly from `alpha` to 0."""
+    return np.float32(alpha * (1.0 - np.float64(epoch) / np.float64(n_epochs)))
+
+
+@kernel(floats, atomics, walk)
+def run_serial(
+    dims: Any,
+    n_components: Any,
+    first_epoch: Any,
+    stop_epoch: Any,
+    n_epochs: Any,
+    seed: Any,
+    bucket_offsets: Any,
+    first_walkers: Any,
+    heads: Any,
+    row_offsets: Any,
+    tails: Any,
+    rates: Any,
+    positions: Any,
+    walked: Any,
+    pulls: Any,
+    pool: Any,
+    pool_places: Any,
+    own_sample: Any,
+    alpha: Any,
+    b: Any,
+    log2_a: Any,
+    gamma: Any,
+    n_samples: Any,
+    unit: Any,
+    floats_scratch: Any,
+    ints_scratch: Any,
+    fired: Any,
+) -> None:
+    """Run the epochs `first_epoch` … `stop_epoch` - 1 on the calling thread."""
+    d = dimensions(dims, n_components)
+    for epoch in range(first_epoch, stop_epoch):
+        step = step_size(alpha, epoch, n_epochs)
+        for bucket in range(bucket_offsets.shape[0] - 1):
+            start = bucket_offsets[bucket]
+            end = bucket_offsets[bucket + 1]
+            if start == end:
+                continue
+            key = bucket_key(seed, epoch, bucket)
+            draw_pool(
+                dims, n_components, key, start, end, first_walkers, positions,
+                pool, pool_places, own_sample,
+            )  # fmt: skip
+            walkers_start = first_walkers[start]
+            walkers_end = first_walkers[end]
+            for first in range(walkers_start, walkers_end, LANES):
+                walk_block(
+                    dims, n_components, epoch, key, first, min(walkers_end, first + LANES),
+                    walkers_start, first_walkers, heads, row_offsets, tails, rates,
+                    positions, walked, pulls[0], False,
+                    pool, pool_places, own_sample, step, b, log2_a, gamma, n_samples, unit,
+                    floats_scratch[0], ints_scratch[0], fired[0],
+                )  # fmt: skip
+            add_pulls(
+                0, positions.shape[0], start * d, end * d, positions, walked, pulls, ONE / unit
+            )
+
+
+@kernel(floats, atomics, walk, parallel=True)
+def run_parallel(
+    dims: Any,
+    n_components: Any,
+    first_epoch: Any,
+    stop_epoch: Any,
+    n_epochs: Any,
+    seed: Any,
+    bucket_offsets: Any,
+    first_walkers: Any,
+    heads: Any,
+    row_offsets: Any,
+    tails: Any,
+    rates: Any,
+    positions: Any,
+    walked: Any,
+    pulls: Any,
+    pool: Any,
+    pool_places: Any,
+    own_sample: Any,
+    alpha: Any,
+    b: Any,
+    log2_a: Any,
+    gamma: Any,
+    n_samples: Any,
+    unit: Any,
+    floats_scratch: Any,
+    ints_scratch: Any,
+    fired: Any,
+    tickets: Any,
+) -> None:
+    """Run the epochs on as many workers as there is scratch.
+
+    Workers draw blocks by ticket, so that one that the system holds up holds up one block only.
+    `tickets` are two counters, on cache lines of their own.
+    """
+    d = dimensions(dims, n_components)
+    n_workers = floats_scratch.shape[0]
+    shared = n_workers > 1 and pulls.shape[0] == 1
+    size = positions.shape[0]
+    for epoch in range(first_epoch, stop_epoch):
+        step = step_size(alpha, epoch, n_epochs)
+        for bucket in range(bucket_offsets.shape[0] - 1):
+            start = bucket_offsets[bucket]
+            end = bucket_offsets[bucket + 1]
+            if start == end:
+                continue
+            key = bucket_key(seed, epoch, bucket)
+            draw_pool(
+                dims, n_components, key, start, end, first_walkers, positions,
+                pool, pool_places, own_sample,
+            )  # fmt: skip
+            walkers_start = first_walkers[start]
+            walkers_end = first_walkers[end]
+            tickets[:] = 0
+            for number in prange(n_workers):
+                worker = np.int64(number)  # prange counts in uint64, which 0 would turn to float
+                part = worker if pulls.shape[0] > 1 else 0
+                while True:
+                    first = walkers_start + fetch_add(tickets, 0, 1) * LANES
+                    if first >= walkers_end:
+                        break
+                    walk_block(
+                        dims, n_components, epoch, key, first, min(walkers_end, first + LANES),
+                        walkers_start, first_walkers, heads, row_offsets, tails, rates,
+                        positions, walked,
+                        pulls[part], shared,
+                        pool, pool_places, own_sample, step, b, log2_a, gamma, n_samples, unit,
+                        floats_scratch[worker], ints_scratch[worker], fired[worker],
+                    )  # fmt: skip
+            for _ in prange(n_workers):
+                while True:
+                    first = fetch_add(tickets, 8, 1) * SLICE
+                    if first >= size:
+                        break
+                    add_pulls(
+                        first, min(size, first + SLICE), start * d, end * d,
+                        positions, walked, pulls, ONE / unit,
+                    )  # fmt: skip

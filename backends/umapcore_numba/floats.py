@@ -1,0 +1,108 @@
+"""The arithmetic that every backend shares: integer hashes and the power function.
+
+Only ``+ - * /``, integer operations, selects, bit casts and in-range conversions are used, all
+in float32 or in explicit integer widths and in one written order. Neither libm nor fused
+multiply-add may appear: their roundings differ between machines, and the promise of the package
+is that the bits do not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from umapcore.jit import inline
+
+# numba types a bare literal as float64 or int64, which would silently widen the whole expression.
+ZERO = np.float32(0.0)
+ONE = np.float32(1.0)
+HALF = np.float32(0.5)
+
+# log2(1 + u) / u on [sqrt(1/2) - 1, sqrt(2) - 1]: minimax polynomial, error of log2 below 1.5e-5.
+LOG2_C0 = np.float32(1.4425785541534424)
+LOG2_C1 = np.float32(-0.7202425599098206)
+LOG2_C2 = np.float32(0.4866759479045868)
+LOG2_C3 = np.float32(-0.39456719160079956)
+LOG2_C4 = np.float32(0.2526974380016327)
+# 2**f on [-1/2, 1/2]: minimax polynomial, relative error below 2.6e-6.
+EXP2_C0 = np.float32(0.9999992847442627)
+EXP2_C1 = np.float32(0.6931217908859253)
+EXP2_C2 = np.float32(0.240247443318367)
+EXP2_C3 = np.float32(0.05591785907745361)
+EXP2_C4 = np.float32(0.009570102207362652)
+
+SQRT_HALF_BITS = np.int32(0x3F3504F3)
+EXPONENT_SHIFT = np.int32(23)
+# Adding 1.5 * 2**23 leaves the nearest integer in the low bits of the sum.
+ROUNDER = np.float32(12582912.0)
+# Exponents beyond these would overflow to infinity or leave the normal numbers.
+EXPONENT_LIMIT = np.float32(125.0)
+
+
+@intrinsic
+def bits_of(typingctx: Any, value: Any) -> Any:
+    """Bits of a float32 as int32."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], ir.IntType(32))
+
+    return types.int32(types.float32), codegen
+
+
+@intrinsic
+def float_of(typingctx: Any, bits: Any) -> Any:
+    """Float32 that has the given int32 bits."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], ir.FloatType())
+
+    return types.float32(types.int32), codegen
+
+
+@inline
+def log2(x: np.float32) -> np.float32:
+    """Base-2 logarithm of a positive normal float32, absolute error below 1.6e-5."""
+    bits = bits_of(x)
+    exponent = np.int32(np.int32(bits - SQRT_HALF_BITS) >> EXPONENT_SHIFT)
+    u = float_of(np.int32(bits - np.int32(exponent << EXPONENT_SHIFT))) - ONE
+    # Estrin's scheme: half as long a chain of dependent operations as Horner's.
+    u2 = u * u
+    low = np.float32(exponent) + u * LOG2_C0
+    high = (LOG2_C1 + u * LOG2_C2) + u2 * (LOG2_C3 + u * LOG2_C4)
+    return low + u2 * high
+
+
+@inline
+def exp2(z: np.float32) -> np.float32:
+    """2**z of a float32, relative error below 3e-6, z clamped to [-125, 125]."""
+    z = min(max(z, -EXPONENT_LIMIT), EXPONENT_LIMIT)
+    shifted = z + ROUNDER
+    f = z - (shifted - ROUNDER)
+    f2 = f * f
+    p = (EXP2_C0 + f * EXP2_C1) + f2 * ((EXP2_C2 + f * EXP2_C3) + f2 * EXP2_C4)
+    # The low bits of `shifted` are the rounded exponent; its upper bits fall out of the shift.
+    return float_of(np.int32(bits_of(p) + np.int32(bits_of(shifted) << EXPONENT_SHIFT)))
+
+
+@inline
+def clip(x: np.float32, limit: np.float32) -> np.float32:
+    """x limited to [-limit, limit]."""
+    return min(max(x, -limit), limit)
+
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+MIX_2 = np.uint64(0x94D049BB133111EB)
+
+
+@inline
+def mix64(x: np.uint64) -> np.uint64:
+    """Finaliser of SplitMix64 (Steele, Lea and Flood, 2014): a bijection that scatters bits."""
+    x = x + GOLDEN
+    x = (x ^ (x >> np.uint64(30))) * MIX_1
+    x = (x ^ (x >> np.uint64(27))) * MIX_2
+    return x ^ (x >> np.uint64(31))

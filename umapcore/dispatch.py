@@ -1,0 +1,114 @@
+"""From ``method`` to a backend: what is available, and what happens when it is not."""
+
+from __future__ import annotations
+
+import warnings
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from umapcore.errors import GPUUnavailableError, bad_type, nearest
+from umapcore.logs import logger
+from umapcore.settings import settings
+
+if TYPE_CHECKING:
+    from umapcore.backend import Backend
+
+#: Values of ``method`` and what each stands for.
+METHODS = {
+    "umap": "the CPU",
+    "rapids": "an NVIDIA GPU",
+    "auto": "the GPU if there is one, else the CPU",
+}
+
+_GPU_PACKAGE = "umapcore_cupy"
+
+
+def check_method(method: object) -> str:
+    """Return `method` when it is one of :data:`METHODS`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming what is allowed, and the nearest match.
+    """
+    allowed = ", ".join(repr(name) for name in METHODS)
+    if not isinstance(method, str):
+        raise bad_type("method", method, f"one of {allowed}")
+    if method not in METHODS:
+        msg = f"method={method!r} is unknown: method must be one of {allowed}."
+        raise ValueError(msg + nearest(method, METHODS))
+    return method
+
+
+def resolve_backend(method: str = "umap") -> Backend:
+    """Give the backend that a method runs on.
+
+    Parameters
+    ----------
+    method
+        ``'umap'``: the CPU. ``'rapids'``: the GPU; where none can be used, a warning says why
+        and the CPU is taken, which gives the same bits. ``'auto'``: the same without a warning.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When `method` is unknown.
+    GPUUnavailableError
+        For ``'rapids'`` without a usable GPU when ``settings.gpu_fallback`` is False.
+    """
+    if check_method(method) == "umap":
+        return _cpu_backend()
+    reason = gpu_problem()
+    if reason is None:
+        return _gpu_backend()
+    if method == "rapids":
+        if not settings.gpu_fallback:
+            msg = (
+                f"method='rapids' cannot run: {reason} "
+                "(umapcore.settings.gpu_fallback = True would run it on the CPU.)"
+            )
+            raise GPUUnavailableError(msg)
+        warnings.warn(
+            f"method='rapids' runs on the CPU: {reason} The result has the same bits.",
+            UserWarning,
+            stacklevel=_outside(),
+        )
+    else:
+        logger.info("method='auto' runs on the CPU: %s", reason)
+    return _cpu_backend()
+
+
+def gpu_problem() -> str | None:
+    """Say why no GPU can be used, in a sentence; None when one can."""
+    if find_spec(_GPU_PACKAGE) is None:
+        return "this version of umapcore has no GPU backend."
+    problem: str | None = import_module(f"{_GPU_PACKAGE}.backend").problem()
+    return problem
+
+
+def _cpu_backend() -> Backend:
+    # Imported here: it brings numba, which takes a good part of a second.
+    from umapcore_numba.backend import NumbaBackend
+
+    return NumbaBackend()
+
+
+def _gpu_backend() -> Backend:
+    backend: Any = import_module(f"{_GPU_PACKAGE}.backend").CupyBackend()
+    gpu: Backend = backend
+    return gpu
+
+
+def _outside() -> int:
+    """Stack level of the caller outside the package, at whom a warning should point."""
+    import sys
+
+    level = 1
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("umapcore"):
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+        level += 1
+    return level

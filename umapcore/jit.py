@@ -1,0 +1,83 @@
+"""How the package compiles its numba kernels, and how it caches them safely.
+
+numba's own cache looks at the file of the kernel alone: when a helper in another file changes, a
+stale kernel is loaded, and a damaged cache file is an exception. Here the stamp covers every file
+a kernel depends on, a damaged entry is compiled anew, and where no cache can be written the
+kernel is compiled in every process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numba
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+
+from umapcore.logs import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+
+def kernel(*depends: ModuleType, parallel: bool = False) -> Callable[[Callable[..., Any]], Any]:
+    """Compile a function by numba: no GIL, NumPy's division, no fast maths, cached on disk.
+
+    Parameters
+    ----------
+    depends
+        Modules whose functions the kernel calls, beside its own.
+    parallel
+        Whether ``prange`` runs in parallel. The serial and the parallel form of a kernel must
+        be two functions with two names, since the cache tells entries apart by name.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        dispatcher = numba.njit(function, error_model="numpy", nogil=True, parallel=parallel)
+        try:
+            dispatcher._cache = _StampedCache(function, _digest(depends))
+        except RuntimeError as error:  # neither beside the source nor in the home folder
+            logger.debug("kernels are not cached: %s", error)
+        return dispatcher
+
+    return decorate
+
+
+def inline(function: Callable[..., Any]) -> Any:
+    """Compile a small function that only kernels call; it is cached as a part of them."""
+    return numba.njit(function, error_model="numpy")
+
+
+def _digest(modules: tuple[ModuleType, ...]) -> str:
+    digest = hashlib.sha256()
+    for module in modules:
+        assert module.__file__ is not None
+        digest.update(Path(module.__file__).read_bytes())
+    return digest.hexdigest()
+
+
+class _StampedCache(FunctionCache):  # type: ignore[misc]
+    """numba's function cache with a stamp over several files."""
+
+    def __init__(self, function: Callable[..., Any], digest: str) -> None:
+        super().__init__(function)
+        self._cache_file = IndexDataCacheFile(
+            cache_path=self._cache_path,
+            filename_base=self._impl.filename_base,
+            source_stamp=(self._impl.locator.get_source_stamp(), digest),
+        )
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception as error:  # noqa: BLE001 - whatever a damaged file raises
+            logger.debug("ignoring an unreadable cached kernel: %s", error)
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:  # a full or read-only disk must not stop the run
+            logger.debug("could not cache a kernel: %s", error)

@@ -1,0 +1,259 @@
+"""The edge plan: what an optimiser needs to know of a graph, made once and shared by backends.
+
+Vertices are renumbered so that each bucket of heads is one contiguous range (the *plan order*);
+tails and positions inside a backend are in that order. An edge costs 8 bytes: its tail and its
+firing rate. Nothing in the plan changes while a layout runs.
+
+A head's row is walked edge after edge, which for a hub of thousands of edges is one long chain
+that no device can speed up. Rows of more than ``LONGEST_WALK`` edges are therefore dealt out to
+several *walkers*, which start together; the hub moves by the mean of their moves (averaged
+parallel SGD: Zinkevich, Weimer, Li and Smola, NIPS 2010). All other heads have one walker.
+"""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from umapcore.counter import mix64
+from umapcore.jit import kernel
+from umapcore.threads import thread_count
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_array
+
+    from umapcore.spec import OptimizerSpec
+
+#: Buckets of heads. More are closer to the serial algorithm, fewer need fewer barriers.
+N_BUCKETS = 16
+#: Edges of a row that one walker takes at most.
+LONGEST_WALK = 256
+#: A walker that shares its head moves it by no more than this along an axis in one epoch. Start
+#: positions span 10, so this bounds a number format, not a layout.
+LONGEST_MOVE = 64.0
+#: No coordinate of an unscaled step exceeds this, as in umap-learn.
+CLIP = 4.0
+#: Up to this many epochs, edges are pruned as for the default number of epochs (umap-learn).
+FEW_EPOCHS = 10
+
+_MAX_POOL = 2048
+_MIN_POOL = 256
+_ROWS_PER_TASK = 65_536
+
+
+@dataclass(frozen=True)
+class EdgePlan:
+    """A graph, pruned and scheduled for a number of epochs.
+
+    Attributes
+    ----------
+    n_epochs
+        Number of epochs E; epochs 1 … E - 1 do something.
+    order
+        int32, (n,): vertex at each place of the plan order.
+    bucket_offsets
+        int64, (buckets + 1,): bucket b holds the places ``bucket_offsets[b]`` up to the next.
+    first_walkers
+        int64, (n + 1,): walkers of the head at place p are ``first_walkers[p]`` up to the next.
+    heads
+        int32, (walkers,): place of each walker's head.
+    row_offsets
+        int64, (walkers + 1,): a walker's edges are ``row_offsets[w]`` up to the next.
+    tails
+        int32, (edges,): place of each edge's tail.
+    rates
+        uint32, (edges,): firing rate q, the weight over the largest weight times 2**32. An edge
+        fires in epoch t when ``uint32(t * q) < q``.
+    pull_exponent
+        Pulls on tails are summed as int32 in units of ``2**-pull_exponent``, which cannot
+        overflow: it is derived from the largest number of edges that any one bucket has into
+        any one vertex.
+    pool_size
+        Negative samples are taken from a pool of this many vertices, a power of two.
+    """
+
+    n_epochs: int
+    order: NDArray[np.int32]
+    bucket_offsets: NDArray[np.int64]
+    first_walkers: NDArray[np.int64]
+    heads: NDArray[np.int32]
+    row_offsets: NDArray[np.int64]
+    tails: NDArray[np.int32]
+    rates: NDArray[np.uint32]
+    pull_exponent: int
+    pool_size: int
+
+    @property
+    def n_vertices(self) -> int:
+        """Number of vertices."""
+        return self.order.shape[0]
+
+    @property
+    def n_edges(self) -> int:
+        """Number of directed edges that ever fire."""
+        return self.tails.shape[0]
+
+
+def build_plan(
+    graph: csr_array[np.float32], spec: OptimizerSpec, *, n_threads: int | None = None
+) -> EdgePlan:
+    """Prune, schedule and bucket a graph.
+
+    Parameters
+    ----------
+    graph
+        Symmetric, canonical CSR, n × n, weights finite and positive, as
+        :func:`umapcore.graph.prepare_graph` gives it. It is only read.
+    spec
+        Its number of epochs and its step size enter the plan.
+    n_threads
+        Threads to build it with; the plan does not depend on it.
+    """
+    n = graph.shape[0]
+    n_epochs = spec.epochs_for(n)
+    buckets = (mix64(np.arange(n, dtype=np.uint64)) % np.uint64(N_BUCKETS)).astype(np.uint8)
+    order = np.argsort(buckets, kind="stable").astype(np.int32)
+    places = np.empty(n, np.int32)
+    places[order] = np.arange(n, dtype=np.int32)
+    bucket_offsets = np.zeros(N_BUCKETS + 1, np.int64)
+    np.cumsum(np.bincount(buckets, minlength=N_BUCKETS), out=bucket_offsets[1:])
+
+    heaviest = float(graph.data.max()) if graph.nnz else 1.0
+    least = 1.0 / (n_epochs if n_epochs > FEW_EPOCHS else spec.replace(n_epochs=None).epochs_for(n))
+    source = (graph.indptr, graph.indices, graph.data, order, heaviest, least)
+    degrees = np.empty(n, np.int64)
+    _over_rows(n, n_threads, lambda a, b: _count_rows(a, b, *source, degrees))
+    first_walkers, heads, row_offsets = _deal_out(degrees)
+    tails = np.empty(int(row_offsets[-1]), np.int32)
+    rates = np.empty(tails.shape[0], np.uint32)
+    crowds = _over_rows(
+        n,
+        n_threads,
+        lambda a, b: _fill_rows(
+            a, b, *source, places, buckets, first_walkers, row_offsets, tails, rates
+        ),
+    )
+    return EdgePlan(
+        n_epochs=n_epochs,
+        order=order,
+        bucket_offsets=bucket_offsets,
+        first_walkers=first_walkers,
+        heads=heads,
+        row_offsets=row_offsets,
+        tails=tails,
+        rates=rates,
+        pull_exponent=_pull_exponent(max(crowds, default=0), spec.alpha),
+        pool_size=_pool_size(n),
+    )
+
+
+def _deal_out(
+    degrees: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
+    """Give every head its walkers: their numbers, their heads and the offsets of their edges."""
+    shares = np.maximum(1, -(-degrees // LONGEST_WALK))
+    first_walkers = np.zeros(degrees.shape[0] + 1, np.int64)
+    np.cumsum(shares, out=first_walkers[1:])
+    heads = np.repeat(np.arange(degrees.shape[0], dtype=np.int32), shares)
+    # Edges are dealt like cards: walker k of K gets the edges k, k + K, k + 2K, ...
+    turn = np.arange(heads.shape[0]) - first_walkers[heads]
+    row_offsets = np.zeros(heads.shape[0] + 1, np.int64)
+    np.cumsum((degrees[heads] - turn + shares[heads] - 1) // shares[heads], out=row_offsets[1:])
+    return first_walkers, heads, row_offsets
+
+
+def _pull_exponent(crowd: int, alpha: float) -> int:
+    """Find the finest unit in which `crowd` clipped pulls cannot overflow an int32."""
+    largest_sum = max(crowd, 1) * CLIP * alpha + LONGEST_MOVE
+    # One bit is left for the rounding of every pull to the unit.
+    return min(24, 30 - math.frexp(largest_sum)[1])
+
+
+def _pool_size(n_vertices: int) -> int:
+    """About a quarter of a small graph, since a pool is drawn for every bucket and epoch."""
+    quarter = 1 << max(0, (n_vertices // 4).bit_length())
+    return min(_MAX_POOL, max(_MIN_POOL, quarter))
+
+
+def _over_rows(n: int, n_threads: int | None, task: Callable[[int, int], Any]) -> list[Any]:
+    """Run a task over ranges of rows, in threads where it pays: kernels release the GIL."""
+    ranges = [(a, min(n, a + _ROWS_PER_TASK)) for a in range(0, n, _ROWS_PER_TASK)]
+    threads = min(thread_count(n_threads), len(ranges))
+    if threads <= 1:
+        return [task(a, b) for a, b in ranges]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(lambda r: task(*r), ranges))
+
+
+@kernel()
+def _count_rows(
+    first: Any,
+    last: Any,
+    indptr: Any,
+    indices: Any,
+    weights: Any,
+    order: Any,
+    heaviest: Any,
+    least: Any,
+    degrees: Any,
+) -> None:
+    """Count the edges of each row that survive pruning."""
+    for place in range(first, last):
+        vertex = order[place]
+        kept = 0
+        for e in range(indptr[vertex], indptr[vertex + 1]):
+            kept += np.float64(weights[e]) / heaviest >= least
+        degrees[place] = kept
+
+
+@kernel()
+def _fill_rows(
+    first: Any,
+    last: Any,
+    indptr: Any,
+    indices: Any,
+    weights: Any,
+    order: Any,
+    heaviest: Any,
+    least: Any,
+    places: Any,
+    buckets: Any,
+    first_walkers: Any,
+    row_offsets: Any,
+    tails: Any,
+    rates: Any,
+) -> int:
+    """Write the edges of each row.
+
+    Returns
+    -------
+    The largest number of edges that one vertex has into one bucket; as the graph is symmetric,
+    no bucket has more edges into one vertex.
+    """
+    per_bucket = np.zeros(N_BUCKETS, np.int64)
+    crowd = 0
+    for place in range(first, last):
+        vertex = order[place]
+        per_bucket[:] = 0
+        walker = first_walkers[place]
+        n_walkers = first_walkers[place + 1] - walker
+        dealt = 0
+        for e in range(indptr[vertex], indptr[vertex + 1]):
+            weight = np.float64(weights[e]) / heaviest
+            if weight >= least:
+                tail = indices[e]
+                out = row_offsets[walker + dealt % n_walkers] + dealt // n_walkers
+                tails[out] = places[tail]
+                rates[out] = np.uint32(min(np.int64(weight * 4294967296.0), 4294967295))
+                dealt += 1
+                bucket = buckets[tail]
+                per_bucket[bucket] += 1
+                crowd = max(crowd, per_bucket[bucket])
+    return crowd

@@ -1,0 +1,66 @@
+"""A progress bar for runs that last, shown only to people."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+#: With ``progress=None`` a bar appears after this many seconds.
+DELAY = 1.5
+
+
+class ProgressBar:
+    """A tqdm bar, or nothing.
+
+    Parameters
+    ----------
+    total
+        Number of epochs.
+    show
+        True: always. False: never. None: when the run lasts longer than :data:`DELAY` seconds
+        and somebody watches, on a terminal or in a notebook.
+    """
+
+    def __init__(self, total: int, show: bool | None) -> None:
+        self._bar: Any = None
+        notebook = _in_notebook()
+        if show is False or (show is None and not (notebook or sys.stderr.isatty())):
+            return
+        if notebook and find_spec("ipywidgets") is not None:
+            from tqdm.notebook import tqdm
+        else:
+            from tqdm import tqdm
+        self._bar = tqdm(
+            total=total,
+            desc="umapcore",
+            unit="epoch",
+            delay=0 if show else DELAY,
+            leave=bool(show),
+        )
+
+    def update(self, epochs: int) -> None:
+        """Say that some more epochs are done."""
+        if self._bar is not None:
+            self._bar.update(epochs)
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return shell is not None and "IPKernelApp" in getattr(shell, "config", {})

@@ -1,0 +1,99 @@
+"""Which threading layer numba takes, and how many threads a run may use."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+from umapcore.errors import bad_type, bad_value
+from umapcore.logs import logger
+from umapcore.settings import settings
+
+
+@lru_cache(maxsize=1)
+def load_tbb() -> str | None:
+    """Make TBB visible to numba, which searches neither virtual environments nor wheels.
+
+    Does nothing when the process has chosen a layer itself. Must be called before numba's first
+    parallel region.
+
+    Returns
+    -------
+    Path of the library that was loaded, or None.
+    """
+    from numba import config
+
+    chosen = str(config.THREADING_LAYER).lower()
+    if chosen not in ("default", "tbb", "safe", "threadsafe"):
+        return None
+    name = {"Linux": "libtbb.so.12", "Darwin": "libtbb.12.dylib", "Windows": "tbb12.dll"}.get(
+        platform.system()
+    )
+    if name is None:
+        return None
+    for folder in _library_folders():
+        path = folder / name
+        if path.is_file():
+            try:
+                ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+            except OSError as error:
+                logger.debug("%s could not be loaded: %s", path, error)
+            else:
+                return str(path)
+    return None
+
+
+def _library_folders() -> list[Path]:
+    """Folders in which pip puts the libraries of the tbb wheel."""
+    prefixes = [Path(sys.prefix), Path(sys.base_prefix)]
+    # `pip install --user` and `--target` put lib/ beside the packages' own parent folders.
+    import numba
+
+    prefixes += list(Path(numba.__file__).resolve().parents)[1:5]
+    return [prefix / "Library" / "bin" if os.name == "nt" else prefix / "lib" for prefix in prefixes]
+
+
+def available_threads() -> int:
+    """Give the number of threads that numba would use: the process's own choice is respected."""
+    import numba
+    from numba.np.ufunc import parallel
+
+    # Asking numba for its current number starts its threads, which small runs never need.
+    if parallel._is_initialized:
+        return int(numba.get_num_threads())
+    return int(numba.config.NUMBA_NUM_THREADS)
+
+
+def thread_count(requested: int | None) -> int:
+    """Give the number of threads a run may use.
+
+    Parameters
+    ----------
+    requested
+        At least 1; None takes ``settings.n_threads``, and when that is None numba's number.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When `requested` is not an integer of at least 1.
+    """
+    allowed = "None or an integer of at least 1"
+    if requested is None:
+        requested = settings.n_threads
+    if requested is None:
+        return available_threads()
+    if isinstance(requested, bool) or not isinstance(requested, int):
+        raise bad_type("n_threads", requested, allowed)
+    if requested < 1:
+        raise bad_value("n_threads", requested, allowed)
+    import numba
+
+    most = int(numba.config.NUMBA_NUM_THREADS)
+    if requested > most:
+        # The bits are the same, so a script written on a larger machine just runs.
+        logger.info("n_threads=%d: this process has %d, which are used", requested, most)
+    return min(requested, most)
