@@ -1,0 +1,1 @@
+"""Measurements of umapcore beside other programs; not installed with the package."""

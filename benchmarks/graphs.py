@@ -1,0 +1,214 @@
+"""The graphs that the benchmarks run on, each with its start positions.
+
+Real data sets are read from a folder of AnnData files; synthetic ones are generated once and kept
+in a cache folder outside the checkout. All graphs are 15-nearest-neighbour fuzzy graphs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DATA_SETS = (
+    "fashion_mnist70k",
+    "mammoth50k",
+    "shuttle58k",
+    "letter20k",
+    "pendigits11k",
+    "cbmc8k",
+)
+N_NEIGHBORS = 15
+
+
+@dataclass(frozen=True)
+class BenchGraph:
+    """A weighted graph and where a layout of it starts.
+
+    Attributes
+    ----------
+    name
+        What the graph is called in tables.
+    graph
+        Symmetric weights, float32, canonical CSR.
+    start
+        (n, 2) float32, each axis scaled to [0, 10], no two rows equal.
+    """
+
+    name: str
+    graph: sp.csr_matrix
+    start: NDArray[np.float32]
+
+    @property
+    def n_vertices(self) -> int:
+        """Number of vertices."""
+        return int(self.graph.shape[0])
+
+    @property
+    def n_epochs(self) -> int:
+        """Default length of a run, by umap-learn's rule."""
+        return 500 if self.n_vertices <= 10_000 else 200
+
+    def digest(self) -> str:
+        """Hash of everything that a layout depends on."""
+        h = hashlib.sha256()
+        for part in (self.graph.indptr, self.graph.indices, self.graph.data, self.start):
+            h.update(str(part.dtype).encode())
+            h.update(np.ascontiguousarray(part).tobytes())
+        return h.hexdigest()[:20]
+
+
+def data_folder(given: str | None = None) -> Path:
+    """Folder of the AnnData files: as given, else $UMAPCORE_DATA, else beside the checkout."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    return Path(given or os.environ.get("UMAPCORE_DATA") or beside)
+
+
+def cache_folder() -> Path:
+    """Folder for what is generated once: $UMAPCORE_BENCHMARK_CACHE or ~/.cache/..."""
+    default = Path.home() / ".cache" / "umapcore-benchmarks"
+    folder = Path(os.environ.get("UMAPCORE_BENCHMARK_CACHE") or default)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def names() -> tuple[str, ...]:
+    """All graphs, real ones first."""
+    return (*DATA_SETS, *GENERATORS)
+
+
+def load(name: str, *, data: str | None = None) -> BenchGraph:
+    """Graph and start positions by name.
+
+    Raises
+    ------
+    ValueError
+        If there is no such graph.
+    FileNotFoundError
+        If the file of a real data set is not in the data folder.
+    """
+    if name in GENERATORS:
+        return _generated(name)
+    if name in DATA_SETS:
+        return _read(name, data_folder(data) / f"{name}.h5ad")
+    msg = f"graph {name!r} is unknown; known are {', '.join(names())}"
+    raise ValueError(msg)
+
+
+def scaled_start(positions: NDArray[np.floating], *, seed: int = 0) -> NDArray[np.float32]:
+    """Positions with ties broken by a little noise, each axis scaled to [0, 10]."""
+    x = np.asarray(positions, dtype=np.float64)
+    x = x * (10.0 / np.abs(x).max())
+    if len(np.unique(x.astype(np.float32), axis=0)) < len(x):
+        x = x + np.random.default_rng(seed).normal(scale=1e-4, size=x.shape)
+    low, high = x.min(axis=0), x.max(axis=0)
+    result: NDArray[np.float32] = (10.0 * (x - low) / (high - low)).astype(np.float32, order="C")
+    return result
+
+
+def _read(name: str, path: Path) -> BenchGraph:
+    with h5py.File(path) as file:
+        stored = file["obsp/connectivities"]
+        n, _ = stored.attrs["shape"]
+        graph = sp.csr_matrix(
+            (stored["data"][:], stored["indices"][:], stored["indptr"][:]), shape=(n, n)
+        )
+        representation = file["obsm/X_pca"][:, :2]
+    return BenchGraph(name, _canonical(graph), scaled_start(representation))
+
+
+def _canonical(graph: Any) -> sp.csr_matrix:
+    result: sp.csr_matrix = graph.tocsr().astype(np.float32)
+    result.sum_duplicates()
+    result.eliminate_zeros()
+    return result
+
+
+def _generated(name: str) -> BenchGraph:
+    path = cache_folder() / f"graph-{name}.npz"
+    if not path.exists():
+        points, start = GENERATORS[name]()
+        graph = fuzzy_graph(points)
+        np.savez(
+            path,
+            data=graph.data,
+            indices=graph.indices,
+            indptr=graph.indptr,
+            start=scaled_start(start),
+        )
+    with np.load(path) as stored:
+        n = len(stored["indptr"]) - 1
+        graph = sp.csr_matrix((stored["data"], stored["indices"], stored["indptr"]), shape=(n, n))
+        return BenchGraph(name, graph, stored["start"])
+
+
+def fuzzy_graph(points: NDArray[np.floating]) -> sp.csr_matrix:
+    """Fuzzy graph over the exact nearest neighbours of `points`, by umap-learn."""
+    from sklearn.neighbors import NearestNeighbors
+    from umap.umap_ import fuzzy_simplicial_set
+
+    distances, indices = NearestNeighbors(n_neighbors=N_NEIGHBORS).fit(points).kneighbors(points)
+    graph, *_ = fuzzy_simplicial_set(
+        points,
+        N_NEIGHBORS,
+        random_state=np.random.RandomState(0),
+        metric="euclidean",
+        knn_indices=indices.astype(np.int32),
+        knn_dists=distances.astype(np.float32),
+    )
+    return _canonical(graph)
+
+
+Points = tuple[NDArray[np.floating], NDArray[np.floating]]
+
+
+def moons() -> Points:
+    """Two noise-free half circles of 10,000 points each; the start is random."""
+    from sklearn.datasets import make_moons
+
+    points, _ = make_moons(n_samples=20_000, noise=None, shuffle=True, random_state=0)
+    return points, np.random.default_rng(0).uniform(-10.0, 10.0, points.shape)
+
+
+def hubs() -> Points:
+    """Gaussian in 100-D, 15,000 points, 20 of them drawn in so that they become hubs."""
+    points = np.random.default_rng(0).normal(size=(15_000, 100))
+    points[:20] *= 0.3
+    return points, principal_axes(points)
+
+
+def clusters() -> Points:
+    """Ten Gaussian clusters in 100-D, 15,000 points."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(10, 100))
+    points = centres[np.arange(15_000) % 10] + rng.normal(size=(15_000, 100))
+    return points, principal_axes(points)
+
+
+def principal_axes(points: NDArray[np.floating]) -> NDArray[np.floating]:
+    """First two principal components."""
+    centred = points - points.mean(axis=0)
+    _, _, axes = np.linalg.svd(centred, full_matrices=False)
+    # The sign of a singular vector is arbitrary; fix it.
+    for axis in axes[:2]:
+        if axis[np.argmax(np.abs(axis))] < 0:
+            axis *= -1.0
+    result: NDArray[np.floating] = centred @ axes[:2].T
+    return result
+
+
+GENERATORS: dict[str, Callable[[], Points]] = {
+    "moons20k": moons,
+    "hubs15k": hubs,
+    "clusters15k": clusters,
+}
