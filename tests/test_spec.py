@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from umapcore import OptimizerSpec
+
+BAD = [
+    ("min_dist", -0.1, ValueError),
+    ("min_dist", 1.5, ValueError),  # above the spread
+    ("min_dist", "0.5", TypeError),
+    ("spread", 0.0, ValueError),
+    ("spread", -1.0, ValueError),
+    ("spread", float("inf"), ValueError),
+    ("n_components", 0, ValueError),
+    ("n_components", 2.5, ValueError),
+    ("n_components", "2", TypeError),
+    ("n_epochs", -1, ValueError),
+    ("n_epochs", 1.5, ValueError),
+    ("n_epochs", "many", TypeError),
+    ("alpha", 0.0, ValueError),
+    ("alpha", -1.0, ValueError),
+    ("alpha", float("nan"), ValueError),
+    ("alpha", True, TypeError),
+    ("gamma", -1.0, ValueError),
+    ("negative_sample_rate", -1, ValueError),
+    ("negative_sample_rate", None, TypeError),
+    ("seed", -1, ValueError),
+    ("seed", 2**64, ValueError),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "error"), BAD)
+def test_bad_values_are_refused_by_name(name: str, value: object, error: type[Exception]) -> None:
+    with pytest.raises(error, match=rf"{name}=.*{name} must be") as caught:
+        OptimizerSpec(**{name: value})  # type: ignore[arg-type]
+    assert repr(value) in str(caught.value) or str(value) in str(caught.value)
+
+
+@pytest.mark.parametrize(("given", "missing"), [("a", "b"), ("b", "a")])
+def test_one_of_a_and_b_alone_is_refused(given: str, missing: str) -> None:
+    with pytest.raises(ValueError, match=rf"{given}=1.0 was given without {missing}"):
+        OptimizerSpec(**{given: 1.0})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("a", "b"), [(0.0, 1.0), (-1.0, 1.0), (1.0, float("nan")), (1.0, 1e3)])
+def test_bad_a_and_b_are_refused(a: float, b: float) -> None:
+    with pytest.raises(ValueError, match=r"(a|b)="):
+        OptimizerSpec(a=a, b=b)
+
+
+def test_curve_is_always_filled_in() -> None:
+    spec = OptimizerSpec(min_dist=0.1)
+    assert spec.curve() == (spec.a, spec.b)
+    assert spec.curve() == pytest.approx((1.576943, 0.8950608), abs=1e-6)
+    assert OptimizerSpec(a=1.5, b=0.9).curve() == (1.5, 0.9)
+
+
+def test_numpy_and_integral_numbers_become_plain_ones() -> None:
+    spec = OptimizerSpec(
+        min_dist=np.float32(0.5),  # type: ignore[arg-type]
+        n_components=np.int64(3),  # type: ignore[arg-type]
+        n_epochs=100.0,  # type: ignore[arg-type]
+        negative_sample_rate=np.uint8(5),  # type: ignore[arg-type]
+    )
+    assert type(spec.min_dist) is float
+    assert type(spec.n_components) is int
+    assert type(spec.n_epochs) is int
+    assert spec.n_epochs == 100
+
+
+@pytest.mark.parametrize(("n", "epochs"), [(1, 500), (10_000, 500), (10_001, 200)])
+def test_default_epochs(n: int, epochs: int) -> None:
+    assert OptimizerSpec().epochs_for(n) == epochs
+    assert OptimizerSpec(n_epochs=7).epochs_for(n) == 7
+    assert OptimizerSpec(n_epochs=0).epochs_for(n) == 0
+
+
+def test_it_is_frozen_hashable_and_replaceable() -> None:
+    spec = OptimizerSpec(seed=3)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        spec.seed = 4  # type: ignore[misc]
+    assert hash(spec) == hash(OptimizerSpec(seed=3))
+    assert spec.replace(seed=4).seed == 4
+    with pytest.raises(ValueError, match="alpha"):
+        spec.replace(alpha=-1)
