@@ -278,9 +278,10 @@ def _draw_numbers(
     order = _shuffled(~missing)
     if not len(order):
         return
-    drawn = _scatter(ax, points[order], values[order], style)
     finite = values[np.isfinite(values)]
     low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)
+    # matplotlib leaves points with infinite values out; they belong at the ends of the scale.
+    drawn = _scatter(ax, points[order], np.clip(values[order], low, high), style)
     drawn.set_cmap(cmap)
     drawn.set_clim(
         low if limits[0] is None else limits[0], high if limits[1] is None else limits[1]

@@ -1,0 +1,180 @@
+"""``umapcore demo``: embed the bundled cells, say how long everything took, draw the result."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.resources import as_file, files
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from umapcore import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from anndata import AnnData
+
+PICTURE = "umap.png"
+TABLE = "umapcore_demo.h5ad"
+_STAGES = ("import", "read", "graph", "start", "plan", "optimise", "write")
+# Written into the picture, by which a later run knows that it may replace it.
+_SOFTWARE = "umapcore demo"
+
+
+def load_cells() -> AnnData:
+    """Read the bundled data set: 8,617 cord blood cells with a neighbour graph.
+
+    Returns
+    -------
+    ``obsm['X_pca']``, the graph as scanpy stores it, ``obs['cell_type']`` and, in
+    ``uns['source']``, where the data come from.
+    """
+    import anndata
+
+    with as_file(files("umapcore") / "data" / "cbmc8k.h5ad") as path:
+        return anndata.read_h5ad(path)
+
+
+def run(folder: Path, *, n_threads: int | None = None) -> None:
+    """Embed the bundled cells twice and write ``umap.png`` and ``umapcore_demo.h5ad``.
+
+    Parameters
+    ----------
+    folder
+        Where to write; made when it does not exist.
+    n_threads
+        Threads of the first run, None for all; the second takes one.
+
+    Raises
+    ------
+    FileExistsError
+        When ``umap.png`` is there and another program made it.
+    OSError
+        When the folder cannot be made or written to.
+    RuntimeError
+        When the two runs differ in a bit.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _spare_others(folder / PICTURE)
+
+    first = _Run()
+    with first.timed("import"):
+        for module in ("anndata", "numba", "umapcore.tl"):
+            import_module(module)
+    with first.timed("read"):
+        adata = load_cells()
+    graph = adata.obsp["connectivities"]
+    groups = adata.obs["cell_type"].nunique()
+    _say(f"umapcore {__version__} demo: UMAP layout of a neighbour graph, on the CPU\n")
+    _say(f"  cells    {adata.n_obs:,} of human cord blood (CITE-seq, GEO GSE100866)")
+    _say(f"  graph    {graph.nnz:,} weights between neighbours, made by scanpy.pp.neighbors")
+    _say(f"  labels   {groups} cell groups, used for the picture only\n")
+
+    _embed(adata, n_threads, first)
+    embedding = adata.obsm["X_umap"].copy()
+    again = _Run()
+    _embed(adata, 1, again)
+    same = embedding.tobytes() == adata.obsm["X_umap"].tobytes()
+    with first.timed("write"):
+        _write_table(adata, folder / TABLE)
+
+    _say_times(first, again, n_threads)
+    if not same:
+        msg = "The two runs gave different bits. This is a bug: please report it."
+        raise RuntimeError(msg)
+    _say("  Both runs gave the same bits.\n")
+    _say(f"  wrote    {folder / TABLE}   obsm['X_umap'], {embedding.shape[0]:,} x 2 float32")
+    if find_spec("matplotlib") is None:
+        _say('  no picture: for that, pip install "umapcore[plot]"')
+        return
+    began = time.perf_counter()
+    draw(adata, folder / PICTURE)
+    _say(f"  wrote    {folder / PICTURE}   in {time.perf_counter() - began:.1f} s")
+
+
+def draw(adata: AnnData, path: Path) -> None:
+    """Draw embedded cells, with the names of their types, into a PNG file."""
+    from matplotlib.figure import Figure
+
+    from umapcore import pl
+    from umapcore.embed_file import complete_or_absent
+
+    # A figure of its own: no window, no global state, no display needed.
+    figure = Figure(figsize=(8.0, 6.4), dpi=160, layout="constrained")
+    ax = figure.add_subplot()
+    title = f"{adata.n_obs:,} cord blood cells"
+    pl.umap(adata, color="cell_type", ax=ax, legend_loc="on data", title=title)
+    with complete_or_absent(path) as beside:
+        figure.savefig(beside, format="png", bbox_inches="tight", metadata={"Software": _SOFTWARE})
+
+
+@dataclass
+class _Run:
+    """Seconds of one embedding."""
+
+    stages: dict[str, float] = field(default_factory=dict)
+    compiling: float = 0.0
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.stages[stage] = self.stages.get(stage, 0.0) + time.perf_counter() - began
+
+
+def _embed(adata: AnnData, n_threads: int | None, run: _Run) -> None:
+    """Embed, and add up what numba spends on compiling (loading from its cache is none)."""
+    from numba.core.event import install_timer
+
+    from umapcore.tl import umap
+
+    def add(seconds: float) -> None:
+        run.compiling += seconds
+
+    stages: dict[str, float] = {}
+    with install_timer("numba:compile", add):
+        umap(adata, n_threads=n_threads, timings=stages)
+    for stage, seconds in stages.items():
+        run.stages[stage] = run.stages.get(stage, 0.0) + seconds
+
+
+def _say_times(first: _Run, again: _Run, n_threads: int | None) -> None:
+    from umapcore.threads import thread_count
+
+    threads = thread_count(n_threads)
+    said = f"{threads} thread{'' if threads == 1 else 's'}"
+    _say(f"  {'seconds':<10}{f'first run, {said}':>22}{'second run, 1 thread':>24}")
+    for stage in _STAGES:
+        cells = [
+            f"{run.stages[stage]:.2f}" if stage in run.stages else "" for run in (first, again)
+        ]
+        _say(f"  {stage:<10}{cells[0]:>22}{cells[1]:>24}".rstrip())
+    _say("")
+    if first.compiling >= 0.05:
+        _say(
+            f"  {first.compiling:.1f} s of the first run were spent on compiling the kernels for "
+            "this processor.\n  They are kept on disk; later runs only load them."
+        )
+    else:
+        _say("  The kernels were compiled by an earlier run; this one only loaded them.")
+
+
+def _write_table(adata: AnnData, path: Path) -> None:
+    from umapcore.embed_file import complete_or_absent
+
+    with complete_or_absent(path) as beside:
+        adata.write_h5ad(beside, compression="gzip")
+
+
+def _spare_others(picture: Path) -> None:
+    if picture.exists() and _SOFTWARE.encode() not in picture.read_bytes()[:2000]:
+        msg = f"{picture}: is there already and not from this demo; name another folder with -o."
+        raise FileExistsError(msg)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
