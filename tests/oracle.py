@@ -89,7 +89,9 @@ def epoch(
     for bucket in range(plan.bucket_offsets.size - 1):
         start, end = plan.bucket_offsets[bucket : bucket + 2]
         key = mix64(mix64(spec.seed) ^ (t << 32 | bucket))
-        pool = [(mix64((key + e) & MASK) >> 32) * n >> 32 for e in range(plan.pool_size)]
+        hashes = [mix64((key + e) & MASK) for e in range(plan.pool_size // 2)]
+        words = [h >> 32 for h in hashes] + [h & 0xFFFFFFFF for h in hashes]
+        pool = [word * n >> 32 for word in words]
         sample_key = mix64(key ^ MASK)
         frozen = positions.copy()
         pulls = np.zeros(positions.shape, np.int64)

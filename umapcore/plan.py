@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
     from umapcore.spec import OptimizerSpec
 
-#: Buckets of heads. More are closer to the serial algorithm, fewer need fewer barriers.
-N_BUCKETS = 16
+#: Buckets of heads. More are closer to the serial algorithm, fewer need fewer barriers: with 16,
+#: the neighbour recall of noise-free moons (min_dist 0.1) fell 0.015 behind umap-learn's.
+N_BUCKETS = 32
 #: Edges of a row that one walker takes at most.
 LONGEST_WALK = 256
 #: A walker that shares its head moves it by no more than this along an axis in one epoch. Start
@@ -118,26 +119,28 @@ def build_plan(
     """
     n = graph.shape[0]
     n_epochs = spec.epochs_for(n)
+    heaviest = float(graph.data.max()) if graph.nnz else 1.0
+    least = 1.0 / (n_epochs if n_epochs > FEW_EPOCHS else spec.replace(n_epochs=None).epochs_for(n))
+    source = (graph.indptr, graph.indices, graph.data, heaviest, least)
+    degrees = np.empty(n, np.int64)
+    fires = np.empty(n, np.float64)
+    _over_rows(n, n_threads, lambda a, b: _count_rows(a, b, *source, degrees, fires))
+
     buckets = (mix64(np.arange(n, dtype=np.uint64)) % np.uint64(N_BUCKETS)).astype(np.uint8)
-    order = np.argsort(buckets, kind="stable").astype(np.int32)
+    n_walkers = np.maximum(1, -(-degrees // LONGEST_WALK))
+    order = _order(buckets, fires / n_walkers)
     places = np.empty(n, np.int32)
     places[order] = np.arange(n, dtype=np.int32)
     bucket_offsets = np.zeros(N_BUCKETS + 1, np.int64)
     np.cumsum(np.bincount(buckets, minlength=N_BUCKETS), out=bucket_offsets[1:])
-
-    heaviest = float(graph.data.max()) if graph.nnz else 1.0
-    least = 1.0 / (n_epochs if n_epochs > FEW_EPOCHS else spec.replace(n_epochs=None).epochs_for(n))
-    source = (graph.indptr, graph.indices, graph.data, order, heaviest, least)
-    degrees = np.empty(n, np.int64)
-    _over_rows(n, n_threads, lambda a, b: _count_rows(a, b, *source, degrees))
-    first_walkers, heads, row_offsets = _deal_out(degrees)
+    first_walkers, heads, row_offsets = _deal_out(degrees[order], n_walkers[order])
     tails = np.empty(int(row_offsets[-1]), np.int32)
     rates = np.empty(tails.shape[0], np.uint32)
     crowds = _over_rows(
         n,
         n_threads,
         lambda a, b: _fill_rows(
-            a, b, *source, places, buckets, first_walkers, row_offsets, tails, rates
+            a, b, *source, order, places, buckets, first_walkers, row_offsets, tails, rates
         ),
     )
     return EdgePlan(
@@ -154,11 +157,22 @@ def build_plan(
     )
 
 
+def _order(buckets: NDArray[np.uint8], fires: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Sort vertices by bucket, then by falling number of fires an epoch, then by number.
+
+    Devices walk neighbouring heads in lockstep: that wastes least when they fire about as often.
+    """
+    most = (1 << 16) // N_BUCKETS - 1
+    rank = most - np.minimum(np.rint(fires), most)
+    # 16 bits, which NumPy sorts by radix: in time linear in n.
+    key = buckets.astype(np.uint16) * np.uint16(most + 1) + rank.astype(np.uint16)
+    return np.argsort(key, kind="stable").astype(np.int32)
+
+
 def _deal_out(
-    degrees: NDArray[np.int64],
+    degrees: NDArray[np.int64], shares: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
     """Give every head its walkers: their numbers, their heads and the offsets of their edges."""
-    shares = np.maximum(1, -(-degrees // LONGEST_WALK))
     first_walkers = np.zeros(degrees.shape[0] + 1, np.int64)
     np.cumsum(shares, out=first_walkers[1:])
     heads = np.repeat(np.arange(degrees.shape[0], dtype=np.int32), shares)
@@ -199,18 +213,22 @@ def _count_rows(
     indptr: Any,
     indices: Any,
     weights: Any,
-    order: Any,
     heaviest: Any,
     least: Any,
     degrees: Any,
+    fires: Any,
 ) -> None:
-    """Count the edges of each row that survive pruning."""
-    for place in range(first, last):
-        vertex = order[place]
+    """Count the edges of each row that survive pruning, and their fires an epoch."""
+    for vertex in range(first, last):
         kept = 0
+        total = 0.0
         for e in range(indptr[vertex], indptr[vertex + 1]):
-            kept += np.float64(weights[e]) / heaviest >= least
-        degrees[place] = kept
+            weight = np.float64(weights[e]) / heaviest
+            if weight >= least:
+                kept += 1
+                total += weight
+        degrees[vertex] = kept
+        fires[vertex] = total
 
 
 @kernel()
@@ -220,9 +238,9 @@ def _fill_rows(
     indptr: Any,
     indices: Any,
     weights: Any,
-    order: Any,
     heaviest: Any,
     least: Any,
+    order: Any,
     places: Any,
     buckets: Any,
     first_walkers: Any,

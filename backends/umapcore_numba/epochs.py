@@ -16,10 +16,13 @@ from umapcore.jit import inline, kernel
 from umapcore_numba import atomics, floats, walk
 from umapcore_numba.atomics import fetch_add
 from umapcore_numba.floats import ONE, mix64
-from umapcore_numba.walk import LANES, dimensions, walk_block
+from umapcore_numba.walk import LANES, LANES_STEP, dimensions, walk_block
 
 #: Positions that one thread takes at a time when pulls are added.
 SLICE = 16_384
+
+WORD = np.uint64(32)
+LOW_WORD = np.uint64(0xFFFFFFFF)
 
 
 @inline
@@ -48,15 +51,20 @@ def draw_pool(
     w + offset modulo the size of the pool.
     """
     d = dimensions(dims, n_components)
-    n = np.uint64(positions.shape[0] // d)
-    size = pool_places.shape[0]
-    mask = np.int64(size - 1)
+    stride = np.uint64(d)
+    n = np.uint64(positions.shape[0]) // stride
+    half = pool_places.shape[0] // 2
+    for e in range(half):
+        # Both halves of a hash are used: the upper one for entry e, the lower for half + e.
+        bits = mix64(key + np.uint64(e))
+        pool_places[e] = np.int64(((bits >> WORD) * n) >> WORD)
+        pool_places[half + e] = np.int64(((bits & LOW_WORD) * n) >> WORD)
+    mask = np.int64(2 * half - 1)
     own_sample[:] = False
-    for e in range(size):
-        place = np.int64(((mix64(key + np.uint64(e)) >> np.uint64(32)) * n) >> np.uint64(32))
-        pool_places[e] = place
+    for e in range(2 * half):
+        place = pool_places[e]
         for k in range(d):
-            pool[e * d + k] = positions[place * d + k]
+            pool[e * d + k] = positions[np.uint64(place) * stride + np.uint64(k)]
         if start <= place < end:
             for w in range(first_walkers[place], first_walkers[place + 1]):
                 own_sample[(e - (w - first_walkers[start])) & mask] = True
@@ -93,6 +101,13 @@ def add_pulls(
 def step_size(alpha: Any, epoch: Any, n_epochs: Any) -> Any:
     """Step size of an epoch, falling linearly from `alpha` to 0."""
     return np.float32(alpha * (1.0 - np.float64(epoch) / np.float64(n_epochs)))
+
+
+@inline
+def block_size(n_walkers: Any, n_workers: Any) -> Any:
+    """Walkers a block: several blocks for each worker, so that all end at about one time."""
+    share = n_walkers // (4 * n_workers) + 1
+    return min(LANES, (share + LANES_STEP - 1) // LANES_STEP * LANES_STEP)
 
 
 @kernel(floats, atomics, walk)
@@ -208,16 +223,17 @@ def run_parallel(
             )  # fmt: skip
             walkers_start = first_walkers[start]
             walkers_end = first_walkers[end]
+            block = block_size(walkers_end - walkers_start, n_workers)
             tickets[:] = 0
             for number in prange(n_workers):
                 worker = np.int64(number)  # prange counts in uint64, which 0 would turn to float
                 part = worker if pulls.shape[0] > 1 else 0
                 while True:
-                    first = walkers_start + fetch_add(tickets, 0, 1) * LANES
+                    first = walkers_start + fetch_add(tickets, 0, 1) * block
                     if first >= walkers_end:
                         break
                     walk_block(
-                        dims, n_components, epoch, key, first, min(walkers_end, first + LANES),
+                        dims, n_components, epoch, key, first, min(walkers_end, first + block),
                         walkers_start, first_walkers, heads, row_offsets, tails, rates,
                         positions, walked,
                         pulls[part], shared,
