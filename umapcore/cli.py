@@ -253,7 +253,10 @@ def _embed(args: argparse.Namespace) -> None:
         **layout,
     )
     n, d = done.shape
-    stages = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in done.timings.items())
+    order = ("read", "graph", "start", "plan", "optimise", "write")
+    stages = ", ".join(
+        f"{stage} {done.timings[stage]:.2f}" for stage in order if stage in done.timings
+    )
     print(f"{args.output}: obsm[{done.key!r}], {n:,} x {d}")
     print(f"{sum(done.timings.values()):.2f} s ({stages})")
 

@@ -71,7 +71,7 @@ def run(folder: Path, *, n_threads: int | None = None) -> None:
     groups = adata.obs["cell_type"].nunique()
     _say(f"umapcore {__version__} demo: UMAP layout of a neighbour graph, on the CPU\n")
     _say(f"  cells    {adata.n_obs:,} of human cord blood (CITE-seq, GEO GSE100866)")
-    _say(f"  graph    {graph.nnz:,} weights between neighbours, made by scanpy.pp.neighbors")
+    _say(f"  graph    {graph.nnz:,} weights between neighbours, as scanpy.pp.neighbors stores them")
     _say(f"  labels   {groups} cell groups, used for the picture only\n")
 
     _embed(adata, n_threads, first)
