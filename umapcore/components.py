@@ -1,0 +1,226 @@
+"""Connected components of a graph, and where each of them gets its room.
+
+umap-learn places components by a spectral embedding of all distances between their centroids
+(``umap.spectral.component_layout``), which needs a dense matrix, and gives every component the
+room that its nearest neighbour leaves it. Here each gets a box of a volume in proportion to its
+vertices, and boxes are arranged like the centroids: the unit cube is halved again and again, as in
+a k-d tree, each time between components that lie on either side of each other along the principal
+axes of the centroids. Memory and time are linear in the number of components, but for a logarithm.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from umapcore.counter import uniform
+from umapcore.graph import in_memory, is_sparse
+from umapcore.jit import kernel
+from umapcore.lanczos import scaled_columns
+from umapcore.logs import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+#: Entries of a representation that are in memory at a time.
+_CHUNK_ENTRIES = 2**23
+#: Sweeps of the subspace iteration: only the order of centroids along the axes is wanted.
+_SWEEPS = 8
+_AXES_STREAM = 0x61786573
+#: Centroids' coordinates are rounded to this share of the largest: BLAS rounds differently from
+#: machine to machine, which must not decide their order.
+_ROUND = 2.0**-20
+
+
+def connected_components(graph: sparse.csr_array[Any, Any]) -> tuple[int, NDArray[np.int32]]:
+    """Label the connected components of a symmetric graph.
+
+    Parameters
+    ----------
+    graph
+        Symmetric CSR, n × n, as :func:`umapcore.graph.prepare_graph` makes it.
+
+    Returns
+    -------
+    n_components
+        How many there are.
+    labels
+        int32, (n,): component of every vertex, numbered by their first vertices.
+    """
+    n = graph.shape[0]
+    labels = np.full(n, -1, np.int32)
+    count = _label(graph.indptr, graph.indices, labels, np.empty(n, np.int32))
+    return int(count), labels
+
+
+@kernel()
+def _label(indptr: Any, indices: Any, labels: Any, queue: Any) -> int:
+    """Breadth-first search from every vertex that no search has reached."""
+    count = 0
+    for first in range(labels.shape[0]):
+        if labels[first] >= 0:
+            continue
+        labels[first] = count
+        queue[0] = first
+        done, waiting = 0, 1
+        while done < waiting:
+            vertex = queue[done]
+            done += 1
+            for e in range(indptr[vertex], indptr[vertex + 1]):
+                neighbor = indices[e]
+                if labels[neighbor] < 0:
+                    labels[neighbor] = count
+                    queue[waiting] = neighbor
+                    waiting += 1
+        count += 1
+    return count
+
+
+def component_rooms(
+    sizes: NDArray[np.int64], n_dimensions: int, targets: NDArray[np.float64] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Share the unit cube out among components.
+
+    Parameters
+    ----------
+    sizes
+        (components,): vertices of each, at least 1.
+    n_dimensions
+        Dimensions d of the cube.
+    targets
+        (components, d): where each would like to lie, in any unit; only their order along the
+        axes counts. None: large components come first.
+
+    Returns
+    -------
+    low, high
+        float64, (components, d): corners of boxes that do not overlap, with volumes in
+        proportion to `sizes`.
+    """
+    count = sizes.shape[0]
+    if targets is None:
+        targets = np.repeat(-sizes[:, None].astype(np.float64), n_dimensions, axis=1)
+    # Ranks, unlike coordinates, have no ties, and sort with the box's number as one integer.
+    ranks = np.empty((count, n_dimensions), np.int64)
+    by_target = np.argsort(targets, axis=0, kind="stable")
+    np.put_along_axis(ranks, by_target, np.arange(count)[:, None], axis=0)
+    low, high = np.zeros((count, n_dimensions)), np.ones((count, n_dimensions))
+    # Components in the order of their boxes; all components of one box carry its corners.
+    order = np.arange(count)
+    box = np.zeros(count, np.int64)
+    while box[-1] < count - 1:
+        axis = np.argmax(high[order] - low[order], axis=1)
+        order = order[np.argsort(box * count + ranks[order, axis])]
+        starts = np.flatnonzero(np.diff(box, prepend=-1))
+        members = np.diff(starts, append=count)
+        weight = sizes[order]
+        total = np.add.reduceat(weight, starts)
+        # A component goes left when its middle lies in the left half of the box's weight.
+        through = np.cumsum(weight)
+        before = through - weight - np.repeat(through[starts] - weight[starts], members)
+        goes_left = 2 * before + weight < np.repeat(total, members)
+        n_left = np.clip(np.add.reduceat(goes_left, starts, dtype=np.int64), 1, members - 1)
+        place = np.arange(count) - np.repeat(starts, members)
+        is_left = place < np.repeat(n_left, members)
+        left = np.add.reduceat(np.where(is_left, weight, 0), starts)
+        share = np.repeat(left / total, members)
+        # Boxes of one component stay as they are.
+        split = np.repeat(members > 1, members)
+        lo, hi = low[order, axis], high[order, axis]
+        cut = lo + share * (hi - lo)
+        high[order, axis] = np.where(split & is_left, cut, hi)
+        low[order, axis] = np.where(split & ~is_left, cut, lo)
+        second = split & ~is_left
+        box = np.cumsum((place == 0) | (second & (place == np.repeat(n_left, members)))) - 1
+    return low, high
+
+
+def centroid_targets(
+    representation: Any, labels: NDArray[np.int32], sizes: NDArray[np.int64], n_dimensions: int
+) -> NDArray[np.float64] | None:
+    """Project the components' centroids on their principal axes.
+
+    Parameters
+    ----------
+    representation
+        Coordinates of the vertices, (n, p): dense or sparse, also on disk or a dask array, which
+        are read piece by piece.
+    labels, sizes
+        Component of every vertex, and vertices of every component.
+    n_dimensions
+        How many axes.
+
+    Returns
+    -------
+    float64, (components, n_dimensions), or None when the representation is not finite.
+    """
+    sums = _sums(representation, labels, sizes.shape[0])
+    finite = np.isfinite(sums.data if is_sparse(sums) else sums).all()
+    if not finite:
+        logger.warning(
+            "the representation has values that are not finite; the graph's %d components are "
+            "placed without it",
+            sizes.shape[0],
+        )
+        return None
+    if is_sparse(sums):
+        centroids = sparse.diags_array(1.0 / sizes).tocsr() @ sums
+    else:
+        centroids = sums / sizes[:, None]
+    mean = np.asarray(centroids.sum(axis=0)).ravel() / sizes.shape[0]
+
+    def project(axes: NDArray[np.float64]) -> NDArray[np.float64]:
+        projected: NDArray[np.float64] = centroids @ axes - mean @ axes
+        return projected
+
+    n_features = mean.shape[0]
+    n_axes = min(n_dimensions + 2, n_features)
+    axes = uniform(0, _AXES_STREAM, n_features * n_axes).reshape(n_features, n_axes) - 0.5
+    for _ in range(_SWEEPS):
+        scores = project(axes)
+        axes, _ = np.linalg.qr(centroids.T @ scores - np.outer(mean, scores.sum(axis=0)))
+    scores = project(axes)
+    _, rotation = np.linalg.eigh(scores.T @ scores)
+    scores = scores @ rotation[:, ::-1][:, :n_dimensions]
+    targets = np.zeros((sizes.shape[0], n_dimensions))
+    targets[:, : scores.shape[1]] = np.rint(scaled_columns(scores) / _ROUND)
+    return targets
+
+
+def _sums(representation: Any, labels: NDArray[np.int32], count: int) -> Any:
+    """Sum the coordinates of each component's vertices, dense or sparse as they come."""
+    sums: Any = None
+    for first, rows in _pieces(representation):
+        present, position = np.unique(labels[first : first + rows.shape[0]], return_inverse=True)
+        shape = (present.shape[0], rows.shape[0])
+        at = (position, np.arange(rows.shape[0]))
+        piece = sparse.csr_array((np.ones(rows.shape[0]), at), shape=shape) @ rows
+        if is_sparse(piece):
+            entries = piece.tocoo()
+            at = (present[entries.row], entries.col)
+            spread = sparse.csr_array((entries.data, at), shape=(count, rows.shape[1]))
+            sums = spread if sums is None else sums + spread
+        else:
+            if sums is None:
+                sums = np.zeros((count, rows.shape[1]))
+            sums[present] += piece
+    return sums
+
+
+def _pieces(representation: Any) -> Iterator[tuple[int, Any]]:
+    """Rows of a representation, as many at a time as fit in memory, with their first row."""
+    n, n_features = representation.shape
+    if is_sparse(representation):
+        yield 0, representation
+        return
+    step = max(1, _CHUNK_ENTRIES // max(1, n_features))
+    by_position = getattr(representation, "iloc", representation)
+    for first in range(0, n, step):
+        rows = in_memory(by_position[first : first + step])
+        if not is_sparse(rows):
+            rows = np.asarray(rows, np.float64)
+        yield first, rows
