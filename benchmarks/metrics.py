@@ -190,6 +190,7 @@ def figures(
     a: float,
     b: float,
     negative_sample_rate: int = 5,
+    n_pairs: int = LOSS_PAIRS,
 ) -> Figures:
     """All figures of one embedding of `graph`."""
     loss = effective_loss(
@@ -198,6 +199,7 @@ def figures(
         a=a,
         b=b,
         negative_sample_rate=negative_sample_rate,
+        n_pairs=n_pairs,
     )
     return Figures(
         loss=loss.total,

@@ -71,10 +71,7 @@ def compare(
     ours: Runs = []
     for seed in range(n_seeds):
         spec = OptimizerSpec(min_dist=min_dist, seed=seed, n_epochs=bench.n_epochs)
-        # After construction a spec has both.
-        assert spec.a is not None
-        assert spec.b is not None
-        a, b = spec.a, spec.b
+        a, b = spec.curve()
         embedding, seconds = umap_learn_cached(bench, a=a, b=b, seed=seed)
         judged = figures(bench.graph, embedding, a=a, b=b)
         theirs.append({"seed": seed, "seconds": seconds, **judged.as_dict()})
