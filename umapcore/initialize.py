@@ -128,7 +128,7 @@ def _checked(positions: Any, n_vertices: int, n_components: int, name: str) -> N
         array = np.asarray(found)
     except ValueError:  # a ragged list
         raise bad_type(name, positions, allowed) from None
-    if array.dtype.kind not in "buif":
+    if array.dtype.kind not in "buif" or array.ndim == 0:
         raise bad_type(name, positions, allowed)
     if array.shape != (n_vertices, n_components):
         msg = f"{name} has shape {array.shape}: it must be {allowed}."

@@ -1,0 +1,182 @@
+"""Spectral layouts: right, in their rooms, and always the same."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import graphs
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.spatial import cKDTree
+
+from umapcore import lanczos
+from umapcore.components import connected_components
+from umapcore.graph import prepare_graph
+from umapcore.spectral import spectral_layout
+
+
+def normalised(graph: sparse.csr_array) -> np.ndarray:
+    dense = graph.toarray().astype(np.float64)
+    root = np.sqrt(dense.sum(axis=1))
+    return dense / root[:, None] / root
+
+
+def grid(width: int, height: int) -> sparse.csr_array:
+    x, y = np.meshgrid(np.arange(width), np.arange(height))
+    pairs = cKDTree(np.c_[x.ravel(), y.ravel()]).query_pairs(1.1, output_type="ndarray")
+    n = width * height
+    return prepare_graph(
+        sparse.coo_array((np.ones(2 * len(pairs)), np.r_[pairs, pairs[:, ::-1]].T), shape=(n, n))
+    )
+
+
+def path(n: int) -> sparse.csr_array:
+    return sparse.diags_array([np.ones(n - 1), np.ones(n - 1)], offsets=[1, -1], format="csr")
+
+
+def ring(n: int) -> sparse.csr_array:
+    graph = path(n).tolil()
+    graph[0, n - 1] = graph[n - 1, 0] = 1
+    return graph.tocsr()
+
+
+def complete(n: int) -> sparse.csr_array:
+    return sparse.csr_array(np.ones((n, n)) - np.eye(n))
+
+
+@pytest.mark.parametrize(
+    "graph", [graphs.surface(400), graphs.hub(600), grid(9, 7), path(20), path(60), grid(5, 4)]
+)
+@pytest.mark.parametrize("d", [1, 2, 5])
+def test_layout_is_the_leading_eigenvectors(
+    graph: sparse.csr_array, d: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanczos, "TOLERANCE", 1e-9)
+    graph = prepare_graph(graph)
+    assert connected_components(graph)[0] == 1
+    layout = spectral_layout(graph, d, seed=0)
+    adjacency = normalised(graph)
+    values = np.linalg.eigvalsh(adjacency)[::-1][1 : d + 1]
+    root = np.sqrt(graph.sum(axis=1))
+    for column, value in zip(layout.T, values, strict=True):
+        np.testing.assert_allclose(adjacency @ column, value * column, atol=1e-8)
+        assert abs(column @ root) < 1e-8 * len(column)
+        assert column[np.abs(column).argmax()] == 1.0
+
+
+def test_tolerance_suffices_for_a_small_gap() -> None:
+    """A long strip: Rayleigh quotients close to the eigenvalues, as a start needs them."""
+    graph = grid(90, 4)
+    layout = spectral_layout(graph, 2, seed=0)
+    adjacency = normalised(graph)
+    quotients = (layout * (adjacency @ layout)).sum(axis=0) / (layout**2).sum(axis=0)
+    exact = np.linalg.eigvalsh(adjacency)[::-1][1:3]
+    np.testing.assert_allclose(1 - quotients, 1 - exact, rtol=0.02)
+
+
+@pytest.mark.parametrize("n", [4, 5, 20, 33, 40, 150])
+@pytest.mark.parametrize("make", [ring, complete, graphs.star])
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_graphs_with_equal_eigenvalues(make: object, n: int, d: int) -> None:
+    """Any vectors will do, but they must be eigenvectors, independent, and always the same."""
+    graph = prepare_graph(make(n))
+    layout = spectral_layout(graph, d, seed=0)
+    assert layout.shape == (n, d)
+    assert np.isfinite(layout).all()
+    np.testing.assert_array_equal(
+        layout, spectral_layout(graph, d, seed=1) if n > d + 1 else layout
+    )
+    if n > d + 1:
+        assert np.linalg.matrix_rank(layout, tol=1e-6) == d
+        adjacency = normalised(graph)
+        quotients = (layout * (adjacency @ layout)).sum(axis=0) / (layout**2).sum(axis=0)
+        np.testing.assert_allclose(
+            adjacency @ layout, quotients * layout, atol=2e-3 * np.abs(layout).max()
+        )
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 10])
+@pytest.mark.parametrize("n", [1, 2, 3, 12])
+def test_no_edges(n: int, d: int) -> None:
+    layout = spectral_layout(prepare_graph(sparse.csr_array((n, n))), d, seed=0)
+    assert layout.shape == (n, d)
+    assert np.unique(layout, axis=0).shape[0] == n
+
+
+def test_components_do_not_mix() -> None:
+    """Every component fills its own box; large ones get more room."""
+    blocks = [graphs.surface(300), path(40), graphs.surface(50), complete(5), path(2), path(1)]
+    graph = prepare_graph(sparse.block_diag(blocks, format="csr"))
+    order = np.random.default_rng(0).permutation(graph.shape[0])
+    graph = prepare_graph(graph[order][:, order])
+    layout = spectral_layout(graph, 2, seed=0)
+    _, labels = connected_components(graph)
+    low = np.stack([layout[labels == c].min(axis=0) for c in range(6)])
+    high = np.stack([layout[labels == c].max(axis=0) for c in range(6)])
+    overlap = np.minimum(high[:, None], high) - np.maximum(low[:, None], low)
+    assert (overlap >= 0).all(axis=2).sum() == 6
+    sizes = np.bincount(labels)
+    extent = (high - low).max(axis=1)
+    assert extent[sizes == 300] > extent[sizes == 50] > extent[sizes == 5] > 0
+
+
+def test_a_component_is_laid_out_as_if_it_were_alone() -> None:
+    alone = prepare_graph(graphs.surface(200))
+    together = prepare_graph(sparse.block_diag([path(50), alone], format="csr"))
+    own = spectral_layout(alone, 2, seed=0)
+    placed = spectral_layout(together, 2, seed=0)[50:]
+    for k in range(2):
+        assert np.corrcoef(own[:, k], placed[:, k])[0, 1] > 0.9999
+
+
+def test_components_lie_as_their_centroids_do() -> None:
+    x = np.array([3.0, 0.0, 2.0, 1.0])
+    graph = prepare_graph(sparse.block_diag([path(30)] * 4, format="csr"))
+    representation = np.repeat(np.stack([x, np.zeros(4)], axis=1), 30, axis=0)
+    calls = []
+
+    def read() -> np.ndarray:
+        calls.append(1)
+        return representation
+
+    layout = spectral_layout(graph, 1, seed=0, representation=read)
+    middle = layout.reshape(4, 30).mean(axis=1)
+    assert np.argsort(middle).tolist() == np.argsort(x).tolist() or (
+        np.argsort(-middle).tolist() == np.argsort(x).tolist()
+    )
+    assert calls == [1]
+    spectral_layout(prepare_graph(path(30)), 1, seed=0, representation=read)
+    assert calls == [1]  # one component: not read
+
+
+def test_thousands_of_tiny_components_are_fast(rng: np.random.Generator) -> None:
+    sizes = rng.integers(1, 12, 4000)
+    n = int(sizes.sum())
+    offsets = np.repeat(np.cumsum(sizes) - sizes, sizes)
+    # Every vertex is joined to the one before it in its component.
+    heads = np.flatnonzero(np.arange(n) > offsets)
+    graph = prepare_graph(
+        sparse.coo_array(
+            (np.ones(2 * heads.size), (np.r_[heads, heads - 1], np.r_[heads - 1, heads])),
+            shape=(n, n),
+        )
+    )
+    assert connected_components(graph)[0] == 4000
+    representation = rng.normal(size=(n, 20))
+    spectral_layout(graph, 2, seed=0, representation=representation)  # compiles
+    began = time.perf_counter()
+    layout = spectral_layout(graph, 2, seed=0, representation=representation)
+    assert time.perf_counter() - began < 3
+    assert np.isfinite(layout).all()
+
+
+def test_what_is_not_found_is_said(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanczos, "MAX_RESTARTS", 1)
+    with caplog.at_level(logging.WARNING):
+        layout = spectral_layout(prepare_graph(path(2000)), 2, seed=0)
+    assert "approximate" in caplog.text
+    assert np.isfinite(layout).all()

@@ -1,0 +1,249 @@
+"""Tools on AnnData objects: ``umapcore.tl.umap``."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from umapcore.anndata_io import (
+    check_target,
+    copied,
+    read_neighbors,
+    read_representation,
+    read_start,
+    write_embedding,
+)
+from umapcore.dispatch import check_method
+from umapcore.engine import simplicial_set_embedding
+from umapcore.errors import bad_type, bad_value
+from umapcore.graph import prepare_graph
+from umapcore.logs import logger
+from umapcore.spec import OptimizerSpec, _integer
+from umapcore.threads import thread_count
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anndata import AnnData
+    from numpy.random import Generator, RandomState
+    from numpy.typing import ArrayLike, NDArray
+
+_MAX_SEED = 2**64 - 1
+_MAX_EPOCHS = 2**31 - 1
+
+
+def umap(
+    adata: AnnData,
+    *,
+    min_dist: float = 0.5,
+    spread: float = 1.0,
+    n_components: int = 2,
+    maxiter: int | None = None,
+    alpha: float = 1.0,
+    gamma: float = 1.0,
+    negative_sample_rate: int = 5,
+    init_pos: str | ArrayLike | None = "spectral",
+    random_state: int | RandomState | Generator | None = 0,
+    a: float | None = None,
+    b: float | None = None,
+    copy: bool = False,
+    method: str = "umap",
+    neighbors_key: str | None = None,
+    key_added: str | None = None,
+    n_threads: int | None = None,
+    progress: bool | None = None,
+    callback: Callable[[int, NDArray[np.float32]], bool | None] | None = None,
+    callback_every: int = 1,
+    timings: dict[str, float] | None = None,
+) -> AnnData | None:
+    """Embed the neighbourhood graph by UMAP (McInnes, Healy and Melville 2018).
+
+    Takes and writes what ``scanpy.tl.umap`` does. The same graph, parameters and seed give the
+    same bits for any number of threads, on any processor and by any method. Whatever fails, a
+    keyboard interrupt included, leaves `adata` as it was.
+
+    Parameters
+    ----------
+    adata
+        Annotated data with a graph, which ``pp.neighbors`` of scanpy makes.
+    min_dist, spread
+        Distance up to which embedded points count as touching, and scale of the embedding,
+        ``0 <= min_dist <= spread``. Not used when `a` and `b` are given.
+    n_components
+        Dimensions of the embedding.
+    maxiter
+        Number of epochs; None: 500 up to 10 000 observations, 200 above. 0 gives the start
+        positions, each axis scaled to [0, 10].
+    alpha
+        Step size of the first epoch, above 0.
+    gamma
+        Weight of the repulsion, at least 0.
+    negative_sample_rate
+        Negative samples for each attraction, at least 0.
+    init_pos
+        Start positions: a key of ``adata.obsm`` (of which the first `n_components` columns are
+        taken); ``'spectral'`` (also None); ``'random'``; ``'paga'``, from ``adata.uns['paga']``;
+        or an array, n_obs × n_components.
+    random_state
+        Seed. An integer from 0 to 2**64 - 1 is taken as it is; from a RandomState or Generator
+        one is drawn; None draws one from the operating system. It is logged.
+    a, b
+        Parameters of the curve 1 / (1 + a d^(2b)); both or neither. None finds them from
+        `min_dist` and `spread`.
+    copy
+        Return a new object and leave `adata` as it is.
+    method
+        ``'umap'``: the CPU. ``'rapids'``: an NVIDIA GPU; where none can be used the CPU steps
+        in, with a warning. ``'auto'``: the GPU if there is one, else the CPU.
+    neighbors_key
+        Entry of ``adata.uns`` that names the graph; None: ``'neighbors'``.
+    key_added
+        Key of `obsm` and `uns` to write to; None: ``obsm['X_umap']`` and ``uns['umap']``.
+    n_threads
+        Threads on the CPU; None takes ``umapcore.settings.n_threads``, then numba's number.
+    progress
+        Show a progress bar; None: for a run that lasts, on a terminal or in a notebook.
+    callback
+        Called as ``callback(epoch, positions)`` with the number of epochs that are done and a
+        copy of the positions. When it returns True the run ends there.
+    callback_every
+        Epochs between calls.
+    timings
+        A dictionary that receives the seconds of each stage: read, graph, start, plan,
+        optimise, write.
+
+    Returns
+    -------
+    None, or the new object when `copy` is true. It holds:
+
+    ``.obsm['X_umap' | key_added]``
+        Embedding, float32, n_obs × n_components.
+    ``.uns['umap' | key_added]``
+        ``{'params': {'a': …, 'b': …}}``, with 'random_state' where that is an integer other
+        than 0.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For bad input, before any work, naming the parameter, its value and what is allowed.
+
+    Examples
+    --------
+    >>> import umapcore as uc
+    >>> uc.tl.umap(adata)  # doctest: +SKIP
+    >>> adata.obsm["X_umap"]  # doctest: +SKIP
+    """
+    _check_run(n_threads, progress, callback, callback_every, timings, copy)
+    check_method(method)
+    neighbors_key = "neighbors" if neighbors_key is None else neighbors_key
+    if not isinstance(neighbors_key, str):
+        raise bad_type("neighbors_key", neighbors_key, "None or a key of .uns")
+    check_target(adata, key_added, neighbors_key, copy=copy)
+    if maxiter is not None:
+        maxiter = _integer("maxiter", maxiter, 0, _MAX_EPOCHS, or_none=True)
+    spec = OptimizerSpec(
+        min_dist=min_dist,
+        spread=spread,
+        n_components=n_components,
+        n_epochs=maxiter,
+        alpha=alpha,
+        gamma=gamma,
+        negative_sample_rate=negative_sample_rate,
+        a=a,
+        b=b,
+        seed=seed_from(random_state),
+    )
+
+    began = time.perf_counter()
+    stored, name, params = read_neighbors(adata, neighbors_key)
+    init = read_start(adata, init_pos, n_components=spec.n_components, seed=spec.seed)
+    read = time.perf_counter()
+    graph = prepare_graph(stored, n_vertices=adata.n_obs, name=name)
+    prepared = time.perf_counter()
+
+    def representation() -> Any:
+        return read_representation(adata, params)
+
+    embedding = simplicial_set_embedding(
+        graph,
+        spec,
+        init=init,
+        # A function: only a graph of several components needs the coordinates read.
+        representation=cast("Any", representation),
+        method=method,
+        n_threads=n_threads,
+        progress=progress,
+        callback=callback,
+        callback_every=callback_every,
+        timings=timings,
+    )
+    embedded = time.perf_counter()
+    target = copied(adata) if copy else adata
+    key_obsm, key_uns = ("X_umap", "umap") if key_added is None else (key_added, key_added)
+    curve_a, curve_b = spec.curve()
+    written: dict[str, float | int] = {"a": float(curve_a), "b": float(curve_b)}
+    if isinstance(random_state, (int, np.integer)) and random_state != 0:
+        written["random_state"] = int(random_state)
+    write_embedding(target, key_obsm, key_uns, embedding, written)
+    if timings is not None:
+        timings["read"] = read - began
+        timings["graph"] = timings.get("graph", 0.0) + prepared - read
+        timings["write"] = time.perf_counter() - embedded
+    logger.info("added .obsm[%r], the embedding, and .uns[%r], its parameters", key_obsm, key_uns)
+    return target if copy else None
+
+
+def seed_from(random_state: Any) -> int:
+    """Turn a random state into one 64-bit seed.
+
+    Parameters
+    ----------
+    random_state
+        An integer is the seed itself; a RandomState or Generator draws one, and so changes; None
+        takes one from the operating system.
+
+    Returns
+    -------
+    From 0 to 2**64 - 1. It is logged, so that any run can be repeated.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a negative or larger integer, and for anything else.
+    """
+    allowed = f"an integer from 0 to {_MAX_SEED}, a numpy RandomState or Generator, or None"
+    if isinstance(random_state, (bool, np.bool_)):
+        raise bad_type("random_state", random_state, allowed)
+    if isinstance(random_state, (int, np.integer)):
+        seed = int(random_state)
+        if not 0 <= seed <= _MAX_SEED:
+            raise bad_value("random_state", random_state, allowed)
+    elif random_state is None:
+        seed = int.from_bytes(os.urandom(8), "little")
+    elif isinstance(random_state, np.random.RandomState):
+        seed = int(random_state.randint(0, 2**64, dtype=np.uint64))
+    elif isinstance(random_state, np.random.Generator):
+        seed = int(random_state.integers(0, 2**64, dtype=np.uint64))
+    else:
+        raise bad_type("random_state", random_state, allowed)
+    logger.info("random_state=%s: seed %d", type(random_state).__name__, seed)
+    return seed
+
+
+def _check_run(
+    n_threads: Any, progress: Any, callback: Any, callback_every: Any, timings: Any, copy: Any
+) -> None:
+    """Refuse what does not concern the layout but how it is run, before a graph is read."""
+    thread_count(n_threads)
+    if not isinstance(copy, (bool, np.bool_)):
+        raise bad_type("copy", copy, "True or False")
+    if progress is not None and not isinstance(progress, bool):
+        raise bad_type("progress", progress, "True, False or None")
+    if callback is not None and not callable(callback):
+        raise bad_type("callback", callback, "a function or None")
+    _integer("callback_every", callback_every, 1, _MAX_EPOCHS)
+    if timings is not None and not isinstance(timings, dict):
+        raise bad_type("timings", timings, "a dictionary or None")
