@@ -1,0 +1,172 @@
+"""The same bits for any number of threads, threading layer, processor and interruption."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import graphs
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from umapcore import OptimizerSpec, simplicial_set_embedding
+from umapcore.threads import load_tbb
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def layout(graph: sp.csr_array, spec: OptimizerSpec, **options: object) -> np.ndarray:
+    start = graphs.random_start(graph.shape[0], spec.n_components)
+    return simplicial_set_embedding(graph, spec, init=start, progress=False, **options)
+
+
+@pytest.fixture
+def no_small_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let test graphs take the parallel path, which they are too small for."""
+    monkeypatch.setattr("umapcore_numba.backend.SMALL_GRAPH_EDGES", 0)
+
+
+@pytest.mark.usefixtures("no_small_graphs")
+def test_threads(graph: sp.csr_array, n_components: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from umapcore_numba.backend import NumbaLayout
+    from umapcore.plan import build_plan
+
+    spec = OptimizerSpec(n_components=n_components, n_epochs=30)
+    plan = build_plan(graph, spec)
+    start = graphs.random_start(graph.shape[0], n_components)
+    results = []
+    # More workers than the machine has threads do no harm; 16 share their pulls by atomics.
+    for n_workers in (1, 2, 3, 8, 16):
+        running = NumbaLayout(plan, start, spec, n_workers)
+        for epoch in range(1, 30, 10):
+            running.advance(epoch, min(30, epoch + 10))
+        results.append(running.positions())
+    assert not np.array_equal(results[0], start)
+    for result in results[1:]:
+        np.testing.assert_array_equal(result.view(np.int32), results[0].view(np.int32))
+
+
+@pytest.mark.parametrize("stop", [1, 2, 17, 59])
+def test_stopped_and_continued(graph: sp.csr_array, n_components: int, stop: int) -> None:
+    spec = OptimizerSpec(n_components=n_components, n_epochs=60)
+    whole = layout(graph, spec)
+    half = layout(graph, spec, stop_epoch=stop)
+    assert not np.array_equal(half, whole)
+    rest = simplicial_set_embedding(graph, spec, init=half, start_epoch=stop, progress=False)
+    np.testing.assert_array_equal(rest.view(np.int32), whole.view(np.int32))
+
+
+def test_callback_and_its_interval_do_not_matter(graph: sp.csr_array) -> None:
+    spec = OptimizerSpec(n_epochs=60)
+    whole = layout(graph, spec)
+    for every in (1, 7, 100):
+        seen: list[int] = []
+        result = layout(
+            graph, spec, callback=lambda epoch, _: seen.append(epoch), callback_every=every
+        )
+        np.testing.assert_array_equal(result, whole)
+        assert seen == [*range(every, 60, every), 60]
+
+
+def test_order_of_entries_and_index_width_do_not_matter(graph: sp.csr_array) -> None:
+    spec = OptimizerSpec(n_epochs=40)
+    whole = layout(graph, spec)
+    coo = graph.tocoo()
+    shuffle = np.random.default_rng(0).permutation(coo.nnz)
+    row, column = coo.coords
+    shuffled = sp.coo_array((coo.data[shuffle], (row[shuffle], column[shuffle])), shape=coo.shape)
+    np.testing.assert_array_equal(layout(shuffled, spec), whole)
+    np.testing.assert_array_equal(layout(graph.astype(np.float64), spec), whole)
+
+
+# --- other processes: processors and threading layers ---------------------------------------------
+
+_SCRIPT = """
+import hashlib, json, sys
+sys.path[:0] = sys.argv[1:4]
+import numba
+import numpy as np
+import graphs
+import umapcore_numba.backend as backend
+from umapcore import OptimizerSpec
+from umapcore.plan import build_plan
+
+from umapcore.threads import load_tbb
+load_tbb()
+digests = {}
+for dimensions in json.loads(sys.argv[4]):
+    for name, graph in {
+        "clusters": graphs.clusters(220), "surface": graphs.surface(260), "hub": graphs.hub(600)
+    }.items():
+        spec = OptimizerSpec(n_components=dimensions, n_epochs=30)
+        plan = build_plan(graph, spec)
+        start = graphs.random_start(graph.shape[0], dimensions)
+        for workers in json.loads(sys.argv[5]):
+            running = backend.NumbaLayout(plan, start, spec, workers)
+            running.advance(1, 30)
+            digest = hashlib.sha256(running.positions().tobytes()).hexdigest()
+            digests.setdefault(f"{name} {dimensions}-D", set()).add(digest)
+layer = numba.threading_layer() if max(json.loads(sys.argv[5])) > 1 else None
+print(json.dumps({"layer": layer, "digests": {k: sorted(v) for k, v in digests.items()}}))
+"""
+
+
+def in_process(
+    dimensions: list[int], workers: list[int], environment: dict[str, str]
+) -> dict[str, object]:
+    folders = [str(ROOT), str(ROOT / "backends"), str(ROOT / "tests")]
+    done = subprocess.run(
+        [sys.executable, "-c", _SCRIPT, *folders, json.dumps(dimensions), json.dumps(workers)],
+        env={**os.environ, "NUMBA_NUM_THREADS": "8", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+@cache
+def expected() -> dict[str, list[str]]:
+    """Digests of this processor's own kernels on one thread."""
+    digests = in_process([2, 3, 10], [1], {})["digests"]
+    assert isinstance(digests, dict)
+    assert all(len(found) == 1 for found in digests.values())
+    return digests
+
+
+def _layers() -> list[object]:
+    found: list[object] = ["workqueue"]
+    try:
+        import numba.np.ufunc.omppool  # noqa: F401
+    except ImportError:
+        found.append(pytest.param("omp", marks=pytest.mark.skip(reason="numba has no OpenMP here")))
+    else:
+        found.append("omp")
+    if load_tbb() is None:
+        found.append(pytest.param("tbb", marks=pytest.mark.skip(reason="TBB is not installed")))
+    else:
+        found.append("tbb")
+    return found
+
+
+@pytest.mark.parametrize("layer", _layers())
+def test_threading_layers(layer: str) -> None:
+    # OpenMP spins at its barriers, which with 8 threads on 2 processors takes minutes.
+    environment = {"NUMBA_THREADING_LAYER": layer, "OMP_WAIT_POLICY": "passive"}
+    result = in_process([2, 3, 10], [1, 2, 3, 8], environment)
+    assert result["layer"] == layer
+    assert result["digests"] == expected()
+
+
+@pytest.mark.parametrize("processor", ["generic", "nehalem", "haswell"])
+def test_processors(processor: str) -> None:
+    """No bit depends on the vector width or on whether there is a fused multiply-add."""
+    # Without features of its own accord, numba would add all those of the machine at hand.
+    environment = {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": ""}
+    assert in_process([2, 3, 10], [1], environment)["digests"] == expected()
