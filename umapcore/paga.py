@@ -55,6 +55,9 @@ def positions_from_paga(
     if "pos" not in paga:
         msg = "Plot PAGA first, so that `adata.uns['paga']['pos']` exists."
         raise ValueError(msg)
+    if "connectivities" not in paga:
+        msg = "Did not find .uns['paga']['connectivities']. Run `tl.paga` first."
+        raise ValueError(msg)
     pos = np.asarray(in_memory(paga["pos"]), np.float64)
     codes, n_groups = _group_codes(paga, obs)
     if pos.ndim != 2 or pos.shape[0] != n_groups or not np.isfinite(pos).all():
