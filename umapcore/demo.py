@@ -149,18 +149,21 @@ def _say_times(first: _Run, again: _Run, n_threads: int | None) -> None:
     said = f"{threads} thread{'' if threads == 1 else 's'}"
     _say(f"  {'seconds':<10}{f'first run, {said}':>22}{'second run, 1 thread':>24}")
     for stage in _STAGES:
-        cells = [
-            f"{run.stages[stage]:.2f}" if stage in run.stages else "" for run in (first, again)
-        ]
-        _say(f"  {stage:<10}{cells[0]:>22}{cells[1]:>24}".rstrip())
-    _say("")
-    if first.compiling >= 0.05:
-        _say(
-            f"  {first.compiling:.1f} s of the first run were spent on compiling the kernels for "
-            "this processor.\n  They are kept on disk; later runs only load them."
-        )
-    else:
-        _say("  The kernels were compiled by an earlier run; this one only loaded them.")
+        _say_row(stage, *(run.stages.get(stage) for run in (first, again)))
+    _say_row("total", sum(first.stages.values()), sum(again.stages.values()))
+    if first.compiling + again.compiling < 0.05:
+        _say("\n  The kernels were compiled by an earlier run; these only loaded them.")
+        return
+    _say_row("compiling", first.compiling, again.compiling)
+    _say(
+        "\n  Compiling is part of the total. It is done once for a processor and kept on disk:"
+        "\n  run the demo again to see what later runs take."
+    )
+
+
+def _say_row(name: str, *values: float | None) -> None:
+    cells = ["" if value is None else f"{value:.2f}" for value in values]
+    _say(f"  {name:<10}{cells[0]:>22}{cells[1]:>24}".rstrip())
 
 
 def _write_table(adata: AnnData, path: Path) -> None:
