@@ -14,7 +14,7 @@ from umapcore.dispatch import gpu_problem
 GRAPHS = {
     "clusters": lambda: graphs.clusters(220),
     "surface": lambda: graphs.surface(260),
-    "hub": lambda: graphs.hub(600),
+    "hub": lambda: graphs.hub(1300),
 }
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import anndata
@@ -214,6 +215,19 @@ def test_failure_while_writing_leaves_nothing(
     assert run("embed", source, "-o", source, "--overwrite", *QUICK) == code
     assert files_in(tmp_path) == {"in.h5ad"}
     assert source.read_bytes() == before
+
+
+def test_a_full_disk_is_noticed_before_writing(
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    full = SimpleNamespace(total=10**9, used=10**9, free=0)
+    monkeypatch.setattr(embed_file.shutil, "disk_usage", lambda _: full)
+    assert run("embed", source, "-o", tmp_path / "out.h5ad", *QUICK) == cli.FAILED
+    assert "0.0 MB are free" in one_error_line(capsys)
+    assert files_in(tmp_path) == {"in.h5ad"}
 
 
 def _not_hdf5(path: Path) -> None:

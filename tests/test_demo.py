@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import anndata
@@ -21,9 +22,15 @@ def cells() -> anndata.AnnData:
 
 
 @pytest.fixture
-def few(cells: anndata.AnnData, monkeypatch: pytest.MonkeyPatch) -> None:
+def few(
+    cells: anndata.AnnData,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Let the demo embed 300 of its cells, to be quick."""
-    monkeypatch.setattr(demo, "load_cells", lambda: cells[:300].copy())
+    path = tmp_path_factory.mktemp("few") / "few.h5ad"
+    cells[:300].write_h5ad(path)
+    monkeypatch.setattr(demo, "_bundled", lambda: nullcontext(path))
 
 
 def test_bundled_data(cells: anndata.AnnData) -> None:
@@ -61,6 +68,7 @@ def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "Both runs gave the same bits" in said
     assert {path.name for path in folder.iterdir()} == {"umap.png", "umapcore_demo.h5ad"}
     written = anndata.read_h5ad(folder / "umapcore_demo.h5ad")
+    assert written.obs["cell_type"].nunique() > 3
     assert written.obsm["X_umap"].shape == (300, 2)
     assert np.isfinite(written.obsm["X_umap"]).all()
     assert (folder / "umap.png").read_bytes().startswith(b"\x89PNG")
@@ -90,8 +98,8 @@ def test_says_when_the_bits_differ(
 ) -> None:
     whole = demo._embed
 
-    def embed(adata: anndata.AnnData, n_threads: int | None, run: demo._Run) -> None:
-        whole(adata, n_threads, run)
+    def embed(adata: anndata.AnnData, n_threads: int | None, stages: dict[str, float]) -> None:
+        whole(adata, n_threads, stages)
         if n_threads == 1:
             adata.obsm["X_umap"][0, 0] = np.nextafter(adata.obsm["X_umap"][0, 0], np.float32(99))
 
@@ -99,3 +107,9 @@ def test_says_when_the_bits_differ(
     with pytest.raises(RuntimeError, match="different bits"):
         demo.run(tmp_path)
     assert "same bits" not in capsys.readouterr().out
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="is a file"):
+        demo.run(tmp_path / "file")

@@ -101,7 +101,7 @@ load_tbb()
 digests = {}
 for dimensions in json.loads(sys.argv[4]):
     for name, graph in {
-        "clusters": graphs.clusters(220), "surface": graphs.surface(260), "hub": graphs.hub(600)
+        "clusters": graphs.clusters(220), "surface": graphs.surface(260), "hub": graphs.hub(1300)
     }.items():
         spec = OptimizerSpec(n_components=dimensions, n_epochs=30)
         plan = build_plan(graph, spec)

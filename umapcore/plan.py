@@ -4,6 +4,9 @@ Vertices are renumbered so that each bucket of heads is one contiguous range (th
 tails and positions inside a backend are in that order. An edge costs 8 bytes: its tail and its
 firing rate. Nothing in the plan changes while a layout runs.
 
+Which vertex falls into which bucket is decided by a hash of its number and by its neighbours,
+which should not be in the same one.
+
 A head's row is walked edge after edge, which for a hub of thousands of edges is one long chain
 that no device can speed up. Rows of more than ``LONGEST_WALK`` edges are therefore dealt out to
 several *walkers*, which start together; the hub moves by the mean of their moves (averaged
@@ -31,11 +34,10 @@ if TYPE_CHECKING:
 
     from umapcore.spec import OptimizerSpec
 
-#: Buckets of heads. More are closer to the serial algorithm, fewer need fewer barriers: with 16,
-#: the neighbour recall of noise-free moons (min_dist 0.1) fell 0.015 behind umap-learn's.
+#: Buckets of heads. More are closer to the serial algorithm, fewer need fewer barriers.
 N_BUCKETS = 32
 #: Edges of a row that one walker takes at most.
-LONGEST_WALK = 256
+LONGEST_WALK = 1024
 #: A walker that shares its head moves it by no more than this along an axis in one epoch. Start
 #: positions span 10, so this bounds a number format, not a layout.
 LONGEST_MOVE = 64.0
@@ -44,7 +46,7 @@ CLIP = 4.0
 #: Up to this many epochs, edges are pruned as for the default number of epochs (umap-learn).
 FEW_EPOCHS = 10
 
-_MAX_POOL = 2048
+_MAX_POOL = 1024
 _MIN_POOL = 256
 _ROWS_PER_TASK = 65_536
 
@@ -127,6 +129,7 @@ def build_plan(
     _over_rows(n, n_threads, lambda a, b: _count_rows(a, b, *source, degrees, fires))
 
     buckets = (mix64(np.arange(n, dtype=np.uint64)) % np.uint64(N_BUCKETS)).astype(np.uint8)
+    _part_neighbours(graph.indptr, graph.indices, graph.data, buckets)
     n_walkers = np.maximum(1, -(-degrees // LONGEST_WALK))
     order = _order(buckets, fires / n_walkers)
     places = np.empty(n, np.int32)
@@ -204,6 +207,31 @@ def _over_rows(n: int, n_threads: int | None, task: Callable[[int, int], Any]) -
         return [task(a, b) for a, b in ranges]
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(lambda r: task(*r), ranges))
+
+
+@kernel()
+def _part_neighbours(indptr: Any, indices: Any, weights: Any, buckets: Any) -> None:
+    """Change the buckets so that neighbours are seldom in the same one.
+
+    Neighbours that move at the same time see each other where they no longer are, and overshoot:
+    on noise-free moons (min_dist 0.1) 32 buckets by hash alone had a neighbour recall of 0.780,
+    with this step 0.792, umap-learn 0.793. A greedy colouring: in the order of their numbers,
+    vertices take the bucket in which the neighbours already placed have the least weight; of
+    equals the first from the vertex's own hash on.
+    """
+    weight = np.empty(N_BUCKETS, np.float64)
+    for vertex in range(buckets.shape[0]):
+        weight[:] = 0.0
+        for e in range(indptr[vertex], indptr[vertex + 1]):
+            if indices[e] < vertex:
+                weight[buckets[indices[e]]] += weights[e]
+        hashed = np.int64(buckets[vertex])
+        best = hashed
+        for i in range(1, N_BUCKETS):
+            bucket = (hashed + i) % N_BUCKETS
+            if weight[bucket] < weight[best]:
+                best = bucket
+        buckets[vertex] = best
 
 
 @kernel()

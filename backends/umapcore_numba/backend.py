@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
@@ -96,11 +96,11 @@ class NumbaLayout:
         )
         self._seed = np.uint64(spec.seed)
         self._dims = (0,) * d if d in SPECIAL_DIMENSIONS else ()
-        self._floats = np.zeros((n_workers, float_scratch(d)), np.float32)
-        self._ints = np.zeros((n_workers, int_scratch(d)), np.int32)
+        self._floats = _aligned_zeros(n_workers, float_scratch(d), np.float32)
+        self._ints = _aligned_zeros(n_workers, int_scratch(d), np.int32)
         self._fired = np.empty((n_workers, _most_edges_of_a_block(plan) + 1), np.int32)
         # Two counters on cache lines of their own.
-        self._tickets = np.zeros(16, np.int64)
+        self._tickets = _aligned_zeros(1, 16, np.int64)[0]
         self._pace = Pace(n_workers)
         self._parallel = n_workers > 1
         if self._parallel:
@@ -159,6 +159,15 @@ class NumbaLayout:
             self._ints[:workers],
             self._fired[:workers],
         )
+
+
+def _aligned_zeros(rows: int, columns: int, dtype: type) -> NDArray[Any]:
+    """Make zeros whose rows begin on cache lines, so that no vector load spans two of them."""
+    line = 64 // np.dtype(dtype).itemsize
+    stride = -(-columns // line) * line
+    block = np.zeros(rows * stride + line, dtype)
+    skip = -block.ctypes.data % 64 // block.itemsize
+    return block[skip : skip + rows * stride].reshape(rows, stride)
 
 
 def _lock_if_needed() -> AbstractContextManager[object]:

@@ -86,15 +86,21 @@ def add_pulls(
     Heads of the bucket stand where they walked to; then everything moves by its pulls, of which
     every row of `pulls` holds a part. Clears the pulls.
     """
-    for i in range(max(first, bucket_first), min(last, bucket_last)):
-        positions[i] = walked[i]
+    walked_first = max(first, bucket_first)
+    walked_last = min(last, bucket_last)
+    if walked_first < walked_last:
+        positions[walked_first:walked_last] = walked[walked_first:walked_last]
+    # Slices are indexed from 0, which lets LLVM rule out negative indices and vectorise.
+    moved = positions[first:last]
+    pull = pulls[0, first:last]
     for part in range(1, pulls.shape[0]):
-        for i in range(first, last):
-            pulls[0, i] += pulls[part, i]
-            pulls[part, i] = 0
-    for i in range(first, last):
-        positions[i] += np.float32(pulls[0, i]) * unit
-        pulls[0, i] = 0
+        more = pulls[part, first:last]
+        for i in range(more.shape[0]):
+            pull[i] += more[i]
+            more[i] = 0
+    for i in range(moved.shape[0]):
+        moved[i] += np.float32(pull[i]) * unit
+        pull[i] = 0
 
 
 @inline
@@ -224,7 +230,9 @@ def run_parallel(
             walkers_start = first_walkers[start]
             walkers_end = first_walkers[end]
             block = block_size(walkers_end - walkers_start, n_workers)
-            tickets[:] = 0
+            # One by one: an assignment to the whole array would be a parallel region of its own.
+            tickets[0] = 0
+            tickets[8] = 0
             for number in prange(n_workers):
                 worker = np.int64(number)  # prange counts in uint64, which 0 would turn to float
                 part = worker if pulls.shape[0] > 1 else 0
