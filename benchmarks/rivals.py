@@ -119,11 +119,11 @@ def umap_learn_cached(
     seed: int,
     n_epochs: int | None = None,
     negative_sample_rate: int = 5,
-) -> tuple[NDArray[np.float32], float]:
+) -> NDArray[np.float32]:
     """As `umap_learn` in serial, remembered in the cache folder.
 
     A serial run is a function of what the key holds, the processor included, because umap-learn
-    compiles with fastmath. The seconds are those of the run that filled the cache.
+    compiles with fastmath.
     """
     epochs = bench.n_epochs if n_epochs is None else n_epochs
     key: dict[str, Any] = {
@@ -135,9 +135,10 @@ def umap_learn_cached(
     path = cache_folder() / f"umap-learn-{bench.name}-{name}.npz"
     if path.exists():
         with np.load(path) as stored:
-            return stored["embedding"], float(stored["seconds"])
-    embedding, seconds = umap_learn(
+            embedding: NDArray[np.float32] = stored["embedding"]
+            return embedding
+    embedding, _ = umap_learn(
         bench, a=a, b=b, seed=seed, n_epochs=epochs, negative_sample_rate=negative_sample_rate
     )
-    np.savez(path, embedding=embedding, seconds=seconds, key=json.dumps(key))
-    return embedding, seconds
+    np.savez(path, embedding=embedding, key=json.dumps(key))
+    return embedding
