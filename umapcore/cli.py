@@ -254,11 +254,12 @@ def _embed(args: argparse.Namespace) -> None:
     )
     n, d = done.shape
     order = ("read", "graph", "start", "plan", "optimise", "write")
-    stages = ", ".join(
-        f"{stage} {done.timings[stage]:.2f}" for stage in order if stage in done.timings
-    )
+    stages = {stage: done.timings[stage] for stage in order if stage in done.timings}
+    said = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in stages.items())
+    compiling = done.timings.get("compiling", 0.0)
+    once = f"; {compiling:.2f} s of it compiling, once for this processor" if compiling else ""
     print(f"{args.output}: obsm[{done.key!r}], {n:,} x {d}")
-    print(f"{sum(done.timings.values()):.2f} s ({stages})")
+    print(f"{sum(stages.values()):.2f} s ({said}){once}")
 
 
 def _demo(args: argparse.Namespace) -> None:
@@ -289,6 +290,8 @@ def _in_options(message: str) -> str:
 
 
 def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename2 or error.filename}: {error.strerror}"
     text = " ".join(str(error).split())
     # The user's mistakes have messages written for users; the rest needs its kind to make sense.
     if text and isinstance(error, (ValueError, TypeError, OSError, ImportError, RuntimeError)):

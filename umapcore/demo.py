@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.resources import as_file, files
 from importlib.util import find_spec
@@ -14,6 +13,7 @@ from umapcore import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from anndata import AnnData
@@ -35,8 +35,12 @@ def load_cells() -> AnnData:
     """
     import anndata
 
-    with as_file(files("umapcore") / "data" / "cbmc8k.h5ad") as path:
+    with _bundled() as path:
         return anndata.read_h5ad(path)
+
+
+def _bundled() -> AbstractContextManager[Path]:
+    return as_file(files("umapcore") / "data" / "cbmc8k.h5ad")
 
 
 def run(folder: Path, *, n_threads: int | None = None) -> None:
@@ -54,18 +58,23 @@ def run(folder: Path, *, n_threads: int | None = None) -> None:
     FileExistsError
         When ``umap.png`` is there and another program made it.
     OSError
-        When the folder cannot be made or written to.
+        When `folder` cannot be made or written to.
     RuntimeError
         When the two runs differ in a bit.
     """
+    from umapcore.embed_file import write_with_embedding
+
+    if folder.exists() and not folder.is_dir():
+        msg = f"{folder}: is a file; a folder is needed."
+        raise NotADirectoryError(msg)
     folder.mkdir(parents=True, exist_ok=True)
     _spare_others(folder / PICTURE)
 
-    first = _Run()
-    with first.timed("import"):
+    first: dict[str, float] = {}
+    with _timed(first, "import"):
         for module in ("anndata", "numba", "umapcore.tl"):
             import_module(module)
-    with first.timed("read"):
+    with _timed(first, "read"):
         adata = load_cells()
     graph = adata.obsp["connectivities"]
     groups = adata.obs["cell_type"].nunique()
@@ -76,11 +85,11 @@ def run(folder: Path, *, n_threads: int | None = None) -> None:
 
     _embed(adata, n_threads, first)
     embedding = adata.obsm["X_umap"].copy()
-    again = _Run()
+    again: dict[str, float] = {}
     _embed(adata, 1, again)
     same = embedding.tobytes() == adata.obsm["X_umap"].tobytes()
-    with first.timed("write"):
-        _write_table(adata, folder / TABLE)
+    with _timed(first, "write"), _bundled() as path:
+        write_with_embedding(path, folder / TABLE, "X_umap", "umap", embedding, adata.uns["umap"])
 
     _say_times(first, again, n_threads)
     if not same:
@@ -112,49 +121,37 @@ def draw(adata: AnnData, path: Path) -> None:
         figure.savefig(beside, format="png", bbox_inches="tight", metadata={"Software": _SOFTWARE})
 
 
-@dataclass
-class _Run:
-    """Seconds of one embedding."""
-
-    stages: dict[str, float] = field(default_factory=dict)
-    compiling: float = 0.0
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        began = time.perf_counter()
-        yield
-        self.stages[stage] = self.stages.get(stage, 0.0) + time.perf_counter() - began
+@contextmanager
+def _timed(stages: dict[str, float], stage: str) -> Iterator[None]:
+    began = time.perf_counter()
+    yield
+    stages[stage] = stages.get(stage, 0.0) + time.perf_counter() - began
 
 
-def _embed(adata: AnnData, n_threads: int | None, run: _Run) -> None:
-    """Embed, and add up what numba spends on compiling (loading from its cache is none)."""
-    from numba.core.event import install_timer
-
+def _embed(adata: AnnData, n_threads: int | None, stages: dict[str, float]) -> None:
+    from umapcore.compile_time import counted_compiling
     from umapcore.tl import umap
 
-    def add(seconds: float) -> None:
-        run.compiling += seconds
-
-    stages: dict[str, float] = {}
-    with install_timer("numba:compile", add):
-        umap(adata, n_threads=n_threads, timings=stages)
-    for stage, seconds in stages.items():
-        run.stages[stage] = run.stages.get(stage, 0.0) + seconds
+    measured = {"compiling": 0.0}
+    with counted_compiling(measured):
+        umap(adata, n_threads=n_threads, timings=measured)
+    for stage, seconds in measured.items():
+        stages[stage] = stages.get(stage, 0.0) + seconds
 
 
-def _say_times(first: _Run, again: _Run, n_threads: int | None) -> None:
+def _say_times(first: dict[str, float], again: dict[str, float], n_threads: int | None) -> None:
     from umapcore.threads import thread_count
 
     threads = thread_count(n_threads)
     said = f"{threads} thread{'' if threads == 1 else 's'}"
     _say(f"  {'seconds':<10}{f'first run, {said}':>22}{'second run, 1 thread':>24}")
     for stage in _STAGES:
-        _say_row(stage, *(run.stages.get(stage) for run in (first, again)))
-    _say_row("total", sum(first.stages.values()), sum(again.stages.values()))
-    if first.compiling + again.compiling < 0.05:
+        _say_row(stage, first.get(stage), again.get(stage))
+    _say_row("total", *(sum(run.get(stage, 0.0) for stage in _STAGES) for run in (first, again)))
+    if first["compiling"] + again["compiling"] < 0.05:
         _say("\n  The kernels were compiled by an earlier run; these only loaded them.")
         return
-    _say_row("compiling", first.compiling, again.compiling)
+    _say_row("compiling", first["compiling"], again["compiling"])
     _say(
         "\n  Compiling is part of the total. It is done once for a processor and kept on disk:"
         "\n  run the demo again to see what later runs take."
@@ -164,13 +161,6 @@ def _say_times(first: _Run, again: _Run, n_threads: int | None) -> None:
 def _say_row(name: str, *values: float | None) -> None:
     cells = ["" if value is None else f"{value:.2f}" for value in values]
     _say(f"  {name:<10}{cells[0]:>22}{cells[1]:>24}".rstrip())
-
-
-def _write_table(adata: AnnData, path: Path) -> None:
-    from umapcore.embed_file import complete_or_absent
-
-    with complete_or_absent(path) as beside:
-        adata.write_h5ad(beside, compression="gzip")
 
 
 def _spare_others(picture: Path) -> None:

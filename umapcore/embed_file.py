@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
+# What HDF5 may need beside the embedding itself.
+_SPARE_BYTES = 1 << 20
+
 
 @dataclass(frozen=True)
 class Embedded:
@@ -56,6 +59,7 @@ def embed_file(
     target = target.resolve()
     _check_paths(source, target, overwrite=overwrite)
 
+    from umapcore.compile_time import counted_compiling
     from umapcore.tl import umap
 
     began = time.perf_counter()
@@ -63,7 +67,8 @@ def embed_file(
     opened = time.perf_counter()
     timings: dict[str, float] = {}
     try:
-        umap(adata, timings=timings, **parameters)
+        with counted_compiling(timings):
+            umap(adata, timings=timings, **parameters)
     finally:
         if adata.file.is_open:
             adata.file.close()
@@ -73,12 +78,38 @@ def embed_file(
     key_added = parameters.get("key_added")
     key_obsm, key_uns = ("X_umap", "umap") if key_added is None else (key_added, key_added)
     embedding = adata.obsm[key_obsm]
-    with complete_or_absent(target) as beside:
-        shutil.copyfile(source, beside)
-        if not _insert(beside, key_obsm, key_uns, embedding, adata.uns[key_uns]):
-            _rewrite(source, beside, key_obsm, key_uns, embedding, adata.uns[key_uns])
+    write_with_embedding(source, target, key_obsm, key_uns, embedding, adata.uns[key_uns])
     timings["write"] = timings.get("write", 0.0) + time.perf_counter() - began
     return Embedded(path=target, key=key_obsm, shape=embedding.shape, timings=timings)
+
+
+def write_with_embedding(
+    source: Path,
+    target: Path,
+    key_obsm: str,
+    key_uns: str,
+    embedding: NDArray[np.float32],
+    params: dict[str, Any],
+) -> None:
+    """Copy an .h5ad file and put ``obsm[key_obsm]`` and ``uns[key_uns]`` into the copy.
+
+    Raises
+    ------
+    OSError
+        When the target cannot be written; it is then as it was before.
+    """
+    # HDF5 on a full disk does not fail cleanly: it can take the process down.
+    needed = source.stat().st_size + embedding.nbytes + _SPARE_BYTES
+    free = shutil.disk_usage(target.parent).free
+    if free < needed:
+        msg = (
+            f"{target}: {needed / 1e6:,.1f} MB are needed there and {free / 1e6:,.1f} MB are free."
+        )
+        raise OSError(msg)
+    with complete_or_absent(target) as beside:
+        shutil.copyfile(source, beside)
+        if not _insert(beside, key_obsm, key_uns, embedding, params):
+            _rewrite(source, beside, key_obsm, key_uns, embedding, params)
 
 
 def _check_paths(source: Path, target: Path, *, overwrite: bool) -> None:
