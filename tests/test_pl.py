@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from anndata import AnnData
 
 from umapcore import pl
@@ -149,6 +150,23 @@ def test_variables_and_layers(adata: AnnData) -> None:
     assert ax.collections[-1].get_clim() == (adata.X[:, 1].min(), adata.X[:, 1].max())
     ax = pl.umap(adata, color="CD19", layer="twice", ax=_ax())
     assert set(ax.collections[-1].get_array()) == {2.0}
+
+
+def test_sparse_variables_and_repeated_names(adata: AnnData) -> None:
+    adata.layers["sparse"] = sp.csr_array(adata.X)
+    ax = pl.umap(adata, color="CD19", layer="sparse", ax=_ax())
+    assert ax.collections[-1].get_clim() == (adata.X[:, 1].min(), adata.X[:, 1].max())
+    adata.var.index = ["CD3", "CD3"]
+    ax = pl.umap(adata, color="CD3", ax=_ax())
+    assert ax.collections[-1].get_clim() == (adata.X[:, 0].min(), adata.X[:, 0].max())
+
+
+def test_no_matrix_to_take_a_variable_from() -> None:
+    adata = AnnData(
+        var=pd.DataFrame(index=["CD3"]), shape=(4, 1), obsm={"X_umap": np.zeros((4, 2))}
+    )
+    with pytest.raises(ValueError, match="needs X or a layer"):
+        pl.umap(adata, color="CD3")
 
 
 def test_palettes(adata: AnnData) -> None:

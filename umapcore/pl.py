@@ -182,11 +182,7 @@ def _values(adata: AnnData, color: str, layer: str | None) -> _Groups | NDArray[
     if color in adata.obs.columns:
         column = adata.obs[color]
     elif color in adata.var_names:
-        if layer is not None and layer not in adata.layers:
-            raise bad_value(
-                "layer", layer, "None or a key of layers." + nearest(layer, adata.layers.keys())
-            )
-        column = pd.Series(np.asarray(adata.obs_vector(color, layer=layer)))
+        column = pd.Series(_variable(adata, color, layer))
     else:
         hint = nearest(color, [*adata.obs.columns, *adata.var_names[:50_000]])
         raise bad_value("color", color, f"None, a column of obs or a name in var_names.{hint}")
@@ -202,6 +198,19 @@ def _values(adata: AnnData, color: str, layer: str | None) -> _Groups | NDArray[
         category=used.tolist(),
         n_categories=len(categorical.categories),
     )
+
+
+def _variable(adata: AnnData, name: str, layer: str | None) -> NDArray[Any]:
+    """Values of a variable in all cells, dense."""
+    if layer is not None and layer not in adata.layers:
+        layers = [key for key in adata.layers if isinstance(key, str)]
+        raise bad_value("layer", layer, f"None or a key of layers.{nearest(layer, layers)}")
+    first = np.flatnonzero(adata.var_names == name)[:1]
+    chosen = adata[:, first]
+    matrix = chosen.X if layer is None else chosen.layers[layer]
+    if matrix is None:
+        raise bad_value("color", name, "a column of obs, or adata needs X or a layer")
+    return np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix).ravel()
 
 
 def _shades(
