@@ -21,6 +21,9 @@ from umapcore import OptimizerSpec
 
 MIN_DISTS = (0.5, 0.1)
 N_SEEDS = 3
+# From a random start the two half circles come out tangled in another way with every seed: three
+# seeds leave a standard error in the recall as large as the difference that is allowed.
+MORE_SEEDS = {"moons20k": 12}
 # What umapcore promises, beside umap-learn.
 MOST_LOSS_RATIO = 1.02
 MOST_RECALL_LOST = 0.01
@@ -38,7 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
         bench = graphs.load(name, data=options.data)
         for min_dist in options.min_dist:
             case = compare(
-                bench, min_dist, n_seeds=options.seeds, n_threads=options.threads,
+                bench, min_dist, n_threads=options.threads,
+                n_seeds=options.seeds or MORE_SEEDS.get(name, N_SEEDS),
                 rivals_only=options.rivals_only,
             )  # fmt: skip
             cases.append(case)
@@ -85,11 +89,14 @@ def compare(
         "n_edges": int(bench.graph.nnz),
         "min_dist": min_dist,
         "n_epochs": bench.n_epochs,
+        "n_seeds": n_seeds,
         "umap-learn": {"mean": mean(theirs), "runs": theirs},
     }
     if ours:
         case["umapcore"] = {"mean": mean(ours), "runs": ours}
         case |= judge(theirs, ours)
+        if n_seeds > N_SEEDS:
+            case["first_seeds_alone"] = judge(theirs[:N_SEEDS], ours[:N_SEEDS])
     return case
 
 
@@ -110,7 +117,9 @@ def judge(theirs: Runs, ours: Runs) -> dict[str, Any]:
     largest = found["largest"] / reference["largest"]
     return {
         "loss_ratio": loss,
+        "loss_ratio_error": standard_error(theirs, ours, "loss") / reference["loss"],
         "recall_difference": recall,
+        "recall_difference_error": standard_error(theirs, ours, "recall"),
         "extent_ratio": extent,
         "largest_ratio": largest,
         "criteria": {
@@ -122,9 +131,17 @@ def judge(theirs: Runs, ours: Runs) -> dict[str, Any]:
     }
 
 
+def standard_error(theirs: Runs, ours: Runs, key: str) -> float:
+    """Give the standard error of the difference of the means over the seeds; one seed has none."""
+    if len(ours) < 2:
+        return 0.0
+    variances = [np.var([run[key] for run in runs], ddof=1) / len(runs) for runs in (theirs, ours)]
+    return float(np.sqrt(sum(variances)))
+
+
 HEADER = (
-    "graph", "min_dist", "loss", "umap-learn", "ratio", "recall", "umap-learn", "difference",
-    "extent ratio", "largest ratio", "passes",
+    "graph", "min_dist", "seeds", "loss", "umap-learn", "ratio",
+    "recall", "umap-learn", "difference", "extent ratio", "largest ratio", "passes",
 )  # fmt: skip
 
 
@@ -134,12 +151,13 @@ def _row(case: dict[str, Any]) -> tuple[str, ...]:
     return (
         case["graph"],
         str(case["min_dist"]),
+        str(case["n_seeds"]),
         f"{ours['loss']:.4f}",
         f"{theirs['loss']:.4f}",
-        f"{case['loss_ratio']:.4f}",
+        f"{case['loss_ratio']:.4f} ± {case['loss_ratio_error']:.4f}",
         f"{ours['recall']:.4f}",
         f"{theirs['recall']:.4f}",
-        f"{case['recall_difference']:+.4f}",
+        f"{case['recall_difference']:+.4f} ± {case['recall_difference_error']:.4f}",
         f"{case['extent_ratio']:.3f}",
         f"{case['largest_ratio']:.3f}",
         "not " + ", ".join(failed) if failed else "yes",
@@ -162,7 +180,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.quality", description=__doc__)
     parser.add_argument("--graphs", nargs="+", default=list(graphs.names()), metavar="NAME")
     parser.add_argument("--min-dist", nargs="+", type=float, default=list(MIN_DISTS))
-    parser.add_argument("--seeds", type=int, default=N_SEEDS, help="seeds 0 ... SEEDS - 1")
+    parser.add_argument(
+        "--seeds", type=int, help=f"seeds 0 ... SEEDS - 1; default {N_SEEDS}, for moons more"
+    )
     parser.add_argument("--threads", type=int, default=None, help="threads of umapcore")
     parser.add_argument("--data", help="folder of the AnnData files (or $UMAPCORE_DATA)")
     parser.add_argument("--out", type=Path, default=report.RESULTS / "quality.json")
