@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 import graphs
 import numpy as np
 import pytest
-from scipy.sparse import csr_array
 
 from umapcore.dispatch import gpu_problem
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 GRAPHS = {
     "clusters": lambda: graphs.clusters(220),

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import graphs
 import numpy as np
 import oracle
 import pytest
-import scipy.sparse as sp
 
 from umapcore import OptimizerSpec
 from umapcore.plan import build_plan
 from umapcore_numba.backend import NumbaLayout
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 
 def assert_same_bits(graph: sp.csr_array, spec: OptimizerSpec, n_workers: int = 1) -> None:

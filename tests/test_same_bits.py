@@ -33,8 +33,8 @@ def no_small_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_small_graphs")
 def test_threads(graph: sp.csr_array, n_components: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from umapcore_numba.backend import NumbaLayout
     from umapcore.plan import build_plan
+    from umapcore_numba.backend import NumbaLayout
 
     spec = OptimizerSpec(n_components=n_components, n_epochs=30)
     plan = build_plan(graph, spec)
@@ -67,7 +67,10 @@ def test_callback_and_its_interval_do_not_matter(graph: sp.csr_array) -> None:
     for every in (1, 7, 100):
         seen: list[int] = []
         result = layout(
-            graph, spec, callback=lambda epoch, _: seen.append(epoch), callback_every=every
+            graph,
+            spec,
+            callback=lambda epoch, _, seen=seen: seen.append(epoch),
+            callback_every=every,
         )
         np.testing.assert_array_equal(result, whole)
         assert seen == [*range(every, 60, every), 60]

@@ -46,5 +46,7 @@ def uniform(seed: int, stream: int, count: int) -> NDArray[np.float64]:
         How many.
     """
     key = mix64(mix64(np.array([seed], np.uint64)) ^ np.uint64(stream))
-    bits = mix64(key + np.arange(count, dtype=np.uint64))
+    counters = np.arange(count, dtype=np.uint64)
+    counters += key
+    bits = mix64(counters)
     return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53

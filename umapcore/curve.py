@@ -79,7 +79,8 @@ def _least_squares(
     log_x = np.log(x)
 
     def residuals(p: NDArray[np.float64]) -> NDArray[np.float64]:
-        return 1.0 / (1.0 + p[0] * x ** (2.0 * p[1])) - target
+        difference: NDArray[np.float64] = 1.0 / (1.0 + p[0] * x ** (2.0 * p[1])) - target
+        return difference
 
     def jacobian(p: NDArray[np.float64]) -> NDArray[np.float64]:
         power = x ** (2.0 * p[1])

@@ -6,8 +6,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from umapcore.checks import check_integer
 from umapcore.dispatch import resolve_backend
 from umapcore.errors import bad_type, bad_value
 from umapcore.graph import prepare_graph
@@ -20,6 +19,7 @@ from umapcore.threads import thread_count
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
     from umapcore.backend import Backend
@@ -106,7 +106,7 @@ def simplicial_set_embedding(
         raise bad_type("spec", spec, "an OptimizerSpec or None")
     if callback is not None and not callable(callback):
         raise bad_type("callback", callback, "callable or None")
-    _check_count("callback_every", callback_every, 1, None)
+    callback_every = check_integer("callback_every", callback_every, 1)
     if progress is not None and not isinstance(progress, bool):
         raise bad_type("progress", progress, "True, False or None")
     thread_count(n_threads)
@@ -116,10 +116,10 @@ def simplicial_set_embedding(
         checked = prepare_graph(graph)
     n = checked.shape[0]
     n_epochs = spec.epochs_for(n)
-    _check_count("start_epoch", start_epoch, 0, n_epochs)
+    start_epoch = check_integer("start_epoch", start_epoch, 0, n_epochs)
     if stop_epoch is None:
         stop_epoch = n_epochs
-    _check_count("stop_epoch", stop_epoch, start_epoch, n_epochs)
+    stop_epoch = check_integer("stop_epoch", stop_epoch, start_epoch, n_epochs)
 
     with _timed("start", timings):
         if start_epoch > 0:
@@ -182,9 +182,9 @@ def _optimise(
             span = max(1, min(fitting, 2 * span))
             bar.update(end - epoch)
             epoch = end
-            if callback is not None and (epoch % callback_every == 0 or epoch == stop_epoch):
-                if callback(epoch, layout.positions()) is True:
-                    break
+            due = epoch % callback_every == 0 or epoch == stop_epoch
+            if callback is not None and due and callback(epoch, layout.positions()) is True:
+                break
     return layout.positions()
 
 
@@ -194,11 +194,3 @@ def _timed(stage: str, timings: dict[str, float] | None) -> Iterator[None]:
     yield
     if timings is not None:
         timings[stage] = time.perf_counter() - began
-
-
-def _check_count(name: str, value: object, least: int, most: int | None) -> None:
-    allowed = f"an integer of at least {least}" + ("" if most is None else f" and at most {most}")
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise bad_type(name, value, allowed)
-    if value < least or (most is not None and value > most):
-        raise bad_value(name, value, allowed)

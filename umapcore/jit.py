@@ -58,7 +58,7 @@ def _digest(modules: tuple[ModuleType, ...]) -> str:
     return digest.hexdigest()
 
 
-class _StampedCache(FunctionCache):  # type: ignore[misc]
+class _StampedCache(FunctionCache):
     """numba's function cache with a stamp over several files."""
 
     def __init__(self, function: Callable[..., Any], digest: str) -> None:
@@ -72,7 +72,7 @@ class _StampedCache(FunctionCache):  # type: ignore[misc]
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
-        except Exception as error:  # noqa: BLE001 - whatever a damaged file raises
+        except Exception as error:  # whatever a damaged file raises
             logger.debug("ignoring an unreadable cached kernel: %s", error)
             return None
 

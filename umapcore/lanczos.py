@@ -188,18 +188,21 @@ def _four_dots(basis: Any, i: Any, w: Any, c: Any) -> None:
 
 
 @inline
-def _remove(unit: Any, basis: Any, count: Any, w: Any, c: Any) -> None:
-    """Take the first eigenvector and `count` rows of the basis out of w; c has their shares."""
+def _remove(unit: Any, basis: Any, low: Any, high: Any, w: Any, c: Any) -> None:
+    """Take the first eigenvector and rows `low` … `high` - 1 of the basis out of w.
+
+    Their shares go into c.
+    """
     _subtract(w, _dot(unit, w), unit)
-    fours = count - count % 4
-    for i in range(0, fours, 4):
+    fours = high - (high - low) % 4
+    for i in range(low, fours, 4):
         _four_dots(basis, i, w, c)
-    for i in range(fours, count):
+    for i in range(fours, high):
         c[i] = _dot(basis[i], w)
-    for low in range(0, w.shape[0], _CACHED):
-        high = min(w.shape[0], low + _CACHED)
-        for i in range(count):
-            _subtract(w[low:high], c[i], basis[i, low:high])
+    for first in range(0, w.shape[0], _CACHED):
+        last = min(w.shape[0], first + _CACHED)
+        for i in range(low, high):
+            _subtract(w[first:last], c[i], basis[i, first:last])
 
 
 @inline
@@ -305,7 +308,7 @@ def _orthogonal(source: Any, count: Any, unit: Any, basis: Any) -> None:
     """Make vector `count` of the basis from any vector, orthogonal to those before it."""
     w, part = source.copy(), np.empty(count)
     for _ in range(2):
-        _remove(unit, basis, count, w, part)
+        _remove(unit, basis, 0, count, w, part)
     length = np.sqrt(_dot(w, w))
     for i in range(w.shape[0]):
         basis[count, i] = w[i] / length
@@ -334,6 +337,7 @@ def _extend(
     m, n = basis.shape[0] - 1, basis.shape[1]
     scaled, w, part = np.empty(n), np.empty(n), np.empty(m)
     length = 0.0
+    low = 0
     while done < m:
         for i in range(n):
             scaled[i] = basis[done, i] / root[i]
@@ -345,11 +349,14 @@ def _extend(
         done += 1
         for i in range(done):
             projected[i, done - 1] = 0.0
-        # Twice is enough (Kahan): the second pass removes what rounding left.
+        # In exact arithmetic a step only touches the last two vectors, but for the first step
+        # after a restart; the second pass removes from all what rounding left.
         for _ in range(2):
-            _remove(unit, basis, done, w, part)
-            for i in range(done):
+            _remove(unit, basis, low, done, w, part)
+            for i in range(low, done):
                 projected[i, done - 1] += part[i]
+            low = 0
+        low = done - 1
         for i in range(done):
             projected[done - 1, i] = projected[i, done - 1]
         length = np.sqrt(_dot(w, w))

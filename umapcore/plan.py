@@ -297,7 +297,7 @@ def _fill_rows(
                 tail = indices[e]
                 out = row_offsets[walker + dealt % n_walkers] + dealt // n_walkers
                 tails[out] = places[tail]
-                rates[out] = np.uint32(min(np.int64(weight * 4294967296.0), 4294967295))
+                rates[out] = np.uint32(min(int(weight * 4294967296.0), 4294967295))
                 dealt += 1
                 bucket = buckets[tail]
                 per_bucket[bucket] += 1

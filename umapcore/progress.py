@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +31,8 @@ class ProgressBar:
         notebook = _in_notebook()
         if show is False or (show is None and not (notebook or sys.stderr.isatty())):
             return
-        if notebook and find_spec("ipywidgets") is not None:
-            from tqdm.notebook import tqdm
-        else:
-            from tqdm import tqdm
-        self._bar = tqdm(
+        widget = notebook and find_spec("ipywidgets") is not None
+        self._bar = import_module("tqdm.notebook" if widget else "tqdm").tqdm(
             total=total,
             desc="umapcore",
             unit="epoch",

@@ -31,13 +31,14 @@ class Settings:
     n_threads: int | None = field(default_factory=lambda: _count("UMAPCORE_NUM_THREADS"))
 
     def __setattr__(self, name: str, value: object) -> None:
+        full_name = f"settings.{name}"
         if name == "gpu_fallback" and not isinstance(value, bool):
-            raise bad_type(f"settings.{name}", value, "True or False")
+            raise bad_type(full_name, value, "True or False")
         if name == "n_threads" and value is not None:
             if isinstance(value, bool) or not isinstance(value, int):
-                raise bad_type(f"settings.{name}", value, "None or an integer of at least 1")
+                raise bad_type(full_name, value, "None or an integer of at least 1")
             if value < 1:
-                raise bad_value(f"settings.{name}", value, "None or an integer of at least 1")
+                raise bad_value(full_name, value, "None or an integer of at least 1")
         object.__setattr__(self, name, value)
 
 
@@ -49,7 +50,8 @@ def _flag(variable: str, *, default: bool) -> bool:
         return False
     if not text:
         return default
-    raise bad_value(f"environment variable {variable}", text, "0 or 1")
+    name = f"environment variable {variable}"
+    raise bad_value(name, text, "0 or 1")
 
 
 def _count(variable: str) -> int | None:
@@ -57,7 +59,8 @@ def _count(variable: str) -> int | None:
     if not text:
         return None
     if not text.isdecimal() or int(text) < 1:
-        raise bad_value(f"environment variable {variable}", text, "an integer of at least 1")
+        name = f"environment variable {variable}"
+        raise bad_value(name, text, "an integer of at least 1")
     return int(text)
 
 

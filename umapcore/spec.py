@@ -6,24 +6,16 @@ specifications give equal bits on every backend.
 
 from __future__ import annotations
 
-import math
-import operator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
+from umapcore.checks import check_integer, check_real
 from umapcore.curve import find_ab_params
-from umapcore.errors import bad_type, bad_value
 
 #: Up to this many vertices the default is the larger number of epochs, as in umap-learn.
 SMALL_GRAPH = 10_000
 EPOCHS_SMALL = 500
 EPOCHS_LARGE = 200
-
-_MAX_EPOCHS = 2**31 - 1
-# The largest values for which no intermediate of the kernels can overflow float32.
-_MAX_FACTOR = 1e6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,16 +65,16 @@ class OptimizerSpec:
         def put(name: str, value: object) -> None:
             object.__setattr__(self, name, value)
 
-        put("n_components", _integer("n_components", self.n_components, 1, 2**20))
+        put("n_components", check_integer("n_components", self.n_components, 1))
         if self.n_epochs is not None:
-            put("n_epochs", _integer("n_epochs", self.n_epochs, 0, _MAX_EPOCHS, or_none=True))
+            put("n_epochs", check_integer("n_epochs", self.n_epochs, 0, or_none=True))
         put(
             "negative_sample_rate",
-            _integer("negative_sample_rate", self.negative_sample_rate, 0, 2**20),
+            check_integer("negative_sample_rate", self.negative_sample_rate, 0),
         )
-        put("seed", _integer("seed", self.seed, 0, 2**64 - 1))
-        put("alpha", _real("alpha", self.alpha, above=0.0))
-        put("gamma", _real("gamma", self.gamma, at_least=0.0))
+        put("seed", check_integer("seed", self.seed, 0, 2**64 - 1))
+        put("alpha", check_real("alpha", self.alpha, above=0.0))
+        put("gamma", check_real("gamma", self.gamma, at_least=0.0))
         if (self.a is None) != (self.b is None):
             name, missing = ("a", "b") if self.b is None else ("b", "a")
             msg = (
@@ -91,16 +83,16 @@ class OptimizerSpec:
             )
             raise ValueError(msg)
         if self.a is None:
-            spread = _real("spread", self.spread, above=0.0)
-            min_dist = _real("min_dist", self.min_dist, at_least=0.0)
+            spread = check_real("spread", self.spread, above=0.0)
+            min_dist = check_real("min_dist", self.min_dist, at_least=0.0)
             put("spread", spread)
             put("min_dist", min_dist)
             a, b = find_ab_params(spread, min_dist)
             put("a", a)
             put("b", b)
         else:
-            put("a", _real("a", self.a, above=0.0))
-            put("b", _real("b", self.b, above=0.0, at_most=100.0))
+            put("a", check_real("a", self.a, above=0.0))
+            put("b", check_real("b", self.b, above=0.0, at_most=100.0))
 
     def epochs_for(self, n_vertices: int) -> int:
         """Give the number of epochs for a graph of `n_vertices` vertices."""
@@ -117,52 +109,3 @@ class OptimizerSpec:
     def replace(self, **changes: Any) -> OptimizerSpec:
         """Copy with some parameters changed, checked anew."""
         return replace(self, **changes)
-
-
-def _integer(
-    name: str, value: object, least: int, most: int, *, or_none: bool = False
-) -> int:
-    allowed = ("None or " if or_none else "") + (
-        f"an integer of at least {least}"
-        if most >= 2**20 and most != 2**64 - 1
-        else f"an integer from {least} to {most}"
-    )
-    if isinstance(value, (bool, np.bool_)):
-        raise bad_type(name, value, allowed)
-    if isinstance(value, (float, np.floating)):
-        # 5.0 is what a YAML file or an R user hands over; 5.5 is a mistake.
-        if not float(value).is_integer():
-            raise bad_value(name, value, allowed)
-        value = int(value)
-    try:
-        number = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise bad_type(name, value, allowed) from None
-    if not least <= number <= most:
-        raise bad_value(name, value, allowed)
-    return number
-
-
-def _real(
-    name: str,
-    value: object,
-    *,
-    above: float | None = None,
-    at_least: float | None = None,
-    at_most: float = _MAX_FACTOR,
-) -> float:
-    bound = f"above {above:g}" if above is not None else f"at least {at_least:g}"
-    allowed = f"a finite number {bound} and at most {at_most:g}"
-    if isinstance(value, (bool, np.bool_)) or not isinstance(
-        value, (int, float, np.integer, np.floating)
-    ):
-        raise bad_type(name, value, allowed)
-    number = float(value)
-    if (
-        not math.isfinite(number)
-        or number > at_most
-        or (above is not None and number <= above)
-        or (at_least is not None and number < at_least)
-    ):
-        raise bad_value(name, value, allowed)
-    return number

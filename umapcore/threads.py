@@ -54,7 +54,8 @@ def _library_folders() -> list[Path]:
     import numba
 
     prefixes += list(Path(numba.__file__).resolve().parents)[1:5]
-    return [prefix / "Library" / "bin" if os.name == "nt" else prefix / "lib" for prefix in prefixes]
+    inner = ("Library", "bin") if os.name == "nt" else ("lib",)
+    return [prefix.joinpath(*inner) for prefix in prefixes]
 
 
 def available_threads() -> int:

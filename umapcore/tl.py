@@ -16,12 +16,13 @@ from umapcore.anndata_io import (
     read_start,
     write_embedding,
 )
+from umapcore.checks import check_integer
 from umapcore.dispatch import check_method
 from umapcore.engine import simplicial_set_embedding
 from umapcore.errors import bad_type, bad_value
 from umapcore.graph import prepare_graph
 from umapcore.logs import logger
-from umapcore.spec import OptimizerSpec, _integer
+from umapcore.spec import OptimizerSpec
 from umapcore.threads import thread_count
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 _MAX_SEED = 2**64 - 1
-_MAX_EPOCHS = 2**31 - 1
 
 
 def umap(
@@ -143,7 +143,7 @@ def umap(
         raise bad_type("neighbors_key", neighbors_key, "None or a key of .uns")
     check_target(adata, key_added, neighbors_key, copy=copy)
     if maxiter is not None:
-        maxiter = _integer("maxiter", maxiter, 0, _MAX_EPOCHS, or_none=True)
+        maxiter = check_integer("maxiter", maxiter, 0, or_none=True)
     spec = OptimizerSpec(
         min_dist=min_dist,
         spread=spread,
@@ -244,6 +244,6 @@ def _check_run(
         raise bad_type("progress", progress, "True, False or None")
     if callback is not None and not callable(callback):
         raise bad_type("callback", callback, "a function or None")
-    _integer("callback_every", callback_every, 1, _MAX_EPOCHS)
+    check_integer("callback_every", callback_every, 1)
     if timings is not None and not isinstance(timings, dict):
         raise bad_type("timings", timings, "a dictionary or None")

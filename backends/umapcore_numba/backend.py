@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import nullcontext
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numba
@@ -165,7 +166,7 @@ def _aligned_zeros(rows: int, columns: int, dtype: type) -> NDArray[Any]:
     """Make zeros whose rows begin on cache lines, so that no vector load spans two of them."""
     line = 64 // np.dtype(dtype).itemsize
     stride = -(-columns // line) * line
-    block = np.zeros(rows * stride + line, dtype)
+    block: NDArray[Any] = np.zeros(rows * stride + line, dtype)
     skip = -block.ctypes.data % 64 // block.itemsize
     return block[skip : skip + rows * stride].reshape(rows, stride)
 
@@ -179,7 +180,7 @@ def _most_edges_of_a_block(plan: EdgePlan) -> int:
     """Largest number of edges that the walkers of one block have."""
     most = 0
     bounds = plan.first_walkers[plan.bucket_offsets]
-    for start, end in zip(bounds[:-1], bounds[1:], strict=True):
+    for start, end in pairwise(bounds):
         firsts = np.arange(start, end, LANES)
         lasts = np.minimum(firsts + LANES, end)
         if firsts.size:

@@ -90,7 +90,7 @@ def exp2(z: np.float32) -> np.float32:
 
 @inline
 def clip(x: np.float32, limit: np.float32) -> np.float32:
-    """x limited to [-limit, limit]."""
+    """Limit x to [-limit, limit]."""
     return min(max(x, -limit), limit)
 
 

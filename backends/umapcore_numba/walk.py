@@ -48,7 +48,7 @@ FOUR = np.float32(4.0)
 
 
 def float_scratch(n_components: int) -> int:
-    """Float32 scratch of a walk: positions of the walkers, of what they meet, and two arrays of intermediates."""
+    """Float32 scratch of a walk: where walkers are, whom they meet, and two intermediates."""
     return (2 * n_components + 2) * LANES
 
 
@@ -59,7 +59,7 @@ def int_scratch(n_components: int) -> int:
 
 @inline
 def dimensions(dims: Any, n_components: Any) -> Any:
-    """Number of dimensions: the length of `dims`, known to the compiler, unless that is 0."""
+    """Give the length of `dims`, which the compiler knows, or `n_components` where that is 0."""
     return len(dims) if len(dims) > 0 else n_components
 
 
@@ -279,16 +279,16 @@ def walk_block(
     while True:
         while live > 0 and np.uint64(count[lane_of[live - 1]]) <= fire:
             live -= 1
-            place = np.int64(heads[walker[live]])
-            n_sharing = first_walkers[place + 1] - first_walkers[place]
+            home = np.int64(heads[walker[live]])
+            n_sharing = first_walkers[home + 1] - first_walkers[home]
             if n_sharing == 1:
                 for k in range(d):
-                    walked[place * d + k] = y[k * LANES + live]
+                    walked[home * d + k] = y[k * LANES + live]
             else:
                 # A hub stays, and is moved by its walkers' pulls on it: their mean move.
                 share = ONE / np.float32(n_sharing)
                 for k in range(d):
-                    i = place * d + k
+                    i = home * d + k
                     walked[i] = positions[i]
                     move = clip((y[k * LANES + live] - positions[i]) * share, longest_move * share)
                     units = whole(move * unit)
