@@ -11,11 +11,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import umapcore
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("umapcore", "numpy", "scipy", "numba", "llvmlite", "tbb", "umap-learn", "scikit-learn")
+PACKAGES = ("numpy", "scipy", "numba", "llvmlite", "tbb", "umap-learn", "scikit-learn")
 # Instruction sets that change which code a compiler writes for the kernels.
 FLAGS = ("sse2", "sse4_2", "avx", "f16c", "avx2", "fma", "avx512f", "avx512bw", "avx512vl")
 
@@ -41,7 +43,7 @@ def machine() -> dict[str, Any]:
 
 def versions() -> dict[str, str | None]:
     """Versions of the packages that decide a figure, and the commit of the checkout."""
-    found: dict[str, str | None] = {}
+    found: dict[str, str | None] = {"umapcore": umapcore.__version__}
     for name in PACKAGES:
         try:
             found[name] = version(name)
