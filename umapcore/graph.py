@@ -309,9 +309,15 @@ def _scan(indptr: Any, indices: Any, data: Any, cursors: Any) -> int:
                 found |= _DUPLICATE
             previous = j
             if found == 0:
-                mirror = cursors[j]
-                if mirror < indptr[j + 1] and indices[mirror] == i and data[mirror] == data[e]:
-                    cursors[j] = mirror + 1
+                # Unsigned indices need no check for counting from the end.
+                tail = np.uint64(j)
+                mirror = np.uint64(cursors[tail])
+                if (
+                    cursors[tail] < indptr[tail + np.uint64(1)]
+                    and indices[mirror] == i
+                    and data[mirror] == data[e]
+                ):
+                    cursors[tail] += 1
                 else:
                     found |= _ASYMMETRIC
     return found
