@@ -6,6 +6,8 @@ import hashlib
 import inspect
 import logging
 import re
+import signal
+import threading
 from typing import Any
 
 import anndata
@@ -327,6 +329,20 @@ class TestFailures:
 
         with pytest.raises(error):
             embed(adata, callback=callback)
+        assert_equal_contents(before, contents(adata))
+
+    @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="POSIX signals")
+    def test_ctrl_c_gets_through(self) -> None:
+        """A real signal, amid kernels that hold no lock."""
+        adata = islands()
+        embed(adata)  # compiles
+        before = contents(adata)
+        main = threading.main_thread().ident
+        timer = threading.Timer(0.4, signal.pthread_kill, (main, signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            embed(adata, maxiter=2**31 - 1)
+        timer.join()
         assert_equal_contents(before, contents(adata))
 
 

@@ -17,8 +17,8 @@ from scipy import sparse
 
 from umapcore.counter import uniform
 from umapcore.graph import in_memory, is_sparse
+from umapcore.jacobi import diagonalise, scaled_columns
 from umapcore.jit import kernel
-from umapcore.lanczos import scaled_columns
 from umapcore.logs import logger
 
 if TYPE_CHECKING:
@@ -31,8 +31,10 @@ _CHUNK_ENTRIES = 2**23
 #: Sweeps of the subspace iteration: only the order of centroids along the axes is wanted.
 _SWEEPS = 8
 _AXES_STREAM = 0x61786573
-#: Centroids' coordinates are rounded to this share of the largest: BLAS rounds differently from
-#: machine to machine, which must not decide their order.
+#: Share of a vector below which what is left of it is rounding.
+_DEPENDENT = 1e-10
+#: Centroids' coordinates are rounded to this share of the largest, so that noise on an axis
+#: without extent does not order them.
 _ROUND = 2.0**-20
 
 
@@ -174,7 +176,7 @@ def centroid_targets(
     mean = np.asarray(centroids.sum(axis=0)).ravel() / sizes.shape[0]
 
     def project(axes: NDArray[np.float64]) -> NDArray[np.float64]:
-        projected: NDArray[np.float64] = centroids @ axes - mean @ axes
+        projected: NDArray[np.float64] = _product(centroids, axes) - _product(mean[None], axes)
         return projected
 
     n_features = mean.shape[0]
@@ -182,13 +184,33 @@ def centroid_targets(
     axes = uniform(0, _AXES_STREAM, n_features * n_axes).reshape(n_features, n_axes) - 0.5
     for _ in range(_SWEEPS):
         scores = project(axes)
-        axes, _ = np.linalg.qr(centroids.T @ scores - np.outer(mean, scores.sum(axis=0)))
+        spread = _product(mean[:, None], scores.sum(axis=0)[None])
+        axes = _orthonormal(_product(centroids.T, scores) - spread)
     scores = project(axes)
-    _, rotation = np.linalg.eigh(scores.T @ scores)
-    scores = scores @ rotation[:, ::-1][:, :n_dimensions]
+    rotation = diagonalise(_product(scores.T, scores))
+    scores = _product(scores, rotation[:n_dimensions].T)
     targets = np.zeros((sizes.shape[0], n_dimensions))
     targets[:, : scores.shape[1]] = np.rint(scaled_columns(scores) / _ROUND)
     return targets
+
+
+def _product(x: Any, y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Matrix product without BLAS, whose rounding differs from machine to machine."""
+    product: NDArray[np.float64] = x @ y if is_sparse(x) else np.einsum("ij,jk->ik", x, y)
+    return product
+
+
+def _orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Orthonormalise columns by Gram and Schmidt; those that depend on others become 0."""
+    rows = np.ascontiguousarray(columns.T)
+    for k, row in enumerate(rows):
+        length = np.sqrt((row * row).sum())
+        for _ in range(2):
+            for other in rows[:k]:
+                row -= (row * other).sum() * other
+        rest = np.sqrt((row * row).sum())
+        row *= 1.0 / rest if rest > _DEPENDENT * length else 0.0
+    return rows.T
 
 
 def _sums(representation: Any, labels: NDArray[np.int32], count: int) -> Any:

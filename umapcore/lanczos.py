@@ -5,8 +5,7 @@ and their threads wait in spinning barriers: on a busy machine they were ten tim
 kernels run on one thread, in float64, in one written order.
 
 The method is the thick-restart Lanczos iteration (Wu and Simon, SIAM J. Matrix Anal. Appl. 22,
-2000) with full orthogonalisation; small and projected problems go through cyclic Jacobi
-rotations (Golub and Van Loan, Matrix Computations, section 8.5).
+2000) with full orthogonalisation.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import numpy as np
 
 from umapcore.counter import uniform
 from umapcore.graph import read_only
+from umapcore.jacobi import diagonalise
 from umapcore.jit import inline, kernel
 from umapcore.logs import logger
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
 
-#: Components up to this size are solved by Jacobi rotations alone.
-DENSE_SIZE = 32
 #: An eigenvector counts as found when its residual norm is below this (umap-learn's tolerance).
 TOLERANCE = 1e-4
 #: Restarts after which the vectors are taken as they are, with a warning.
@@ -34,49 +32,8 @@ MAX_RESTARTS = 400
 _START_STREAM = 0x73746172
 #: A vector of norm 1 that keeps less than this outside of the basis holds nothing but rounding.
 _BREAKDOWN = 1e-12
-_SWEEPS = 30
-#: Jacobi rotations end when this share of a matrix is left off its diagonal.
-_SMALL = 1e-24
 #: Entries of a vector that are worked on while they are in the fastest cache.
 _CACHED = 1024
-
-
-def scaled_columns(columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scale every column so that its (first) entry of the largest absolute value becomes 1.
-
-    Columns of zeros stay as they are.
-    """
-    largest = np.abs(columns).argmax(axis=0)
-    divisors = columns[largest, np.arange(columns.shape[1])]
-    scaled: NDArray[np.float64] = columns / np.where(divisors == 0.0, 1.0, divisors)
-    return scaled
-
-
-def eigenvectors_of_small(
-    graph: csr_array[Any, Any],
-    starts: NDArray[np.int64],
-    sizes: NDArray[np.int64],
-    layout: NDArray[np.float64],
-) -> None:
-    """Lay out small components by the eigenvectors of :func:`leading_eigenvectors`.
-
-    Parameters
-    ----------
-    graph
-        Symmetric CSR, n × n.
-    starts, sizes
-        Vertices ``starts[c]`` … ``starts[c] + sizes[c] - 1`` are a connected component of more
-        than d + 1 and at most `DENSE_SIZE` vertices.
-    layout
-        (n, d); the rows of these components receive the eigenvectors, each with a largest entry
-        of 1.
-    """
-    _solve_small(*_arrays(graph), starts, sizes, layout)
-
-
-def _arrays(graph: csr_array[Any, Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Read-only arrays of a graph, for which kernels are compiled once."""
-    return read_only(graph.indptr), read_only(graph.indices), read_only(graph.data)
 
 
 def leading_eigenvectors(
@@ -98,14 +55,16 @@ def leading_eigenvectors(
     float64, (size, n_vectors), unit vectors, the largest eigenvalue first; signs are arbitrary,
     though always the same.
     """
-    source = (*_arrays(graph), first)
+    arrays = (graph.indptr, graph.indices, graph.data)
+    # Kernels are compiled for read-only arrays alone.
+    source = (*(read_only(array) for array in arrays), first)
     root, unit = np.empty((2, size))
     _degree_roots(*source, root, unit)
     start = uniform(0, _START_STREAM, size) - 0.5
     n_basis = min(size - 1, max(20, 2 * n_vectors + 10))
     n_kept = min(n_basis - 1, n_vectors + (n_basis - n_vectors) // 3)
     basis = np.empty((n_basis + 1, size))
-    projected, rotation = np.zeros((2, n_basis, n_basis))
+    projected = np.zeros((n_basis, n_basis))
     _orthogonal(start, 0, unit, basis)
     done, residual = 0, np.inf
     for _ in range(MAX_RESTARTS):
@@ -116,7 +75,7 @@ def leading_eigenvectors(
                 # The basis spans an invariant subspace; go on from anywhere outside of it.
                 beta = 0.0
                 _orthogonal(np.roll(start, 7919 * done), done, unit, basis)
-        _diagonalise(projected, rotation)
+        rotation = diagonalise(projected)
         residual = float(np.abs(beta * rotation[:n_vectors, -1]).max())
         _rotate(basis, rotation[:n_kept])
         if residual <= TOLERANCE:
@@ -205,91 +164,6 @@ def _remove(unit: Any, basis: Any, low: Any, high: Any, w: Any, c: Any) -> None:
             _subtract(w[first:last], c[i], basis[i, first:last])
 
 
-@inline
-def _turn(x: Any, y: Any, c: Any, s: Any) -> None:
-    """Rotate two vectors into each other."""
-    for k in range(x.shape[0]):
-        old_x, old_y = x[k], y[k]
-        x[k] = c * old_x - s * old_y
-        y[k] = s * old_x + c * old_y
-
-
-@inline
-def _jacobi(matrix: Any, vectors: Any) -> None:
-    """Diagonalise a symmetric matrix in place; rows of `vectors` become its eigenvectors.
-
-    Afterwards eigenvalues fall along the diagonal.
-    """
-    n = matrix.shape[0]
-    for i in range(n):
-        for j in range(n):
-            vectors[i, j] = 1.0 if i == j else 0.0
-    for _ in range(_SWEEPS):
-        off, total = 0.0, 0.0
-        for i in range(n):
-            for j in range(n):
-                square = matrix[i, j] * matrix[i, j]
-                total += square
-                off += square if i != j else 0.0
-        if off <= _SMALL * total:
-            break
-        for p in range(n - 1):
-            for q in range(p + 1, n):
-                pq = matrix[p, q]
-                if pq * pq <= _SMALL * _SMALL * total:
-                    continue
-                pp, qq = matrix[p, p], matrix[q, q]
-                theta = (qq - pp) / (2.0 * pq)
-                t = 1.0 / (abs(theta) + np.sqrt(theta * theta + 1.0))
-                if theta < 0.0:
-                    t = -t
-                c = 1.0 / np.sqrt(t * t + 1.0)
-                _turn(matrix[p], matrix[q], c, t * c)
-                _turn(vectors[p], vectors[q], c, t * c)
-                # Columns follow by symmetry, which keeps the loops over contiguous rows.
-                for k in range(n):
-                    matrix[k, p] = matrix[p, k]
-                    matrix[k, q] = matrix[q, k]
-                matrix[p, p], matrix[q, q] = pp - t * pq, qq + t * pq
-                matrix[p, q] = matrix[q, p] = 0.0
-    for i in range(n - 1):
-        best = i
-        for j in range(i + 1, n):
-            if matrix[j, j] > matrix[best, best]:
-                best = j
-        if best != i:
-            matrix[i, i], matrix[best, best] = matrix[best, best], matrix[i, i]
-            for k in range(n):
-                vectors[i, k], vectors[best, k] = vectors[best, k], vectors[i, k]
-
-
-@kernel()
-def _solve_small(
-    indptr: Any, indices: Any, data: Any, starts: Any, sizes: Any, layout: Any
-) -> None:
-    """Solve small components one after another."""
-    for component in range(starts.shape[0]):
-        first, n = starts[component], sizes[component]
-        matrix, vectors, root = np.zeros((n, n)), np.empty((n, n)), np.empty(n)
-        for i in range(n):
-            degree = 0.0
-            for e in range(indptr[first + i], indptr[first + i + 1]):
-                matrix[i, indices[e] - first] = data[e]
-                degree += data[e]
-            root[i] = np.sqrt(degree)
-        for i in range(n):
-            for j in range(n):
-                matrix[i, j] = matrix[i, j] / (root[i] * root[j])
-        _jacobi(matrix, vectors)
-        for k in range(layout.shape[1]):
-            largest = 0
-            for i in range(n):
-                if abs(vectors[k + 1, i]) > abs(vectors[k + 1, largest]):
-                    largest = i
-            for i in range(n):
-                layout[first + i, k] = vectors[k + 1, i] / vectors[k + 1, largest]
-
-
 @kernel()
 def _degree_roots(indptr: Any, indices: Any, data: Any, first: Any, root: Any, unit: Any) -> None:
     """Write sqrt(degree); as a unit vector it is the first eigenvector, known beforehand."""
@@ -366,11 +240,6 @@ def _extend(
         for i in range(n):
             basis[done, i] = w[i] / length
     return done, length
-
-
-@kernel()
-def _diagonalise(matrix: Any, vectors: Any) -> None:
-    _jacobi(matrix, vectors)
 
 
 @kernel()

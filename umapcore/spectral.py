@@ -13,12 +13,8 @@ import numpy as np
 
 from umapcore.components import centroid_targets, component_rooms, connected_components
 from umapcore.counter import uniform
-from umapcore.lanczos import (
-    DENSE_SIZE,
-    eigenvectors_of_small,
-    leading_eigenvectors,
-    scaled_columns,
-)
+from umapcore.jacobi import DENSE_SIZE, eigenvectors_of_small, scaled_columns
+from umapcore.lanczos import leading_eigenvectors
 from umapcore.logs import logger
 
 if TYPE_CHECKING:
