@@ -46,8 +46,12 @@ def kernel(*depends: ModuleType, parallel: bool = False) -> Callable[[Callable[.
 
 
 def inline(function: Callable[..., Any]) -> Any:
-    """Compile a small function that only kernels call; it is cached as a part of them."""
-    return numba.njit(function, error_model="numpy")
+    """Compile a function that only kernels call; it is cached as a part of them.
+
+    It gets no wrapper that Python could call, which for many arguments takes as long to compile
+    as the function itself.
+    """
+    return numba.njit(function, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 def _digest(modules: tuple[ModuleType, ...]) -> str:

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from umapcore.plan import EdgePlan
     from umapcore.spec import OptimizerSpec
 
-#: Graphs with fewer edges run on one thread from the start and never wake numba's threads.
-SMALL_GRAPH_EDGES = 65_536
+#: Graphs with fewer edges run on one thread from the start and never wake numba's threads: their
+#: layouts take less than the parallel kernels take to compile.
+SMALL_GRAPH_EDGES = 200_000
 #: Up to this many workers each has pulls of its own; more share one set by atomic additions.
 PRIVATE_PULLS = 8
 #: Dimensions for which the kernels are compiled specially.
@@ -118,7 +119,7 @@ class NumbaLayout:
         numba.set_num_threads(min(workers, int(numba.config.NUMBA_NUM_THREADS)))
         try:
             with _lock_if_needed():
-                run_parallel(*self._arguments(first_epoch, stop_epoch, workers), self._tickets)
+                run_parallel(*self._arguments(first_epoch, stop_epoch, workers))
         finally:
             numba.set_num_threads(outside)
         epochs = max(1, stop_epoch - first_epoch)
@@ -159,6 +160,7 @@ class NumbaLayout:
             self._floats[:workers],
             self._ints[:workers],
             self._fired[:workers],
+            self._tickets,
         )
 
 

@@ -31,7 +31,7 @@ def bucket_key(seed: Any, epoch: Any, bucket: Any) -> Any:
     return mix64(mix64(seed) ^ ((np.uint64(epoch) << np.uint64(32)) | np.uint64(bucket)))
 
 
-@kernel(floats, walk)
+@inline
 def draw_pool(
     dims: Any,
     n_components: Any,
@@ -70,7 +70,7 @@ def draw_pool(
                 own_sample[(e - (w - first_walkers[start])) & mask] = True
 
 
-@kernel()
+@inline
 def add_pulls(
     first: Any,
     last: Any,
@@ -86,10 +86,8 @@ def add_pulls(
     Heads of the bucket stand where they walked to; then everything moves by its pulls, of which
     every row of `pulls` holds a part. Clears the pulls.
     """
-    walked_first = max(first, bucket_first)
-    walked_last = min(last, bucket_last)
-    if walked_first < walked_last:
-        positions[walked_first:walked_last] = walked[walked_first:walked_last]
+    for i in range(max(first, bucket_first), min(last, bucket_last)):
+        positions[i] = walked[i]
     # Slices are indexed from 0, which lets LLVM rule out negative indices and vectorise.
     moved = positions[first:last]
     pull = pulls[0, first:last]
@@ -110,10 +108,87 @@ def step_size(alpha: Any, epoch: Any, n_epochs: Any) -> Any:
 
 
 @inline
-def block_size(n_walkers: Any, n_workers: Any) -> Any:
-    """Walkers a block: several blocks for each worker, so that all end at about one time."""
-    share = n_walkers // (4 * n_workers) + 1
-    return min(LANES, (share + LANES_STEP - 1) // LANES_STEP * LANES_STEP)
+def walk_share(
+    number: Any,
+    dims: Any,
+    n_components: Any,
+    epoch: Any,
+    key: Any,
+    start: Any,
+    end: Any,
+    first_walkers: Any,
+    heads: Any,
+    row_offsets: Any,
+    tails: Any,
+    rates: Any,
+    positions: Any,
+    walked: Any,
+    pulls: Any,
+    pool: Any,
+    pool_places: Any,
+    own_sample: Any,
+    step: Any,
+    b: Any,
+    log2_a: Any,
+    gamma: Any,
+    n_samples: Any,
+    unit: Any,
+    floats_scratch: Any,
+    ints_scratch: Any,
+    fired: Any,
+    tickets: Any,
+) -> None:
+    """Walk blocks of the bucket `start` … `end` - 1 as worker `number`, until none is left.
+
+    Workers draw blocks by ticket, so that one that the system holds up holds up one block only.
+    Each has scratch of its own, and pulls of its own if `pulls` has several rows.
+    """
+    worker = np.int64(number)  # prange counts in uint64, which 0 would turn to a float
+    n_workers = floats_scratch.shape[0]
+    shared = n_workers > 1 and pulls.shape[0] == 1
+    part = 0 if shared else worker
+    walkers_start = first_walkers[start]
+    walkers_end = first_walkers[end]
+    # Several blocks for each worker, so that all end at about one time.
+    share = (walkers_end - walkers_start) // (4 * n_workers) + 1
+    share = (share + LANES_STEP - 1) // LANES_STEP * LANES_STEP
+    block = LANES if n_workers == 1 else min(LANES, share)
+    while True:
+        first = walkers_start + fetch_add(tickets, 0, 1) * block
+        if first >= walkers_end:
+            break
+        walk_block(
+            dims, n_components, epoch, key, first, min(walkers_end, first + block),
+            walkers_start, first_walkers, heads, row_offsets, tails, rates,
+            positions, walked, pulls[part], shared,
+            pool, pool_places, own_sample, step, b, log2_a, gamma, n_samples, unit,
+            floats_scratch[worker], ints_scratch[worker], fired[worker],
+        )  # fmt: skip
+
+
+@inline
+def add_share(
+    dims: Any,
+    n_components: Any,
+    start: Any,
+    end: Any,
+    positions: Any,
+    walked: Any,
+    pulls: Any,
+    unit: Any,
+    tickets: Any,
+) -> None:
+    """Add pulls to slices of the positions until none is left."""
+    d = dimensions(dims, n_components)
+    size = positions.shape[0]
+    while True:
+        first = fetch_add(tickets, 8, 1) * SLICE
+        if first >= size:
+            break
+        add_pulls(
+            first, min(size, first + SLICE), start * d, end * d, positions, walked, pulls,
+            ONE / unit,
+        )  # fmt: skip
 
 
 @kernel(floats, atomics, walk)
@@ -145,9 +220,12 @@ def run_serial(
     floats_scratch: Any,
     ints_scratch: Any,
     fired: Any,
+    tickets: Any,
 ) -> None:
-    """Run the epochs `first_epoch` … `stop_epoch` - 1 on the calling thread."""
-    d = dimensions(dims, n_components)
+    """Run the epochs `first_epoch` … `stop_epoch` - 1 on the calling thread.
+
+    `tickets` are two counters, on cache lines of their own.
+    """
     for epoch in range(first_epoch, stop_epoch):
         step = step_size(alpha, epoch, n_epochs)
         for bucket in range(bucket_offsets.shape[0] - 1):
@@ -160,19 +238,18 @@ def run_serial(
                 dims, n_components, key, start, end, first_walkers, positions,
                 pool, pool_places, own_sample,
             )  # fmt: skip
-            walkers_start = first_walkers[start]
-            walkers_end = first_walkers[end]
-            for first in range(walkers_start, walkers_end, LANES):
-                walk_block(
-                    dims, n_components, epoch, key, first, min(walkers_end, first + LANES),
-                    walkers_start, first_walkers, heads, row_offsets, tails, rates,
-                    positions, walked, pulls[0], False,
+            # One by one: an assignment to the whole array would be a parallel region of its own.
+            tickets[0] = 0
+            tickets[8] = 0
+            for worker in range(1):
+                walk_share(
+                    worker, dims, n_components, epoch, key, start, end,
+                    first_walkers, heads, row_offsets, tails, rates, positions, walked, pulls,
                     pool, pool_places, own_sample, step, b, log2_a, gamma, n_samples, unit,
-                    floats_scratch[0], ints_scratch[0], fired[0],
+                    floats_scratch, ints_scratch, fired, tickets,
                 )  # fmt: skip
-            add_pulls(
-                0, positions.shape[0], start * d, end * d, positions, walked, pulls, ONE / unit
-            )
+            for _ in range(1):
+                add_share(dims, n_components, start, end, positions, walked, pulls, unit, tickets)
 
 
 @kernel(floats, atomics, walk, parallel=True)
@@ -206,15 +283,8 @@ def run_parallel(
     fired: Any,
     tickets: Any,
 ) -> None:
-    """Run the epochs on as many workers as there is scratch.
-
-    Workers draw blocks by ticket, so that one that the system holds up holds up one block only.
-    `tickets` are two counters, on cache lines of their own.
-    """
-    d = dimensions(dims, n_components)
+    """Run the same epochs on as many workers as there is scratch."""
     n_workers = floats_scratch.shape[0]
-    shared = n_workers > 1 and pulls.shape[0] == 1
-    size = positions.shape[0]
     for epoch in range(first_epoch, stop_epoch):
         step = step_size(alpha, epoch, n_epochs)
         for bucket in range(bucket_offsets.shape[0] - 1):
@@ -227,33 +297,15 @@ def run_parallel(
                 dims, n_components, key, start, end, first_walkers, positions,
                 pool, pool_places, own_sample,
             )  # fmt: skip
-            walkers_start = first_walkers[start]
-            walkers_end = first_walkers[end]
-            block = block_size(walkers_end - walkers_start, n_workers)
             # One by one: an assignment to the whole array would be a parallel region of its own.
             tickets[0] = 0
             tickets[8] = 0
-            for number in prange(n_workers):
-                worker = np.int64(number)  # prange counts in uint64, which 0 would turn to float
-                part = worker if pulls.shape[0] > 1 else 0
-                while True:
-                    first = walkers_start + fetch_add(tickets, 0, 1) * block
-                    if first >= walkers_end:
-                        break
-                    walk_block(
-                        dims, n_components, epoch, key, first, min(walkers_end, first + block),
-                        walkers_start, first_walkers, heads, row_offsets, tails, rates,
-                        positions, walked,
-                        pulls[part], shared,
-                        pool, pool_places, own_sample, step, b, log2_a, gamma, n_samples, unit,
-                        floats_scratch[worker], ints_scratch[worker], fired[worker],
-                    )  # fmt: skip
+            for worker in prange(n_workers):
+                walk_share(
+                    worker, dims, n_components, epoch, key, start, end,
+                    first_walkers, heads, row_offsets, tails, rates, positions, walked, pulls,
+                    pool, pool_places, own_sample, step, b, log2_a, gamma, n_samples, unit,
+                    floats_scratch, ints_scratch, fired, tickets,
+                )  # fmt: skip
             for _ in prange(n_workers):
-                while True:
-                    first = fetch_add(tickets, 8, 1) * SLICE
-                    if first >= size:
-                        break
-                    add_pulls(
-                        first, min(size, first + SLICE), start * d, end * d,
-                        positions, walked, pulls, ONE / unit,
-                    )  # fmt: skip
+                add_share(dims, n_components, start, end, positions, walked, pulls, unit, tickets)

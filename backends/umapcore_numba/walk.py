@@ -23,9 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from umapcore.jit import inline, kernel
+from umapcore.jit import inline
 from umapcore.plan import LONGEST_MOVE
-from umapcore_numba import atomics, floats
 from umapcore_numba.atomics import fetch_add
 from umapcore_numba.floats import HALF, ONE, ZERO, clip, exp2, log2, mix64
 
@@ -204,7 +203,7 @@ def sort_lanes(n_walkers: Any, count: Any, lane_of: Any, bins: Any) -> None:
         lane_of[j] = w
 
 
-@kernel(floats, atomics)
+@inline
 def walk_block(
     dims: Any,
     n_components: Any,
