@@ -117,6 +117,9 @@ def scaled_start(positions: NDArray[np.floating], *, seed: int = 0) -> NDArray[n
 
 
 def _read(name: str, path: Path) -> BenchGraph:
+    if not path.is_file():
+        msg = f"{path} does not exist: give the folder of the data by --data or $UMAPCORE_DATA"
+        raise FileNotFoundError(msg)
     with h5py.File(path) as file:
         stored = file["obsp/connectivities"]
         n, _ = stored.attrs["shape"]
