@@ -159,6 +159,13 @@ def test_bits_of_a_start() -> None:
     both = (np.r_[heads, tails], np.r_[tails, heads])
     graph = prepare_graph(sparse.coo_array((np.r_[weights, weights], both), shape=(n, n)))
     digest = hashlib.sha256()
-    for init, d in (("random", 2), ("spectral", 2), ("spectral", 10)):
-        digest.update(start_positions(init, graph, n_components=d, seed=5).tobytes())
-    assert digest.hexdigest()[:16] == "7a954d258cc564f3"
+    placed = np.arange(6 * n).reshape(n, 6) * 7919 % 101
+    for init, d, representation in (
+        ("random", 2, None),
+        ("spectral", 2, None),
+        ("spectral", 2, placed),
+        ("spectral", 10, placed),
+    ):
+        start = start_positions(init, graph, n_components=d, seed=5, representation=representation)
+        digest.update(start.tobytes())
+    assert digest.hexdigest()[:16] == "a78811788cf35fa8"
