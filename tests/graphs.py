@@ -18,7 +18,7 @@ def knn_graph(points: np.ndarray, k: int = 10) -> sp.csr_array:
     one_way = sp.csr_array((weights.ravel(), (rows, neighbours.ravel())), shape=(n, n))
     both = one_way.multiply(one_way.T)
     graph = sp.csr_array((one_way + one_way.T - both).astype(np.float32))
-    graph.setdiag(0)
+    graph = sp.csr_array(graph - sp.diags_array(graph.diagonal()))
     graph.eliminate_zeros()
     graph.sort_indices()
     return graph

@@ -36,7 +36,7 @@ def simplicial_set_embedding(
     spec: OptimizerSpec | None = None,
     *,
     init: str | ArrayLike = "spectral",
-    representation: ArrayLike | None = None,
+    representation: ArrayLike | Callable[[], Any] | None = None,
     method: str = "umap",
     n_threads: int | None = None,
     progress: bool | None = None,
@@ -62,7 +62,7 @@ def simplicial_set_embedding(
         ``'spectral'``, ``'random'``, or an array, n × n_components.
     representation
         n × features: where there are several components, they are placed by the centroids of
-        their rows. None packs them.
+        their rows. A function that gives it (or None) is called only then. None packs them.
     method
         ``'umap'`` (CPU), ``'rapids'`` (GPU) or ``'auto'``.
     n_threads

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -172,7 +172,7 @@ def umap(
         spec,
         init=init,
         # A function: only a graph of several components needs the coordinates read.
-        representation=cast("Any", representation),
+        representation=representation,
         method=method,
         n_threads=n_threads,
         progress=progress,
