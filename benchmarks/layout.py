@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure; 0 when every criterion holds, else 1."""
     options = _options(arguments)
     criteria: dict[str, bool] = {}
-    result: dict[str, Any] = {"graphs": []}
+    result: dict[str, Any] = {"load_average_before": report.load_average(), "graphs": []}
     for name in options.graphs:
         measured = compare(graphs.load(name, data=options.data), options)
         result["graphs"].append(measured)
