@@ -9,6 +9,7 @@ kernel is compiled in every process.
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,10 +79,12 @@ class _StampedCache(FunctionCache):
             return super().load_overload(sig, target_context)
         except Exception as error:  # whatever a damaged file raises
             logger.debug("ignoring an unreadable cached kernel: %s", error)
-            return None
+        with suppress(OSError):
+            self.flush()  # so that the kernel can be saved again
+        return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         try:
             super().save_overload(sig, data)
-        except OSError as error:  # a full or read-only disk must not stop the run
+        except Exception as error:  # a full or read-only disk, a damaged index: the run goes on
             logger.debug("could not cache a kernel: %s", error)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numba import prange
 
+from umapcore import plan
 from umapcore.jit import inline, kernel
 from umapcore_numba import atomics, floats, walk
 from umapcore_numba.atomics import fetch_add
@@ -191,7 +192,7 @@ def add_share(
         )  # fmt: skip
 
 
-@kernel(floats, atomics, walk)
+@kernel(floats, atomics, walk, plan)
 def run_serial(
     dims: Any,
     n_components: Any,
@@ -252,7 +253,7 @@ def run_serial(
                 add_share(dims, n_components, start, end, positions, walked, pulls, unit, tickets)
 
 
-@kernel(floats, atomics, walk, parallel=True)
+@kernel(floats, atomics, walk, plan, parallel=True)
 def run_parallel(
     dims: Any,
     n_components: Any,
