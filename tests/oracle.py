@@ -99,7 +99,7 @@ def epoch(
         for w in range(first_walker, int(plan.first_walkers[end])):
             i = plan.heads[w]
             y = frozen[i].copy()
-            sample = 0
+            hashed = 0
             for e in range(plan.row_offsets[w], plan.row_offsets[w + 1]):
                 q = int(plan.rates[e])
                 if t * q % 2**32 >= q:
@@ -111,16 +111,19 @@ def epoch(
                 step = clipped(coefficient * (y - frozen[j]), limit)
                 y += step
                 pulls[j] -= whole(step * unit)
-                for _ in range(spec.negative_sample_rate):
-                    offset = mix64((sample_key + sample) & MASK)
-                    sample += 1
+                stand = y.copy()
+                for r in range(spec.negative_sample_rate):
+                    if r % 5 == 0:
+                        word = mix64((sample_key + hashed) & MASK)
+                        hashed += 1
+                    offset = word >> (12 * (r % 5))
                     k = pool[(w - first_walker + offset) % plan.pool_size]
                     if k == i:
                         continue
-                    d2 = squared_distance(y, frozen[k])
+                    d2 = squared_distance(stand, frozen[k])
                     p = curve_power(d2, spec)
                     coefficient = repulsion / ((f32(0.001) + d2) * (f32(1) + p))
-                    y += clipped(coefficient * (y - frozen[k]), limit)
+                    y += clipped(coefficient * (stand - frozen[k]), limit)
             n_sharing = plan.first_walkers[i + 1] - plan.first_walkers[i]
             if n_sharing == 1:
                 positions[i] = y
@@ -141,7 +144,7 @@ def layout(
     stop_epoch: int | None = None,
 ) -> NDArray[np.float32]:
     """Run epochs; positions in and out are in the order of the graph's vertices."""
-    positions = start[plan.order]
+    positions = start[plan.order] + f32(0)  # no negative zeros
     for t in range(first_epoch, plan.n_epochs if stop_epoch is None else stop_epoch):
         positions = epoch(plan, spec, positions, t)
     out = np.empty_like(positions)

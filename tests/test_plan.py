@@ -7,7 +7,8 @@ import pytest
 import scipy.sparse as sp
 
 from umapcore import OptimizerSpec
-from umapcore.plan import LONGEST_WALK, N_BUCKETS, EdgePlan, build_plan
+from umapcore.plan import LONGEST_WALK, EdgePlan, build_plan
+from umapcore.plan_rows import N_BUCKETS, N_PHASES
 
 
 def naive_rows(graph: sp.csr_array, n_epochs: int) -> dict[int, list[tuple[int, int]]]:
@@ -54,9 +55,11 @@ def test_buckets_part_neighbours(graph: sp.csr_array) -> None:
     assert sorted(plan.order) == list(range(graph.shape[0]))
     expected = np.zeros(graph.shape[0], int)
     dense = graph.toarray().astype(np.float64)
-    for v in range(graph.shape[0]):
-        hashed = oracle.mix64(v) % N_BUCKETS
-        near = [sum(dense[v, :v][expected[:v] == b].tolist()) for b in range(N_BUCKETS)]
+    vertices = np.arange(graph.shape[0])
+    for v in sorted(vertices, key=lambda v: v % N_PHASES):
+        hashed = oracle.mix64(int(v)) % N_BUCKETS
+        seen = vertices[vertices % N_PHASES < v % N_PHASES]
+        near = [sum(dense[v, seen][expected[seen] == b].tolist()) for b in range(N_BUCKETS)]
         expected[v] = min(range(N_BUCKETS), key=lambda b: (near[b], (b - hashed) % N_BUCKETS))
     for bucket in range(N_BUCKETS):
         members = plan.order[plan.bucket_offsets[bucket] : plan.bucket_offsets[bucket + 1]]
@@ -72,7 +75,7 @@ def test_buckets_hold_few_neighbours_and_about_equal_numbers() -> None:
     coo = graph.tocoo()
     place = np.argsort(plan.order)
     together = bucket[place[coo.coords[0]]] == bucket[place[coo.coords[1]]]
-    assert coo.data[together].sum() < 0.002 * coo.data.sum()  # by chance it would be 0.03
+    assert coo.data[together].sum() < 0.004 * coo.data.sum()  # by chance it would be 0.06
 
 
 def test_long_rows_are_dealt_out_evenly() -> None:
@@ -116,7 +119,7 @@ def test_graph_is_only_read(graph: sp.csr_array) -> None:
 
 
 def test_threads_and_index_width_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("umapcore.plan._ROWS_PER_TASK", 37)
+    monkeypatch.setattr("umapcore.plan._ROWS_PER_TASK", 64)
     graph = graphs.surface(400)
     wide = graph.copy()
     wide.indices = wide.indices.astype(np.int64)

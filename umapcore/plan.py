@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from umapcore.counter import mix64
-from umapcore.jit import kernel
+from umapcore.plan_rows import N_BUCKETS, N_PHASES, count_rows, fill_rows, part_neighbours
 from umapcore.threads import thread_count
 
 if TYPE_CHECKING:
@@ -34,10 +34,8 @@ if TYPE_CHECKING:
 
     from umapcore.spec import OptimizerSpec
 
-#: Buckets of heads. More are closer to the serial algorithm, fewer need fewer barriers.
-N_BUCKETS = 32
 #: Edges of a row that one walker takes at most.
-LONGEST_WALK = 1024
+LONGEST_WALK = 256
 #: A walker that shares its head moves it by no more than this along an axis in one epoch. Start
 #: positions span 10, so this bounds a number format, not a layout.
 LONGEST_MOVE = 64.0
@@ -48,7 +46,7 @@ FEW_EPOCHS = 10
 
 _MAX_POOL = 1024
 _MIN_POOL = 256
-_ROWS_PER_TASK = 65_536
+_ROWS_PER_TASK = 65_536  # a multiple of the number of phases
 
 
 @dataclass(frozen=True)
@@ -126,10 +124,9 @@ def build_plan(
     source = (graph.indptr, graph.indices, graph.data, heaviest, least)
     degrees = np.empty(n, np.int64)
     fires = np.empty(n, np.float64)
-    _over_rows(n, n_threads, lambda a, b: _count_rows(a, b, *source, degrees, fires))
+    _over_rows(n, n_threads, lambda a, b: count_rows(a, b, *source, degrees, fires))
 
-    buckets = (mix64(np.arange(n, dtype=np.uint64)) % np.uint64(N_BUCKETS)).astype(np.uint8)
-    _part_neighbours(graph.indptr, graph.indices, graph.data, buckets)
+    buckets = _buckets(graph, n_threads)
     n_walkers = np.maximum(1, -(-degrees // LONGEST_WALK))
     order = _order(buckets, fires / n_walkers)
     places = np.empty(n, np.int32)
@@ -142,7 +139,7 @@ def build_plan(
     crowds = _over_rows(
         n,
         n_threads,
-        lambda a, b: _fill_rows(
+        lambda a, b: fill_rows(
             a, b, *source, order, places, buckets, first_walkers, row_offsets, tails, rates
         ),
     )
@@ -158,6 +155,27 @@ def build_plan(
         pull_exponent=_pull_exponent(max(crowds, default=0), spec.alpha),
         pool_size=_pool_size(n),
     )
+
+
+def _buckets(graph: csr_array[np.float32], n_threads: int | None) -> NDArray[np.uint8]:
+    """Part the vertices into buckets so that neighbours are seldom in the same one.
+
+    Neighbours that move at the same time see each other where they no longer are, and overshoot:
+    on noise-free moons (min_dist 0.1) buckets by hash alone had a neighbour recall of 0.780,
+    parted ones 0.792, umap-learn 0.793. A greedy colouring in phases, each of which sees the
+    choices of those before it: that is as good as one vertex after the other, and parallel.
+    """
+    n = graph.shape[0]
+    hashed = (mix64(np.arange(n, dtype=np.uint64)) % np.uint64(N_BUCKETS)).astype(np.uint8)
+    buckets = np.empty_like(hashed)
+    rows = (graph.indptr, graph.indices, graph.data)
+    for phase in range(N_PHASES):
+
+        def choose(a: int, b: int, phase: int = phase) -> None:
+            part_neighbours(a, b, phase, *rows, hashed, buckets)
+
+        _over_rows(n, n_threads, choose)
+    return buckets
 
 
 def _order(buckets: NDArray[np.uint8], fires: NDArray[np.float64]) -> NDArray[np.int32]:
@@ -207,99 +225,3 @@ def _over_rows(n: int, n_threads: int | None, task: Callable[[int, int], Any]) -
         return [task(a, b) for a, b in ranges]
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(lambda r: task(*r), ranges))
-
-
-@kernel()
-def _part_neighbours(indptr: Any, indices: Any, weights: Any, buckets: Any) -> None:
-    """Change the buckets so that neighbours are seldom in the same one.
-
-    Neighbours that move at the same time see each other where they no longer are, and overshoot:
-    on noise-free moons (min_dist 0.1) 32 buckets by hash alone had a neighbour recall of 0.780,
-    with this step 0.792, umap-learn 0.793. A greedy colouring: in the order of their numbers,
-    vertices take the bucket in which the neighbours already placed have the least weight; of
-    equals the first from the vertex's own hash on.
-    """
-    weight = np.empty(N_BUCKETS, np.float64)
-    for vertex in range(buckets.shape[0]):
-        weight[:] = 0.0
-        for e in range(indptr[vertex], indptr[vertex + 1]):
-            if indices[e] < vertex:
-                weight[buckets[indices[e]]] += weights[e]
-        hashed = np.int64(buckets[vertex])
-        best = hashed
-        for i in range(1, N_BUCKETS):
-            bucket = (hashed + i) % N_BUCKETS
-            if weight[bucket] < weight[best]:
-                best = bucket
-        buckets[vertex] = best
-
-
-@kernel()
-def _count_rows(
-    first: Any,
-    last: Any,
-    indptr: Any,
-    indices: Any,
-    weights: Any,
-    heaviest: Any,
-    least: Any,
-    degrees: Any,
-    fires: Any,
-) -> None:
-    """Count the edges of each row that survive pruning, and their fires an epoch."""
-    for vertex in range(first, last):
-        kept = 0
-        total = 0.0
-        for e in range(indptr[vertex], indptr[vertex + 1]):
-            weight = np.float64(weights[e]) / heaviest
-            if weight >= least:
-                kept += 1
-                total += weight
-        degrees[vertex] = kept
-        fires[vertex] = total
-
-
-@kernel()
-def _fill_rows(
-    first: Any,
-    last: Any,
-    indptr: Any,
-    indices: Any,
-    weights: Any,
-    heaviest: Any,
-    least: Any,
-    order: Any,
-    places: Any,
-    buckets: Any,
-    first_walkers: Any,
-    row_offsets: Any,
-    tails: Any,
-    rates: Any,
-) -> int:
-    """Write the edges of each row.
-
-    Returns
-    -------
-    The largest number of edges that one vertex has into one bucket; as the graph is symmetric,
-    no bucket has more edges into one vertex.
-    """
-    per_bucket = np.zeros(N_BUCKETS, np.int64)
-    crowd = 0
-    for place in range(first, last):
-        vertex = order[place]
-        per_bucket[:] = 0
-        walker = first_walkers[place]
-        n_walkers = first_walkers[place + 1] - walker
-        dealt = 0
-        for e in range(indptr[vertex], indptr[vertex + 1]):
-            weight = np.float64(weights[e]) / heaviest
-            if weight >= least:
-                tail = indices[e]
-                out = row_offsets[walker + dealt % n_walkers] + dealt // n_walkers
-                tails[out] = places[tail]
-                rates[out] = np.uint32(min(int(weight * 4294967296.0), 4294967295))
-                dealt += 1
-                bucket = buckets[tail]
-                per_bucket[bucket] += 1
-                crowd = max(crowd, per_bucket[bucket])
-    return crowd

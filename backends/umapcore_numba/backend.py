@@ -78,7 +78,9 @@ class NumbaLayout:
         n, d = start.shape
         self._plan = plan
         self._d = d
-        self._positions = np.ascontiguousarray(start[plan.order], np.float32).reshape(-1)
+        # Adding 0 turns -0 into 0: moves never make one, so that a vertex that nothing acts on
+        # can be left alone.
+        self._positions = np.ascontiguousarray(start[plan.order] + np.float32(0)).reshape(-1)
         self._walked = np.empty_like(self._positions)
         parts = n_workers if n_workers <= PRIVATE_PULLS else 1
         self._pulls = np.zeros((parts, n * d), np.int32)

@@ -41,14 +41,18 @@ TINY = np.float32(1e-30)
 U0 = np.uint64(0)
 U1 = np.uint64(1)
 
+#: One hash gives the offsets of this many samples, so many bits each.
+SAMPLES_A_WORD = 5
+SAMPLE_BITS = np.uint64(12)
+
 NEAR = np.float32(0.001)
 TWO = np.float32(2.0)
 FOUR = np.float32(4.0)
 
 
 def float_scratch(n_components: int) -> int:
-    """Float32 scratch of a walk: where walkers are, whom they meet, and two intermediates."""
-    return (2 * n_components + 2) * LANES
+    """Float32 scratch: where walkers are, where they stand, whom they meet, two intermediates."""
+    return (3 * n_components + 2) * LANES
 
 
 def int_scratch(n_components: int) -> int:
@@ -133,18 +137,20 @@ def attract(
 
 
 @inline
-def repel(dims: Any, d: Any, y: Any, other: Any, coefficient: Any, m: Any, limit: Any) -> None:
-    """Move the heads away from their samples."""
+def repel(
+    dims: Any, d: Any, y: Any, stand: Any, other: Any, coefficient: Any, m: Any, limit: Any
+) -> None:
+    """Move the heads away from one of their samples, as seen from where they stand."""
     if len(dims) > 0:
         for i in range(m):
             for k in range(len(dims)):
                 j = k * LANES + i
-                y[j] += clip(coefficient[i] * (y[j] - other[j]), limit)
+                y[j] += clip(coefficient[i] * (stand[j] - other[j]), limit)
     else:
         for k in range(d):
             for i in range(m):
                 j = k * LANES + i
-                y[j] += clip(coefficient[i] * (y[j] - other[j]), limit)
+                y[j] += clip(coefficient[i] * (stand[j] - other[j]), limit)
 
 
 @inline
@@ -245,8 +251,9 @@ def walk_block(
     n_walkers = last - first
     y = floats_scratch[0 : d * LANES]
     other = floats_scratch[d * LANES : 2 * d * LANES]
-    squared = floats_scratch[2 * d * LANES : (2 * d + 1) * LANES]
-    power = floats_scratch[(2 * d + 1) * LANES : (2 * d + 2) * LANES]
+    stand = floats_scratch[2 * d * LANES : 3 * d * LANES]
+    squared = floats_scratch[3 * d * LANES : (3 * d + 1) * LANES]
+    power = floats_scratch[(3 * d + 1) * LANES : (3 * d + 2) * LANES]
     start = ints_scratch[0:LANES]
     count = ints_scratch[LANES : 2 * LANES]
     lane_of = ints_scratch[2 * LANES : 3 * LANES]
@@ -272,7 +279,8 @@ def walk_block(
     repulsion = TWO * gamma * b * alpha
     pool_mask = np.uint64(pool_places.shape[0] - 1)
     sample_key = mix64(~key)
-    sample = U0
+    word = U0
+    hashed = U0
     live = n_walkers
     fire = U0
     while True:
@@ -318,9 +326,17 @@ def walk_block(
                 for k in range(d):
                     pulls[np.uint64(tail[i]) * stride + np.uint64(k)] -= pull[k * LANES + i]
 
-        for _ in range(n_samples):
-            offset = mix64(sample_key + sample) & pool_mask
-            sample += U1
+        # All samples of a fire act on the head where the attraction left it: a GPU can work on
+        # several at once.
+        for k in range(d):
+            for i in range(m):
+                stand[k * LANES + i] = y[k * LANES + i]
+        for r in range(n_samples):
+            if r % SAMPLES_A_WORD == 0:
+                word = mix64(sample_key + hashed)
+                hashed += U1
+            offset = word & pool_mask
+            word >>= SAMPLE_BITS
             shift = offset - np.uint64(bucket_start)
             for i in range(live):
                 e = (np.uint64(walker[i]) + shift) & pool_mask
@@ -332,9 +348,9 @@ def walk_block(
                 for i in range(live):
                     if pool_places[(np.uint64(walker[i]) + shift) & pool_mask] == heads[walker[i]]:
                         for k in range(d):
-                            other[k * LANES + i] = y[k * LANES + i]
-            measure(dims, d, y, other, squared, power, m, b, log2_a)
+                            other[k * LANES + i] = stand[k * LANES + i]
+            measure(dims, d, stand, other, squared, power, m, b, log2_a)
             for i in range(m):
                 squared[i] = repulsion / ((NEAR + squared[i]) * (ONE + exp2(power[i])))
-            repel(dims, d, y, other, squared, m, limit)
+            repel(dims, d, y, stand, other, squared, m, limit)
         fire += U1
