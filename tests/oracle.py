@@ -51,6 +51,13 @@ def exp2(z: np.float32) -> np.float32:
     return np.ldexp(p, whole)
 
 
+def reciprocal(x: np.float32) -> np.float32:
+    x = min(x, f32(2.0**125))
+    r = np.int32(0x7EF33B80 - int(x.view(np.int32))).view(f32)
+    r = r * (f32(2.0013) - x * r)
+    return r * (f32(2.00000095367431640625) - x * r)
+
+
 def curve_power(d2: np.float32, spec: OptimizerSpec) -> np.float32:
     """Compute a d^(2b)."""
     a, b = spec.curve()
@@ -107,7 +114,7 @@ def epoch(
                 j = plan.tails[e]
                 d2 = squared_distance(y, frozen[j])
                 p = curve_power(d2, spec)
-                coefficient = (attraction * p) / (max(d2, f32(1e-30)) * (f32(1) + p))
+                coefficient = attraction * (p * reciprocal(max(d2, f32(1e-30)) * (f32(1) + p)))
                 step = clipped(coefficient * (y - frozen[j]), limit)
                 y += step
                 pulls[j] -= whole(step * unit)
@@ -122,7 +129,7 @@ def epoch(
                         continue
                     d2 = squared_distance(stand, frozen[k])
                     p = curve_power(d2, spec)
-                    coefficient = repulsion / ((f32(0.001) + d2) * (f32(1) + p))
+                    coefficient = repulsion * reciprocal((f32(0.001) + d2) * (f32(1) + p))
                     y += clipped(coefficient * (stand - frozen[k]), limit)
             n_sharing = plan.first_walkers[i + 1] - plan.first_walkers[i]
             if n_sharing == 1:

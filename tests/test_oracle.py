@@ -93,3 +93,11 @@ def test_power_function_is_accurate_enough(rng: np.random.Generator) -> None:
         spec = OptimizerSpec(a=1.0, b=b)
         ours = np.array([float(oracle.curve_power(v, spec)) for v in x])
         np.testing.assert_allclose(ours, exact, rtol=5e-5)
+
+
+def test_reciprocal_is_accurate_enough(rng: np.random.Generator) -> None:
+    x = np.exp2(rng.uniform(-100, 125, 5000)).astype(np.float32)
+    ours = np.array([float(oracle.reciprocal(v)) for v in x])
+    np.testing.assert_allclose(ours * x.astype(np.float64), 1.0, rtol=1.3e-6)
+    with np.errstate(over="ignore"):
+        assert float(oracle.reciprocal(np.float32(np.inf))) == pytest.approx(2.0**-125, rel=1e-5)

@@ -26,7 +26,7 @@ import numpy as np
 from umapcore.jit import inline
 from umapcore.plan import LONGEST_MOVE
 from umapcore_numba.atomics import fetch_add
-from umapcore_numba.floats import HALF, ONE, ZERO, clip, exp2, log2, mix64
+from umapcore_numba.floats import HALF, ONE, ZERO, clip, exp2, log2, mix64, reciprocal
 
 #: Walkers a block at most: enough to fill the vectors to the last rounds, few enough for the
 #: scratch to stay in cache (measured: 256, 512 and 1024 take 26.1, 22.7 and 24.2 ns a fire).
@@ -315,7 +315,7 @@ def walk_block(
         measure(dims, d, y, other, squared, power, m, b, log2_a)
         for i in range(m):
             p = exp2(power[i])
-            squared[i] = (attraction * p) / (max(squared[i], TINY) * (ONE + p))
+            squared[i] = attraction * (p * reciprocal(max(squared[i], TINY) * (ONE + p)))
         attract(dims, d, y, other, squared, pull, m, limit, unit)
         if shared_pulls:
             for i in range(live):
@@ -351,6 +351,6 @@ def walk_block(
                             other[k * LANES + i] = stand[k * LANES + i]
             measure(dims, d, stand, other, squared, power, m, b, log2_a)
             for i in range(m):
-                squared[i] = repulsion / ((NEAR + squared[i]) * (ONE + exp2(power[i])))
+                squared[i] = repulsion * reciprocal((NEAR + squared[i]) * (ONE + exp2(power[i])))
             repel(dims, d, y, stand, other, squared, m, limit)
         fire += U1
