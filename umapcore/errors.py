@@ -13,6 +13,14 @@ class GPUUnavailableError(RuntimeError):
     """A GPU was demanded and none can be used; the message says why and what would help."""
 
 
+class GPUMemoryError(GPUUnavailableError):
+    """The GPU has too little memory; the message says how much is needed and free."""
+
+
+class GPUError(RuntimeError):
+    """Work on the GPU failed half-way."""
+
+
 def bad_value(name: str, value: object, allowed: str) -> ValueError:
     """Make the error for a parameter whose value is not allowed; the caller raises it."""
     return ValueError(f"{name}={_short(value)} is not allowed: {name} must be {allowed}.")

@@ -120,7 +120,7 @@ def build_plan(
     n = graph.shape[0]
     n_epochs = spec.epochs_for(n)
     heaviest = float(graph.data.max()) if graph.nnz else 1.0
-    least = 1.0 / (n_epochs if n_epochs > FEW_EPOCHS else spec.replace(n_epochs=None).epochs_for(n))
+    least = least_weight(spec, n)
     source = (graph.indptr, graph.indices, graph.data, heaviest, least)
     degrees = np.empty(n, np.int64)
     fires = np.empty(n, np.float64)
@@ -152,8 +152,16 @@ def build_plan(
         row_offsets=row_offsets,
         tails=tails,
         rates=rates,
-        pull_exponent=_pull_exponent(max(crowds, default=0), spec.alpha),
-        pool_size=_pool_size(n),
+        pull_exponent=pull_exponent(max(crowds, default=0), spec.alpha),
+        pool_size=pool_size(n),
+    )
+
+
+def least_weight(spec: OptimizerSpec, n_vertices: int) -> float:
+    """Give the least relative weight of an edge that is kept, as umap-learn prunes."""
+    n_epochs = spec.epochs_for(n_vertices)
+    return 1.0 / (
+        n_epochs if n_epochs > FEW_EPOCHS else spec.replace(n_epochs=None).epochs_for(n_vertices)
     )
 
 
@@ -204,15 +212,15 @@ def _deal_out(
     return first_walkers, heads, row_offsets
 
 
-def _pull_exponent(crowd: int, alpha: float) -> int:
+def pull_exponent(crowd: int, alpha: float) -> int:
     """Find the finest unit in which `crowd` clipped pulls cannot overflow an int32."""
     largest_sum = max(crowd, 1) * CLIP * alpha + LONGEST_MOVE
     # One bit is left for the rounding of every pull to the unit.
     return min(24, 30 - math.frexp(largest_sum)[1])
 
 
-def _pool_size(n_vertices: int) -> int:
-    """About a quarter of a small graph, since a pool is drawn for every bucket and epoch."""
+def pool_size(n_vertices: int) -> int:
+    """Give about a quarter of a small graph, as a pool is drawn for every bucket and epoch."""
     quarter = 1 << max(0, (n_vertices // 4).bit_length())
     return min(_MAX_POOL, max(_MIN_POOL, quarter))
 

@@ -1,0 +1,67 @@
+// Positions of DIMENSIONS coordinates, and the whole units by which tails are pulled.
+#pragma once
+#include "floats.cuh"
+
+// Few dimensions are unrolled into registers.
+enum { UNROLLED = DIMENSIONS <= 8 ? DIMENSIONS : 1 };
+
+struct Point {
+  float x[DIMENSIONS];
+};
+
+DEVICE Point load_point(const float* positions, int64 place) {
+  Point p;
+#if DIMENSIONS == 2
+  const float2 both = ((const float2*)positions)[place];
+  p.x[0] = both.x;
+  p.x[1] = both.y;
+#else
+#pragma unroll UNROLLED
+  for (int k = 0; k < DIMENSIONS; k++) p.x[k] = positions[place * DIMENSIONS + k];
+#endif
+  return p;
+}
+
+DEVICE void store_point(float* positions, int64 place, const Point& p) {
+#if DIMENSIONS == 2
+  ((float2*)positions)[place] = make_float2(p.x[0], p.x[1]);
+#else
+#pragma unroll UNROLLED
+  for (int k = 0; k < DIMENSIONS; k++) positions[place * DIMENSIONS + k] = p.x[k];
+#endif
+}
+
+// Squared distance, summed in the order of the dimensions.
+DEVICE float squared_distance(const Point& p, const Point& q) {
+  float total = 0.0f;
+#pragma unroll UNROLLED
+  for (int k = 0; k < DIMENSIONS; k++) {
+    const float difference = p.x[k] - q.x[k];
+    total += difference * difference;
+  }
+  return total;
+}
+
+// Pulls are integers, whose sum does not depend on the order of the additions. In two dimensions
+// both share one 64-bit word, and one addition: the lower half holds x, the upper y and what the
+// lower borrowed. Neither overflows (the plan's unit sees to that), so both can be told apart.
+#if DIMENSIONS == 2
+typedef uint64 Pull;
+#define PULLS_A_VERTEX 1
+#else
+typedef int Pull;
+#define PULLS_A_VERTEX DIMENSIONS
+#endif
+
+struct Units {
+  int x[DIMENSIONS];
+};
+
+DEVICE void add_pull(Pull* pulls, int64 place, const Units& units) {
+#if DIMENSIONS == 2
+  atomicAdd(&pulls[place], (uint64)(int64)units.x[0] + ((uint64)(uint32)units.x[1] << 32));
+#else
+#pragma unroll UNROLLED
+  for (int k = 0; k < DIMENSIONS; k++) atomicAdd(&pulls[place * DIMENSIONS + k], units.x[k]);
+#endif
+}

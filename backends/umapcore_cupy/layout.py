@@ -1,0 +1,147 @@
+"""A layout under way on a device."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from umapcore.curve import exact_log2
+from umapcore_cupy.programs import WALK_THREADS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from umapcore.spec import OptimizerSpec
+    from umapcore_cupy.device import Array, Device, Recording
+    from umapcore_cupy.plan import DevicePlan
+    from umapcore_cupy.streamed import Edges
+
+#: With up to this many blocks a bucket every block draws the pool itself: that costs less than
+#: starting one more kernel.
+BLOCKS_THAT_DRAW = 64
+
+
+class DeviceLayout:
+    """Positions, pulls and what moves them.
+
+    Parameters
+    ----------
+    device
+        Where it runs.
+    plan
+        On the device, with or without its edges.
+    edges
+        Hands the edges of walkers to the walk.
+    start
+        float32, n × d: of the host, or flat on the device, in the order of the graph's vertices.
+    spec
+        Parameters of the optimiser.
+    """
+
+    def __init__(
+        self, device: Device, plan: DevicePlan, edges: Edges, start: Any, spec: OptimizerSpec
+    ) -> None:
+        self._device, self._plan, self._edges = device, plan, edges
+        n, d = plan.n_vertices, spec.n_components
+        self._d = d
+        device.compile("layout", d)
+        given = device.upload(start) if isinstance(start, np.ndarray) else start
+        self._positions = device.empty(n * d, np.float32)
+        device.launch("gather_positions", n, np.int64(n), plan.order, given, self._positions)
+        del given
+        most_heads = int(np.diff(plan.bucket_offsets).max(initial=1))
+        self._walked = device.empty(most_heads * d, np.float32)
+        # Two dimensions share one word of 64 bits.
+        self._pulls = device.zeros(n, np.uint64) if d == 2 else device.zeros(n * d, np.int32)
+        self._pool_places = device.empty(plan.pool_size, np.int32)
+        self._pool = device.empty(plan.pool_size * d, np.float32)
+        epochs = np.arange(plan.n_epochs, dtype=np.float64)
+        self._steps = device.upload(
+            (spec.alpha * (1.0 - epochs / plan.n_epochs)).astype(np.float32)
+        )
+        self._epoch = device.zeros(1, np.int32)
+        a, b = spec.curve()
+        unit = np.float32(2.0**plan.pull_exponent)
+        self._unit = np.float32(1) / unit
+        self._constants = (
+            np.float32(b),
+            np.float32(exact_log2(a)),
+            np.float32(spec.gamma),
+            np.int32(spec.negative_sample_rate),
+            unit,
+        )
+        self._seed = np.uint64(spec.seed)
+        self._recording: Recording | None = None
+        self._may_record = edges.on_device
+        self._epochs_run = 0
+
+    def advance(self, first_epoch: int, stop_epoch: int) -> None:
+        """Run the epochs `first_epoch` … `stop_epoch` - 1 and wait for them."""
+        if first_epoch >= stop_epoch:
+            return
+        self._device.launch("set_epoch", 1, self._epoch, np.int32(first_epoch))
+        for _ in range(first_epoch, stop_epoch):
+            self._run_epoch()
+        self._device.synchronize()
+
+    def positions(self) -> NDArray[np.float32]:
+        """Copy the positions, n × d, in the order of the graph's vertices."""
+        n, d = self._plan.n_vertices, self._d
+        vertices = self._device.empty(n * d, np.float32)
+        self._device.launch(
+            "scatter_positions", n, np.int64(n), self._plan.order, self._positions, vertices
+        )  # fmt: skip
+        copied: NDArray[np.float32] = self._device.download(vertices)
+        return copied.reshape(n, d)
+
+    def _run_epoch(self) -> None:
+        # The first epoch is not recorded: it loads the kernels.
+        if self._recording is None and self._may_record and self._epochs_run > 0:
+            self._recording = self._device.record(self._launch_epoch)
+            self._may_record = False
+        if self._recording is not None:
+            self._recording.play()
+        else:
+            self._launch_epoch()
+        self._epochs_run += 1
+
+    def _launch_epoch(self) -> None:
+        plan, launch = self._plan, self._device.launch
+        n = np.int64(plan.n_vertices)
+        for bucket, (start, end) in enumerate(pairwise(plan.bucket_offsets)):
+            if start == end:
+                continue
+            first, last = plan.bucket_walkers[bucket : bucket + 2]
+            draws_pool = last - first <= BLOCKS_THAT_DRAW * WALK_THREADS
+            if not draws_pool:
+                launch(
+                    "draw_pool", plan.pool_size, self._epoch, self._seed, np.int32(bucket),
+                    np.int32(plan.pool_size), n, self._positions, self._pool_places, self._pool,
+                )  # fmt: skip
+            self._edges.walk(int(first), int(last), self._walker(bucket, draws_pool=draws_pool))
+            launch(
+                "apply", plan.n_vertices, np.int64(start), np.int64(end), n,
+                self._positions, self._walked, self._pulls, self._unit,
+            )  # fmt: skip
+        launch("next_epoch", 1, self._epoch)
+
+    def _walker(self, bucket: int, *, draws_pool: bool) -> Callable[..., None]:
+        """Give the function that walks some walkers of a bucket, whose edges it is given."""
+        plan = self._plan
+
+        def walk(first: int, last: int, first_edge: int, tails: Array, rates: Array) -> None:
+            self._device.launch(
+                "walk", last - first, self._epoch, self._steps, self._seed, np.int32(bucket),
+                np.int64(plan.bucket_offsets[bucket]), np.int64(plan.bucket_walkers[bucket]),
+                np.int64(first), np.int64(last), plan.first_walkers, plan.heads,
+                plan.row_offsets, np.int64(first_edge), tails, rates,
+                self._positions, self._walked, self._pulls, np.int64(plan.n_vertices),
+                np.int32(draws_pool), np.int32(plan.pool_size), self._pool_places, self._pool,
+                *self._constants,
+            )  # fmt: skip
+
+        return walk

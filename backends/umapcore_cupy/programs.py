@@ -1,0 +1,69 @@
+"""Which files in ``kernels/`` are compiled together, and with which macros."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from umapcore.plan import LONGEST_MOVE, LONGEST_WALK
+from umapcore.plan_rows import N_BUCKETS, N_PHASES
+from umapcore_cupy.compile import KERNELS
+
+#: Threads of a block of the walk: few, since a bucket of a small graph has few walkers.
+WALK_THREADS = 128
+#: Threads of a block of all other kernels.
+THREADS = 256
+#: Numbers that one thread of a running sum adds up.
+CHUNK = 64
+#: Offsets of negative samples: so many to a hash, of so many bits, as in umapcore_numba.walk.
+SAMPLES_A_WORD, SAMPLE_BITS = 5, 12
+
+_KERNEL = re.compile(r"\bKERNEL\s+(?:__launch_bounds__\(\w+\)\s*)?(\w+)\(([^)]*)\)")
+
+#: Files of each program.
+PROGRAMS: dict[str, tuple[str, ...]] = {
+    "plan": ("graph.cu", "count.cu", "buckets.cu", "order.cu", "scan.cu", "fill.cu"),
+    "layout": ("permute.cu", "epoch.cu", "pool.cu", "walk.cu", "apply.cu"),
+}
+
+
+def defines(name: str, dimensions: int = 2) -> dict[str, int]:
+    """Macros of a program; one for layouts is compiled for a number of dimensions."""
+    if name == "plan":
+        return {
+            "N_BUCKETS": N_BUCKETS,
+            "N_PHASES": N_PHASES,
+            "LONGEST_WALK": LONGEST_WALK,
+            "CHUNK": CHUNK,
+        }
+    return {
+        "DIMENSIONS": dimensions,
+        "WALK_THREADS": WALK_THREADS,
+        "LONGEST_MOVE": int(LONGEST_MOVE),
+        "SAMPLES_A_WORD": SAMPLES_A_WORD,
+        "SAMPLE_BITS": SAMPLE_BITS,
+    }
+
+
+def variants(name: str) -> list[dict[str, int]]:
+    """Macros of every form of a program that tests should compile."""
+    if name == "plan":
+        return [defines(name)]
+    return [defines(name, dimensions) for dimensions in (1, 2, 3, 4, 5, 8, 9, 10, 50)]
+
+
+@cache
+def kernels_of(name: str) -> dict[str, tuple[str, ...]]:
+    """Kernels of a program and the C types of their arguments, read from the sources."""
+    found = {}
+    for file in PROGRAMS[name]:
+        text = re.sub(r"//.*", "", (KERNELS / file).read_text(encoding="utf-8"))
+        for kernel, arguments in _KERNEL.findall(text):
+            types = [" ".join(argument.split()[:-1]) for argument in arguments.split(",")]
+            found[kernel] = tuple(kind.removeprefix("const ") for kind in types)
+    return found
+
+
+def block_size(kernel: str) -> int:
+    """Threads of a block of a kernel."""
+    return WALK_THREADS if kernel == "walk" else THREADS

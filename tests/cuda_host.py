@@ -1,0 +1,238 @@
+"""A stand-in for a GPU: the kernels' own sources, built by g++, and the memory of the host.
+
+It obeys the protocol that the CuPy device obeys, so that everything above it runs unchanged, and
+is stricter: arguments must have the very types that a kernel declares, and slots must be filled,
+used and released in turn. It says nothing about CuPy, NVRTC or a real device.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from umapcore.errors import GPUMemoryError
+from umapcore_cupy.compile import KERNELS
+from umapcore_cupy.device import Array, Arrays
+from umapcore_cupy.programs import PROGRAMS, block_size, defines, kernels_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import DTypeLike
+
+COMPILER = shutil.which("g++") or shutil.which("clang++")
+MISSING = None if COMPILER else "no C++ compiler (g++ or clang++) to build the kernels for the host"
+FLAGS = ("-std=c++17", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-fno-strict-aliasing")
+
+TYPES: dict[str, tuple[type, DTypeLike]] = {
+    "int": (ctypes.c_int, np.int32),
+    "uint32": (ctypes.c_uint, np.uint32),
+    "int64": (ctypes.c_longlong, np.int64),
+    "uint64": (ctypes.c_ulonglong, np.uint64),
+    "float": (ctypes.c_float, np.float32),
+    "double": (ctypes.c_double, np.float64),
+    "unsigned char": (ctypes.c_ubyte, np.uint8),
+}
+
+
+@cache
+def build(program: str, macros: tuple[tuple[str, int], ...]) -> ctypes.CDLL:
+    """Compile a program and, for each kernel, a function that runs a grid of it."""
+    lines = [f'#include "{Path(__file__).parent / "cuda_shim.h"}"']
+    lines += [f'#include "{file}"' for file in PROGRAMS[program]]
+    for kernel, types in kernels_of(program).items():
+        named = ", ".join(f"{kind} a{i}" for i, kind in enumerate(types))
+        passed = ", ".join(f"a{i}" for i in range(len(types)))
+        lines.append(
+            f'extern "C" void run_{kernel}(unsigned grid, unsigned block, int reversed, {named}) '
+            f"{{ run_grid(grid, block, reversed != 0, [&] {{ {kernel}({passed}); }}); }}"
+        )
+    folder = Path(tempfile.mkdtemp(prefix="umapcore-host-kernels-"))
+    try:
+        source, library = folder / "kernels.cpp", folder / "kernels.so"
+        source.write_text("\n".join(lines), encoding="utf-8")
+        macro_flags = [f"-D{name}={value}" for name, value in macros]
+        assert COMPILER is not None
+        done = subprocess.run(
+            [COMPILER, *FLAGS, *macro_flags, f"-I{KERNELS}", str(source), "-o", str(library)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return ctypes.CDLL(str(library))
+    finally:
+        shutil.rmtree(folder)
+
+
+class HostDevice:
+    """See :class:`umapcore_cupy.device.Device`.
+
+    Parameters
+    ----------
+    reversed_order
+        Run blocks, and threads in them, from the last to the first.
+    memory
+        Bytes that there are; None: no limit.
+    records
+        Whether work can be recorded.
+    """
+
+    def __init__(
+        self, *, reversed_order: bool = False, memory: int | None = None, records: bool = True
+    ) -> None:
+        self.reversed_order, self.memory, self.records = reversed_order, memory, records
+        self.kernels: dict[str, tuple[Any, tuple[str, ...]]] = {}
+        self.launches: list[str] = []
+        self.arrays = Arrays()
+        self.peak = 0
+        self.slots = ["empty", "empty"]
+        self.recording: list[tuple[str, int, tuple[Any, ...]]] | None = None
+        self.closed = False
+        self.pinned: list[int] = []
+
+    # --- memory
+
+    def free_bytes(self) -> int | None:
+        return None if self.memory is None else self.memory - self.arrays.n_bytes()
+
+    def peak_bytes(self) -> int:
+        return self.peak
+
+    def holds(self, array: Any) -> bool:
+        return True
+
+    def empty(self, count: int, dtype: DTypeLike) -> Array:
+        assert not self.closed
+        assert self.recording is None, "an allocation inside a recording"
+        n_bytes = count * np.dtype(dtype).itemsize
+        if self.memory is not None and self.arrays.n_bytes() + n_bytes > self.memory:
+            msg = f"{n_bytes} more bytes are needed, {self.free_bytes()} are free."
+            raise GPUMemoryError(msg)
+        values = np.empty(count, dtype)
+        values.view(np.uint8)[:] = 0xA5  # what is not written has no particular value
+        array = self.arrays.hold(values)
+        self.peak = max(self.peak, self.arrays.n_bytes())
+        return array
+
+    def wrap(self, values: Any) -> Array:
+        return Array(values)
+
+    def zeros(self, count: int, dtype: DTypeLike) -> Any:
+        array = self.empty(count, dtype)
+        array.values[:] = 0
+        return array
+
+    def upload(self, values: np.ndarray) -> Any:
+        flat = np.ascontiguousarray(values).reshape(-1)
+        array = self.empty(flat.shape[0], flat.dtype)
+        array.values[:] = flat
+        return array
+
+    def download(self, array: Any, count: int | None = None) -> np.ndarray:
+        assert self.recording is None, "a copy to the host inside a recording"
+        return array.values[:count].copy()
+
+    def sort(self, keys: Any) -> None:
+        assert keys.values.dtype == np.uint64
+        keys.values.sort()
+
+    # --- kernels
+
+    def compile(self, program: str, dimensions: int = 2) -> None:
+        library = build(program, tuple(sorted(defines(program, dimensions).items())))
+        for name, types in kernels_of(program).items():
+            self.kernels[name] = (library[f"run_{name}"], types)
+
+    def launch(self, kernel: str, n_threads: int, *arguments: Any) -> None:
+        assert not self.closed
+        if n_threads <= 0:
+            return
+        if self.recording is not None:
+            self.recording.append((kernel, n_threads, arguments))
+        else:
+            self._run(kernel, n_threads, arguments)
+
+    def _run(self, kernel: str, n_threads: int, arguments: tuple[Any, ...]) -> None:
+        function, types = self.kernels[kernel]
+        assert len(arguments) == len(types), f"{kernel} takes {len(types)} arguments"
+        block = block_size(kernel)
+        passed: list[Any] = [
+            ctypes.c_uint(-(-n_threads // block)), ctypes.c_uint(block),
+            ctypes.c_int(self.reversed_order),
+        ]  # fmt: skip
+        for i, (kind, value) in enumerate(zip(types, arguments, strict=True)):
+            passed.append(_passed(f"{kernel}'s argument {i}", kind, value))
+        function(*passed)
+        self.launches.append(kernel)
+
+    def record(self, work: Callable[[], None]) -> Any:
+        if not self.records:
+            return None
+        self.recording = []
+        try:
+            work()
+        finally:
+            recorded, self.recording = self.recording, None
+        return _Recording(self, recorded)
+
+    # --- streaming
+
+    def prefetch(self, slot: int, copies: Sequence[tuple[Any, np.ndarray]]) -> None:
+        assert self.slots[slot] == "empty", "a slot is filled that is still to be used"
+        for target, source in copies:
+            target.values[:] = target.values.dtype.type(0x5A5A5A5A)  # nobody may rely on it
+            target.values[: source.shape[0]] = source
+        self.slots[slot] = "filled"
+
+    def use(self, slot: int) -> None:
+        assert self.slots[slot] == "filled"
+        self.slots[slot] = "in use"
+
+    def used(self, slot: int) -> None:
+        assert self.slots[slot] == "in use"
+        self.slots[slot] = "empty"
+
+    def pin(self, values: np.ndarray) -> None:
+        self.pinned.append(values.nbytes)
+
+    def synchronize(self) -> None:
+        assert not self.closed
+
+    def close(self) -> None:
+        self.closed = True
+        self.kernels = {}
+        self.arrays.release()
+
+
+class _Recording:
+    def __init__(
+        self, device: HostDevice, recorded: list[tuple[str, int, tuple[Any, ...]]]
+    ) -> None:
+        self.device, self.recorded = device, recorded
+
+    def play(self) -> None:
+        for kernel, n_threads, arguments in self.recorded:
+            self.device._run(kernel, n_threads, arguments)
+
+
+def _passed(name: str, kind: str, value: Any) -> Any:
+    """Check a launch's argument as strictly as the driver is careless about it."""
+    if kind.endswith("*"):
+        if value is None:
+            return ctypes.c_void_p(None)
+        kinds = {"Pull": None, **{k: np.dtype(d) for k, (_, d) in TYPES.items()}}
+        expected = kinds[kind.removesuffix("*").strip()]
+        assert isinstance(value, Array), f"{name} is a {type(value)}"
+        found = value.values.dtype
+        assert expected is None or found == expected, f"{name}: {found} for {kind}"
+        return ctypes.c_void_p(value.values.ctypes.data)
+    c_type, dtype = TYPES[kind]
+    assert isinstance(value, np.generic), f"{name} is a Python {type(value).__name__}"
+    assert value.dtype == np.dtype(dtype), f"{name}: {value.dtype} for {kind}"
+    return c_type(value.item())
