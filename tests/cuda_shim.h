@@ -57,6 +57,11 @@ static inline int atomicMax(int* address, int value) {
   if (value > old) *address = value;
   return old;
 }
+static inline int atomicMin(int* address, int value) {
+  const int old = *address;
+  if (value < old) *address = value;
+  return old;
+}
 static inline int atomicOr(int* address, int value) {
   const int old = *address;
   *address |= value;

@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 import warnings
+from typing import TYPE_CHECKING
 
 import graphs
 import numpy as np
@@ -13,7 +14,18 @@ import scipy.sparse as sp
 from umapcore import OptimizerSpec, settings, simplicial_set_embedding
 from umapcore.errors import GPUUnavailableError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from umapcore.backend import Backend
+
 SPEC = OptimizerSpec(n_epochs=20)
+
+
+@pytest.fixture
+def on_each_backend(open_backend: Callable[[], Backend], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every method run on a backend, one after the other."""
+    monkeypatch.setattr("umapcore.engine.resolve_backend", lambda method: open_backend())
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +33,7 @@ def sheet() -> sp.csr_array:
     return graphs.surface(300)
 
 
+@pytest.mark.usefixtures("on_each_backend")
 def test_result_is_what_it_should_be(sheet: sp.csr_array) -> None:
     embedding = simplicial_set_embedding(sheet)
     assert embedding.dtype == np.float32
@@ -48,6 +61,7 @@ def test_neighbours_end_up_together() -> None:
     assert (nearest % 3 == np.arange(300)[:, None] % 3).mean() > 0.99
 
 
+@pytest.mark.usefixtures("on_each_backend")
 def test_zero_epochs_give_the_scaled_start(sheet: sp.csr_array) -> None:
     start = graphs.random_start(300, 2) * 3 - 5
     embedding = simplicial_set_embedding(sheet, SPEC.replace(n_epochs=0), init=start)
@@ -56,6 +70,7 @@ def test_zero_epochs_give_the_scaled_start(sheet: sp.csr_array) -> None:
     assert np.corrcoef(embedding[:, 0], start[:, 0])[0, 1] > 0.9999
 
 
+@pytest.mark.usefixtures("on_each_backend")
 def test_graph_and_start_are_not_changed(sheet: sp.csr_array) -> None:
     start = graphs.random_start(300, 2)
     copies = [a.copy() for a in (sheet.data, sheet.indices, sheet.indptr, start)]
@@ -64,6 +79,7 @@ def test_graph_and_start_are_not_changed(sheet: sp.csr_array) -> None:
         np.testing.assert_array_equal(now, then)
 
 
+@pytest.mark.usefixtures("on_each_backend")
 def test_callback_sees_epochs_and_copies(sheet: sp.csr_array) -> None:
     seen: dict[int, np.ndarray] = {}
 
@@ -79,6 +95,7 @@ def test_callback_sees_epochs_and_copies(sheet: sp.csr_array) -> None:
     assert np.isfinite(embedding).all()
 
 
+@pytest.mark.usefixtures("on_each_backend")
 def test_callback_can_stop_the_run_which_can_be_continued(sheet: sp.csr_array) -> None:
     whole = simplicial_set_embedding(sheet, SPEC, init="random")
     part = simplicial_set_embedding(
@@ -88,6 +105,7 @@ def test_callback_can_stop_the_run_which_can_be_continued(sheet: sp.csr_array) -
     np.testing.assert_array_equal(rest, whole)
 
 
+@pytest.mark.usefixtures("on_each_backend")
 def test_errors_of_a_callback_come_through(sheet: sp.csr_array) -> None:
     def interrupt(epoch: int, positions: np.ndarray) -> None:
         raise KeyboardInterrupt
@@ -96,6 +114,7 @@ def test_errors_of_a_callback_come_through(sheet: sp.csr_array) -> None:
         simplicial_set_embedding(sheet, SPEC, init="random", callback=interrupt)
 
 
+@pytest.mark.usefixtures("on_each_backend")
 def test_timings_name_the_stages(sheet: sp.csr_array) -> None:
     timings: dict[str, float] = {}
     simplicial_set_embedding(sheet, SPEC, init="random", timings=timings)
@@ -131,6 +150,7 @@ def test_bad_input(
         simplicial_set_embedding(sheet, **{"spec": SPEC, **options})
 
 
+@pytest.mark.usefixtures("on_each_backend")
 @pytest.mark.parametrize("n", [1, 2, 3])
 @pytest.mark.parametrize("n_components", [1, 2, 3, 7])
 def test_tiny_graphs(n: int, n_components: int) -> None:
@@ -143,6 +163,7 @@ def test_tiny_graphs(n: int, n_components: int) -> None:
         assert np.isfinite(embedding).all()
 
 
+@pytest.mark.usefixtures("on_each_backend")
 def test_no_coordinate_runs_away_from_hubs() -> None:
     for n_epochs in (50, 500):
         embedding = simplicial_set_embedding(

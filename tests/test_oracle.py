@@ -1,7 +1,8 @@
-"""The numba backend gives the bits of the plain NumPy oracle."""
+"""Every backend gives the bits of the plain NumPy oracle."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import graphs
@@ -10,6 +11,7 @@ import oracle
 import pytest
 
 from umapcore import OptimizerSpec
+from umapcore.backend import Backend
 from umapcore.plan import build_plan
 from umapcore_numba.backend import NumbaLayout
 
@@ -17,19 +19,42 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
 
 
-def assert_same_bits(graph: sp.csr_array, spec: OptimizerSpec, n_workers: int = 1) -> None:
-    plan = build_plan(graph, spec)
+Open = Callable[[], Backend]
+_expected: dict[str, np.ndarray] = {}
+
+
+def expected(name: str, graph: sp.csr_array, spec: OptimizerSpec, start: np.ndarray) -> np.ndarray:
+    """Result of the oracle, which is slow, worked out once for all backends."""
+    key = f"{name} {start.shape} {spec}"
+    if key not in _expected:
+        with np.errstate(over="ignore"):
+            _expected[key] = oracle.layout(build_plan(graph, spec), spec, start)
+    return _expected[key]
+
+
+def result(
+    backend: Backend, graph: sp.csr_array, spec: OptimizerSpec, start: np.ndarray
+) -> np.ndarray:
+    plan = backend.plan(graph, spec)
+    layout = backend.begin(plan, start, spec)
+    layout.advance(1, spec.epochs_for(graph.shape[0]))
+    positions = layout.positions()
+    backend.close()
+    return positions
+
+
+def assert_same_bits(name: str, graph: sp.csr_array, spec: OptimizerSpec, backend: Backend) -> None:
     start = graphs.random_start(graph.shape[0], spec.n_components)
-    layout = NumbaLayout(plan, start, spec, n_workers)
-    layout.advance(1, plan.n_epochs)
-    expected = oracle.layout(plan, spec, start)
-    assert not np.array_equal(expected, start)
-    np.testing.assert_array_equal(layout.positions().view(np.int32), expected.view(np.int32))
+    wanted = expected(name, graph, spec, start)
+    assert not np.array_equal(wanted, start)
+    found = result(backend, graph, spec, start)
+    np.testing.assert_array_equal(found.view(np.int32), wanted.view(np.int32))
 
 
-def test_dimensions(graph: sp.csr_array, n_components: int) -> None:
+def test_dimensions(graph: sp.csr_array, n_components: int, open_backend: Open) -> None:
     epochs = 5 if graph.nnz > 8_000 else 11
-    assert_same_bits(graph, OptimizerSpec(n_components=n_components, n_epochs=epochs, seed=2**63))
+    spec = OptimizerSpec(n_components=n_components, n_epochs=epochs, seed=2**63)
+    assert_same_bits(str(graph.nnz), graph, spec, open_backend())
 
 
 @pytest.mark.parametrize(
@@ -52,38 +77,44 @@ def test_dimensions(graph: sp.csr_array, n_components: int) -> None:
     ],
     ids=str,
 )
-def test_parameters(changes: dict[str, float]) -> None:
-    assert_same_bits(graphs.surface(120), OptimizerSpec(n_epochs=8).replace(**changes))
+def test_parameters(changes: dict[str, float], open_backend: Open) -> None:
+    spec = OptimizerSpec(n_epochs=8).replace(**changes)
+    assert_same_bits("surface", graphs.surface(120), spec, open_backend())
 
 
 @pytest.mark.parametrize("n", [2, 3, 7, 40])
-def test_tiny_graphs_where_every_pool_holds_the_heads(n: int) -> None:
-    assert_same_bits(graphs.star(n), OptimizerSpec(n_epochs=60))
+def test_tiny_graphs_where_every_pool_holds_the_heads(n: int, open_backend: Open) -> None:
+    assert_same_bits("star", graphs.star(n), OptimizerSpec(n_epochs=60), open_backend())
 
 
-def test_several_blocks_a_bucket_and_several_workers() -> None:
-    graph = graphs.surface(5200)  # above 256 heads in every bucket
-    spec = OptimizerSpec(n_epochs=4, negative_sample_rate=2)
-    assert_same_bits(graph, spec)
-    assert_same_bits(graph, spec, n_workers=2)
+def test_several_blocks_a_bucket_and_several_workers(open_backend: Open) -> None:
+    graph = graphs.surface(9000)  # above 512 heads in every bucket
+    spec = OptimizerSpec(n_epochs=3, negative_sample_rate=2)
+    assert_same_bits("large", graph, spec, open_backend())
+    start = graphs.random_start(9000, 2)
+    layout = NumbaLayout(build_plan(graph, spec), start, spec, 2)
+    layout.advance(1, 3)
+    wanted = expected("large", graph, spec, start)
+    np.testing.assert_array_equal(layout.positions().view(np.int32), wanted.view(np.int32))
 
 
-def test_coincident_vertices() -> None:
+STARTS = {
+    "one point": np.zeros((60, 2), np.float32),
+    "in tens": np.repeat(graphs.random_start(6, 2), 10, axis=0),
+    "subnormal": graphs.random_start(60, 2) * np.float32(1e-22),
+    "far": graphs.random_start(60, 2) * np.float32(1e18),
+    "negative zeros": graphs.random_start(60, 2) * np.float32([1.0, -0.0]),
+}
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_coincident_vertices(name: str, open_backend: Open) -> None:
     """Squared distances of 0, and some that underflow, give neither NaN nor different bits."""
-    graph, spec = graphs.surface(60), OptimizerSpec(n_epochs=6)
-    plan = build_plan(graph, spec)
-    for start in (
-        np.zeros((60, 2), np.float32),
-        np.repeat(graphs.random_start(6, 2), 10, axis=0),
-        graphs.random_start(60, 2) * np.float32(1e-22),
-        graphs.random_start(60, 2) * np.float32(1e18),
-    ):
-        layout = NumbaLayout(plan, start, spec, 1)
-        layout.advance(1, 6)
-        assert np.isfinite(layout.positions()).all()
-        with np.errstate(over="ignore"):
-            expected = oracle.layout(plan, spec, start)
-        np.testing.assert_array_equal(layout.positions().view(np.int32), expected.view(np.int32))
+    graph, spec, start = graphs.surface(60), OptimizerSpec(n_epochs=6), STARTS[name]
+    found = result(open_backend(), graph, spec, start)
+    assert np.isfinite(found).all()
+    wanted = expected(name, graph, spec, start)
+    np.testing.assert_array_equal(found.view(np.int32), wanted.view(np.int32))
 
 
 def test_power_function_is_accurate_enough(rng: np.random.Generator) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import graphs
 import numpy as np
@@ -16,6 +17,11 @@ import scipy.sparse as sp
 
 from umapcore import OptimizerSpec, simplicial_set_embedding
 from umapcore.threads import load_tbb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from umapcore.backend import Backend
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -51,6 +57,12 @@ def test_threads(graph: sp.csr_array, n_components: int, monkeypatch: pytest.Mon
         np.testing.assert_array_equal(result.view(np.int32), results[0].view(np.int32))
 
 
+@pytest.fixture
+def on_each_backend(open_backend: Callable[[], Backend], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("umapcore.engine.resolve_backend", lambda method: open_backend())
+
+
+@pytest.mark.usefixtures("on_each_backend")
 @pytest.mark.parametrize("stop", [1, 2, 17, 59])
 def test_stopped_and_continued(graph: sp.csr_array, n_components: int, stop: int) -> None:
     spec = OptimizerSpec(n_components=n_components, n_epochs=60)
@@ -61,6 +73,7 @@ def test_stopped_and_continued(graph: sp.csr_array, n_components: int, stop: int
     np.testing.assert_array_equal(rest.view(np.int32), whole.view(np.int32))
 
 
+@pytest.mark.usefixtures("on_each_backend")
 def test_callback_and_its_interval_do_not_matter(graph: sp.csr_array) -> None:
     spec = OptimizerSpec(n_epochs=60)
     whole = layout(graph, spec)

@@ -96,8 +96,7 @@ def test_parameters(
     def work(*_: object, **__: object) -> None:
         pytest.fail("work was done before the parameters were checked")
 
-    monkeypatch.setattr("umapcore.tl.prepare_graph", work)
-    monkeypatch.setattr("umapcore.tl.simplicial_set_embedding", work)
+    monkeypatch.setattr("umapcore.tl.embed", work)
     adata = sheet(30)
     before = contents(adata)
     with pytest.raises(error, match=message):

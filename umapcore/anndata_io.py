@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from umapcore.errors import bad_type, nearest
-from umapcore.graph import in_memory, is_sparse
+from umapcore.graph import in_memory, is_sparse, on_gpu
 from umapcore.initialize import NAMED_STARTS, check_positions
 from umapcore.logs import logger
 from umapcore.paga import positions_from_paga
@@ -124,8 +124,8 @@ def read_representation(adata: AnnData, params: Mapping[str, Any]) -> Any:
 
 
 def read_start(
-    adata: AnnData, init_pos: Any, *, n_components: int, seed: int
-) -> str | NDArray[np.float32]:
+    adata: AnnData, init_pos: Any, *, n_components: int, seed: int, leave_on_gpu: bool = False
+) -> Any:
     """Find the start positions that `init_pos` stands for.
 
     Parameters
@@ -139,6 +139,8 @@ def read_start(
         Dimensions d of the embedding. Of an `obsm` entry the first d columns are taken.
     seed
         For PAGA, which jitters.
+    leave_on_gpu
+        Leave positions on a GPU there, unchecked.
 
     Returns
     -------
@@ -153,6 +155,8 @@ def read_start(
         return "spectral"
     n = adata.n_obs
     if not isinstance(init_pos, str):
+        if leave_on_gpu and on_gpu(init_pos):
+            return init_pos
         return check_positions(_in_order(init_pos, adata), n, n_components, name="init_pos")
     if init_pos in adata.obsm:
         stored = adata.obsm[init_pos]
@@ -166,6 +170,8 @@ def read_start(
                 init_pos,
             )
             stored = _first_columns(stored, n_components)
+        if leave_on_gpu and on_gpu(stored):
+            return stored
         return check_positions(stored, n, n_components, name=name)
     if init_pos == "paga":
         if "paga" not in adata.uns:

@@ -1,14 +1,14 @@
-"""What a backend offers: to begin a layout, to carry it forward, to hand out its positions."""
+"""What a backend offers: to plan a layout, begin it, carry it forward, hand out its positions."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from scipy import sparse
 
-    from umapcore.plan import EdgePlan
     from umapcore.spec import OptimizerSpec
 
 
@@ -23,19 +23,51 @@ class Layout(Protocol):
 
 
 class Backend(Protocol):
-    """A device on which layouts run. All backends give the same bits."""
+    """A device on which layouts run. All backends give the same bits.
+
+    A graph is what :func:`umapcore.graph.prepare_graph` makes, or what `adopt_graph` gave; start
+    positions are float32, n × d, in the order of the graph, or what `adopt_start` gave.
+    """
 
     name: str
 
-    def begin(
-        self,
-        plan: EdgePlan,
-        start: NDArray[np.float32],
-        spec: OptimizerSpec,
-        *,
-        n_threads: int | None = None,
-    ) -> Layout:
-        """Bring a plan and start positions (n × d, in the order of the graph) to the device.
+    def adopt_graph(self, graph: Any) -> Any | None:
+        """Take a graph that is on the device already, as it is.
+
+        Returns
+        -------
+        Something with a `shape`; None when the host has to prepare the graph.
+        """
+
+    def adopt_start(self, positions: Any, shape: tuple[int, int]) -> Any | None:
+        """Take positions that are on the device already, and scale them as a start.
+
+        Returns
+        -------
+        None when the host has to do that.
+        """
+
+    def graph_to_host(self, graph: Any) -> sparse.csr_array[Any, Any]:
+        """Copy a graph to the host, unless it is there."""
+
+    def start_to_host(self, start: Any, shape: tuple[int, int]) -> NDArray[np.float32]:
+        """Copy start positions to the host, unless they are there."""
+
+    def plan(self, graph: Any, spec: OptimizerSpec, *, n_threads: int | None = None) -> Any:
+        """Prune, schedule and bucket a graph.
 
         `n_threads` concerns CPUs only; None leaves it to the settings.
+
+        Raises
+        ------
+        umapcore.errors.GPUUnavailableError
+            When the device turns out not to do.
         """
+
+    def begin(
+        self, plan: Any, start: Any, spec: OptimizerSpec, *, n_threads: int | None = None
+    ) -> Layout:
+        """Bring start positions to the device and make ready to move them."""
+
+    def close(self) -> None:
+        """Give back everything that is held on the device."""

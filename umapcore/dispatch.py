@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from umapcore.errors import GPUUnavailableError, bad_type, nearest
@@ -20,8 +19,6 @@ METHODS = {
     "rapids": "an NVIDIA GPU",
     "auto": "the GPU if there is one, else the CPU",
 }
-
-_GPU_PACKAGE = "umapcore_cupy"
 
 
 def check_method(method: object) -> str:
@@ -62,11 +59,29 @@ def resolve_backend(method: str = "umap") -> Backend:
     reason = gpu_problem()
     if reason is None:
         return _gpu_backend()
+    return fall_back(method, reason)
+
+
+def fall_back(method: str, reason: str) -> Backend:
+    """Give the CPU's backend in place of the GPU's.
+
+    Parameters
+    ----------
+    method
+        ``'rapids'``: with a warning; ``'auto'``: with a line in the log.
+    reason
+        Why, as a sentence.
+
+    Raises
+    ------
+    GPUUnavailableError
+        For ``'rapids'`` when ``settings.gpu_fallback`` is False.
+    """
     if method == "rapids":
         if not settings.gpu_fallback:
             msg = (
                 f"method='rapids' cannot run: {reason} "
-                "(umapcore.settings.gpu_fallback = True would run it on the CPU.)"
+                "With umapcore.settings.gpu_fallback = True it runs on the CPU, with the same bits."
             )
             raise GPUUnavailableError(msg)
         warnings.warn(
@@ -81,10 +96,10 @@ def resolve_backend(method: str = "umap") -> Backend:
 
 def gpu_problem() -> str | None:
     """Say why no GPU can be used, in a sentence; None when one can."""
-    if find_spec(_GPU_PACKAGE) is None:
-        return "this version of umapcore has no GPU backend."
-    problem: str | None = import_module(f"{_GPU_PACKAGE}.backend").problem()
-    return problem
+    # Imported here, and CuPy only in there: a run on the CPU must not pay for it.
+    from umapcore_cupy.problem import problem
+
+    return problem()
 
 
 def _cpu_backend() -> Backend:
@@ -95,7 +110,7 @@ def _cpu_backend() -> Backend:
 
 
 def _gpu_backend() -> Backend:
-    backend: Any = import_module(f"{_GPU_PACKAGE}.backend").CupyBackend()
+    backend: Any = import_module("umapcore_cupy.backend").CupyBackend()
     gpu: Backend = backend
     return gpu
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from umapcore.checks import check_integer
-from umapcore.dispatch import resolve_backend
-from umapcore.errors import bad_type, bad_value
-from umapcore.graph import prepare_graph
+from umapcore.dispatch import fall_back, resolve_backend
+from umapcore.errors import GPUUnavailableError, bad_type, bad_value
+from umapcore.graph import on_gpu, prepare_graph
 from umapcore.initialize import check_positions, start_positions
-from umapcore.plan import build_plan
 from umapcore.progress import ProgressBar
 from umapcore.spec import OptimizerSpec
 from umapcore.threads import thread_count
@@ -55,7 +55,8 @@ def simplicial_set_embedding(
     ----------
     graph
         Symmetric weighted adjacency, n × n: any SciPy or cupyx sparse matrix or array, or a
-        dense array; any real dtype. Never changed.
+        dense array; any real dtype. Never changed. A canonical float32 CSR on the GPU stays
+        there when the GPU lays it out.
     spec
         Parameters of the optimiser; None takes the defaults.
     init
@@ -92,6 +93,8 @@ def simplicial_set_embedding(
     ------
     ValueError, TypeError
         For bad input, naming the parameter, its value and what is allowed.
+    GPUUnavailableError
+        When a GPU is asked for, cannot be used, and ``umapcore.settings.gpu_fallback`` is False.
 
     Examples
     --------
@@ -100,92 +103,157 @@ def simplicial_set_embedding(
     >>> umapcore.simplicial_set_embedding(ring, init="random").shape
     (30, 2)
     """
+    return embed(
+        graph,
+        spec,
+        init=init,
+        representation=representation,
+        method=method,
+        run=Run(n_threads, progress, callback, callback_every, start_epoch, stop_epoch, timings),
+    )
+
+
+@dataclass
+class Run:
+    """How a layout is run, beside what is laid out: see :func:`simplicial_set_embedding`."""
+
+    n_threads: int | None = None
+    progress: bool | None = None
+    callback: Callback | None = None
+    callback_every: int = 1
+    start_epoch: int = 0
+    stop_epoch: int | None = None
+    timings: dict[str, float] | None = None
+
+    def check(self) -> None:
+        """Refuse what is wrong whatever the graph.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming the parameter.
+        """
+        if self.callback is not None and not callable(self.callback):
+            raise bad_type("callback", self.callback, "callable or None")
+        self.callback_every = check_integer("callback_every", self.callback_every, 1)
+        if self.progress is not None and not isinstance(self.progress, bool):
+            raise bad_type("progress", self.progress, "True, False or None")
+        thread_count(self.n_threads)
+
+    def epochs(self, n_epochs: int) -> tuple[int, int]:
+        """Give the first epoch and the one to stop at.
+
+        Raises
+        ------
+        ValueError, TypeError
+            When they are not in order, or beyond the number of epochs.
+        """
+        start = check_integer("start_epoch", self.start_epoch, 0, n_epochs)
+        stop = n_epochs if self.stop_epoch is None else self.stop_epoch
+        return start, check_integer("stop_epoch", stop, start, n_epochs)
+
+
+def embed(
+    graph: Any,
+    spec: OptimizerSpec | None,
+    *,
+    init: Any,
+    representation: Any,
+    method: str,
+    run: Run,
+    name: str = "graph",
+    n_vertices: int | None = None,
+) -> NDArray[np.float32]:
+    """Do what :func:`simplicial_set_embedding` does, for a graph that messages call `name`."""
     if spec is None:
         spec = OptimizerSpec()
     elif not isinstance(spec, OptimizerSpec):
         raise bad_type("spec", spec, "an OptimizerSpec or None")
-    if callback is not None and not callable(callback):
-        raise bad_type("callback", callback, "callable or None")
-    callback_every = check_integer("callback_every", callback_every, 1)
-    if progress is not None and not isinstance(progress, bool):
-        raise bad_type("progress", progress, "True, False or None")
-    thread_count(n_threads)
+    run.check()
     backend = resolve_backend(method)
+    try:
+        with _timed("graph", run.timings):
+            checked = backend.adopt_graph(graph) if on_gpu(graph) else None
+            if checked is None:
+                checked = prepare_graph(graph, n_vertices=n_vertices, name=name)
+        start_epoch, stop_epoch = run.epochs(spec.epochs_for(checked.shape[0]))
+        with _timed("start", run.timings):
+            positions = _start(backend, checked, spec, init, representation, start_epoch)
+        shape = (int(checked.shape[0]), spec.n_components)
+        if start_epoch == stop_epoch:
+            return backend.start_to_host(positions, shape)
+        try:
+            return _optimise(backend, checked, positions, spec, run, start_epoch, stop_epoch)
+        except GPUUnavailableError as error:
+            checked = backend.graph_to_host(checked)
+            positions = backend.start_to_host(positions, shape)
+            cpu = fall_back(method, str(error))
+        return _optimise(cpu, checked, positions, spec, run, start_epoch, stop_epoch)
+    finally:
+        backend.close()
 
-    with _timed("graph", timings):
-        checked = prepare_graph(graph)
-    n = checked.shape[0]
-    n_epochs = spec.epochs_for(n)
-    start_epoch = check_integer("start_epoch", start_epoch, 0, n_epochs)
-    if stop_epoch is None:
-        stop_epoch = n_epochs
-    stop_epoch = check_integer("stop_epoch", stop_epoch, start_epoch, n_epochs)
 
-    with _timed("start", timings):
-        if start_epoch > 0:
-            if isinstance(init, str):
-                raise bad_value("init", init, "the positions at start_epoch when it is above 0")
-            positions = check_positions(init, n, spec.n_components, name="init")
-        else:
-            positions = start_positions(
-                init,
-                checked,
-                n_components=spec.n_components,
-                seed=spec.seed,
-                representation=representation,
-            )
-    if start_epoch == stop_epoch:
-        return positions
-    with _timed("plan", timings):
-        plan = build_plan(checked, spec, n_threads=n_threads)
-    with _timed("optimise", timings):
-        return _optimise(
-            backend,
-            plan,
-            positions,
-            spec,
-            n_threads=n_threads,
-            progress=progress,
-            callback=callback,
-            callback_every=callback_every,
-            start_epoch=start_epoch,
-            stop_epoch=stop_epoch,
-        )
+def _start(
+    backend: Backend,
+    graph: Any,
+    spec: OptimizerSpec,
+    init: Any,
+    representation: Any,
+    start_epoch: int,
+) -> Any:
+    """Positions to start from, on the host or, if they were there already, on the device."""
+    n, d = int(graph.shape[0]), spec.n_components
+    if start_epoch > 0:
+        if isinstance(init, str):
+            raise bad_value("init", init, "the positions at start_epoch when it is above 0")
+        return check_positions(init, n, d, name="init")
+    if on_gpu(init):
+        adopted = backend.adopt_start(init, (n, d))
+        if adopted is not None:
+            return adopted
+    return start_positions(
+        init,
+        backend.graph_to_host(graph) if isinstance(init, str) and init == "spectral" else graph,
+        n_components=d,
+        seed=spec.seed,
+        representation=representation,
+    )
 
 
 def _optimise(
     backend: Backend,
-    plan: Any,
-    positions: NDArray[np.float32],
+    graph: Any,
+    positions: Any,
     spec: OptimizerSpec,
-    *,
-    n_threads: int | None,
-    progress: bool | None,
-    callback: Callback | None,
-    callback_every: int,
+    run: Run,
     start_epoch: int,
     stop_epoch: int,
 ) -> NDArray[np.float32]:
     """Carry a layout forward in short spans, between which Ctrl-C can get through."""
-    layout = backend.begin(plan, positions, spec, n_threads=n_threads)
-    epoch, span = start_epoch, 1
-    with ProgressBar(stop_epoch - start_epoch, progress) as bar:
-        while epoch < stop_epoch:
-            end = min(stop_epoch, epoch + span)
-            if callback is not None:
-                end = min(end, epoch - epoch % callback_every + callback_every)
-            began = time.perf_counter()
-            # Epoch 0 has no fires: the schedule starts at 1, as umap-learn's does.
-            layout.advance(max(1, epoch), end)
-            seconds = time.perf_counter() - began
-            fitting = int(_SPAN_SECONDS * (end - epoch) / max(seconds, 1e-6))
-            span = max(1, min(fitting, 2 * span))
-            bar.update(end - epoch)
-            epoch = end
-            due = epoch % callback_every == 0 or epoch == stop_epoch
-            if callback is not None and due and callback(epoch, layout.positions()) is True:
-                break
-    return layout.positions()
+    with _timed("plan", run.timings):
+        plan = backend.plan(graph, spec, n_threads=run.n_threads)
+    with _timed("optimise", run.timings):
+        layout = backend.begin(plan, positions, spec, n_threads=run.n_threads)
+        epoch, span = start_epoch, 1
+        with ProgressBar(stop_epoch - start_epoch, run.progress) as bar:
+            while epoch < stop_epoch:
+                end = min(stop_epoch, epoch + span)
+                if run.callback is not None:
+                    end = min(end, epoch - epoch % run.callback_every + run.callback_every)
+                began = time.perf_counter()
+                # Epoch 0 has no fires: the schedule starts at 1, as umap-learn's does.
+                layout.advance(max(1, epoch), end)
+                seconds = time.perf_counter() - began
+                fitting = int(_SPAN_SECONDS * (end - epoch) / max(seconds, 1e-6))
+                span = max(1, min(fitting, 2 * span))
+                bar.update(end - epoch)
+                epoch = end
+                if run.callback is None:
+                    continue
+                due = epoch % run.callback_every == 0 or epoch == stop_epoch
+                if due and run.callback(epoch, layout.positions()) is True:
+                    break
+        return layout.positions()
 
 
 @contextmanager

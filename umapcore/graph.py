@@ -91,13 +91,18 @@ def is_sparse(value: object) -> bool:
     return bool(sparse.issparse(value))
 
 
+def on_gpu(value: object) -> bool:
+    """Whether a value is an array or matrix of CuPy's."""
+    return type(value).__module__.split(".")[0] in {"cupy", "cupyx"}
+
+
 def in_memory(value: Any) -> Any:
     """Fetch an array or matrix from a device, a disk or a task graph; others come back as given.
 
     Nothing is imported for it: the kinds are told apart by what they offer.
     """
     home = type(value).__module__.split(".")[0]
-    if home in {"cupy", "cupyx"}:
+    if on_gpu(value):
         return value.get()
     if home == "dask":
         return in_memory(_computed(value))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
 import sys
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from umapcore_cupy.driver import Gpu
 
 PACKAGES = ("numpy", "scipy", "numba", "llvmlite", "anndata", "h5py", "tqdm", "tbb", "matplotlib")
-CUPY_PACKAGES = ("cupy-cuda13x", "cupy-cuda12x", "cupy")
 
 
 def collect() -> dict[str, dict[str, Any]]:
@@ -120,66 +122,45 @@ def _threads() -> dict[str, Any]:
 
 
 def _gpu() -> dict[str, Any]:
-    from umapcore.dispatch import gpu_problem
     from umapcore.settings import settings
+    from umapcore_cupy import driver, kernel_cache
+    from umapcore_cupy.problem import cupy_package, diagnose
 
-    problem = gpu_problem()
-    driver, devices = nvidia_driver()
-    cupy = next((f"{name} {_version(name)}" for name in CUPY_PACKAGES if _version(name)), None)
-    found: dict[str, Any] = {
-        "usable": problem is None,
-        "NVIDIA driver": None if driver is None else f"for CUDA up to {_cuda(driver)}",
-        "devices": ", ".join(devices) if devices else None,
-        "CuPy": cupy,
+    problem = diagnose()
+    newest = driver.driver_version()
+    devices = [_device(number, gpu) for number, gpu in enumerate(driver.gpus())]
+    package = cupy_package()
+    found: dict[str, Any] = {"usable": problem is None}
+    if problem is not None:
+        found |= {"reason": problem.reason, "advice": problem.advice}
+    entries, size = kernel_cache.contents()
+    folder = kernel_cache.folder()
+    return found | {
+        "NVIDIA driver": newest and f"for CUDA up to {driver.version_text(newest)}",
+        "devices": "; ".join(devices) or None,
+        "CuPy": package and f"{package} {_version(package)}",
+        **_cuda_of_cupy(installed=package is not None),
+        "kernel cache": None if folder is None else str(folder),
+        "cached kernels": f"{entries} in {size:,} bytes",
         "fall back to the CPU": settings.gpu_fallback,
     }
-    if problem is not None:
-        found["reason"] = problem
-        found["advice"] = _gpu_advice(problem, driver, devices, cupy)
+
+
+def _device(number: int, gpu: Gpu) -> str:
+    major, minor = gpu.capability
+    return f"{number}: {gpu.name}, {gpu.memory / 2**30:.1f} GiB, compute capability {major}.{minor}"
+
+
+def _cuda_of_cupy(*, installed: bool) -> dict[str, str | None]:
+    """CUDA that CuPy was built for and the NVRTC that it finds, which need no driver."""
+    from umapcore_cupy import compile as compilation
+    from umapcore_cupy import driver
+
+    found: dict[str, str | None] = {"CuPy's CUDA": None, "NVRTC": None}
+    if installed:
+        # Whatever a broken installation raises is no reason to show nothing.
+        with suppress(Exception):
+            runtime = compilation.import_cupy().cuda.runtime
+            found["CuPy's CUDA"] = driver.version_text(runtime.runtimeGetVersion())
+            found["NVRTC"] = ".".join(map(str, compilation.nvrtc_version()))
     return found
-
-
-def _gpu_advice(problem: str, driver: int | None, devices: list[str], cupy: str | None) -> str:
-    on_cpu = "method='rapids' and 'auto' run on the CPU, with the same bits"
-    if "no GPU backend" in problem:
-        return f"nothing to install: {on_cpu}"
-    if driver is None or not devices:
-        return f"no NVIDIA GPU with a driver was found, so {on_cpu}"
-    if cupy is None:
-        extra = "cuda13" if driver >= 13_000 else "cuda12"
-        return f'pip install "umapcore[{extra}]"'
-    return on_cpu
-
-
-def nvidia_driver() -> tuple[int | None, list[str]]:
-    """Ask the NVIDIA driver, without CuPy or any other package.
-
-    Returns
-    -------
-    The newest CUDA version it runs (13000 for 13.0; None without a driver), and the devices'
-    names.
-    """
-    name = "nvcuda.dll" if os.name == "nt" else "libcuda.so.1"
-    try:
-        cuda = ctypes.CDLL(name)
-    except OSError:
-        return None, []
-    number = ctypes.c_int()
-    if cuda.cuDriverGetVersion(ctypes.byref(number)) != 0:
-        return None, []
-    newest = number.value
-    if cuda.cuInit(0) != 0 or cuda.cuDeviceGetCount(ctypes.byref(number)) != 0:
-        return newest, []
-    devices = []
-    for i in range(number.value):
-        device, text = ctypes.c_int(), ctypes.create_string_buffer(256)
-        if (
-            cuda.cuDeviceGet(ctypes.byref(device), i) == 0
-            and cuda.cuDeviceGetName(text, len(text), device) == 0
-        ):
-            devices.append(text.value.decode(errors="replace"))
-    return newest, devices
-
-
-def _cuda(number: int) -> str:
-    return f"{number // 1000}.{number % 1000 // 10}"

@@ -18,9 +18,8 @@ from umapcore.anndata_io import (
 )
 from umapcore.checks import check_integer
 from umapcore.dispatch import check_method
-from umapcore.engine import simplicial_set_embedding
+from umapcore.engine import Run, embed
 from umapcore.errors import bad_type, bad_value
-from umapcore.graph import prepare_graph
 from umapcore.logs import logger
 from umapcore.spec import OptimizerSpec
 from umapcore.threads import thread_count
@@ -159,26 +158,25 @@ def umap(
 
     began = time.perf_counter()
     stored, name, params = read_neighbors(adata, neighbors_key)
-    init = read_start(adata, init_pos, n_components=spec.n_components, seed=spec.seed)
+    on_cpu = method == "umap"
+    init = read_start(
+        adata, init_pos, n_components=spec.n_components, seed=spec.seed, leave_on_gpu=not on_cpu
+    )
     read = time.perf_counter()
-    graph = prepare_graph(stored, n_vertices=adata.n_obs, name=name)
-    prepared = time.perf_counter()
 
     def representation() -> Any:
         return read_representation(adata, params)
 
-    embedding = simplicial_set_embedding(
-        graph,
+    embedding = embed(
+        stored,
         spec,
         init=init,
         # A function: only a graph of several components needs the coordinates read.
         representation=representation,
         method=method,
-        n_threads=n_threads,
-        progress=progress,
-        callback=callback,
-        callback_every=callback_every,
-        timings=timings,
+        run=Run(n_threads, progress, callback, callback_every, timings=timings),
+        name=name,
+        n_vertices=adata.n_obs,
     )
     embedded = time.perf_counter()
     target = copied(adata) if copy else adata
@@ -190,7 +188,6 @@ def umap(
     write_embedding(target, key_obsm, key_uns, embedding, written)
     if timings is not None:
         timings["read"] = read - began
-        timings["graph"] = timings.get("graph", 0.0) + prepared - read
         timings["write"] = time.perf_counter() - embedded
     logger.info("added .obsm[%r], the embedding, and .uns[%r], its parameters", key_obsm, key_uns)
     return target if copy else None

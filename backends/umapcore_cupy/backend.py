@@ -8,64 +8,80 @@ from typing import TYPE_CHECKING, Any
 from umapcore.errors import GPUMemoryError
 from umapcore.logs import logger
 from umapcore.plan import build_plan
+from umapcore_cupy.device import Array
 from umapcore_cupy.graph import DeviceGraph, adopt_graph, bring_graph, to_host
 from umapcore_cupy.layout import DeviceLayout
 from umapcore_cupy.memory import estimate, in_words
 from umapcore_cupy.plan import DevicePlan, bring, build_on_device
+from umapcore_cupy.start import adopt_start
 from umapcore_cupy.streamed import EdgesOnDevice, EdgesOnHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
     from scipy import sparse
 
     from umapcore.spec import OptimizerSpec
     from umapcore_cupy.device import Device
+    from umapcore_cupy.memory import Place
     from umapcore_cupy.streamed import Edges
 
 
-@dataclass
+@dataclass(frozen=True)
 class GPUPlan:
-    """A plan, its edges, and the device that they are for."""
+    """A plan, and where its edges are."""
 
-    device: Device
+    place: Place
     plan: DevicePlan
     edges: Edges
 
 
 class CupyBackend:
-    """Layouts on the current CUDA device.
+    """Layouts on the current CUDA device; one backend serves one run.
 
     Parameters
     ----------
     open_device
-        Gives a device of its own to every run; None: CuPy's current one.
+        Gives the device when it is first needed; None: CuPy's current one.
     """
 
     name = "cupy"
 
     def __init__(self, open_device: Callable[[], Device] | None = None) -> None:
         self._open = open_device
+        self._opened: Device | None = None
 
-    def adopt(self, graph: Any) -> DeviceGraph | None:
-        """Take a graph that is on the GPU already, unless it has to be changed or refused."""
-        device = self._device()
-        try:
-            adopted = adopt_graph(device, graph)
-        except BaseException:
-            device.close()
-            raise
-        if adopted is None:
-            device.close()
-        return adopted
+    @property
+    def device(self) -> Device:
+        """The device, opened when it is first asked for."""
+        if self._opened is None:
+            if self._open is None:
+                from umapcore_cupy.cupy_device import CupyDevice
 
-    def plan(
-        self,
-        graph: sparse.csr_array[Any, Any] | DeviceGraph,
-        spec: OptimizerSpec,
-        *,
-        n_threads: int | None = None,
-    ) -> GPUPlan:
+                self._open = CupyDevice
+            self._opened = self._open()
+        return self._opened
+
+    def adopt_graph(self, graph: Any) -> DeviceGraph | None:
+        """Take a graph that is on the GPU, unless something has to be changed or refused."""
+        return adopt_graph(self.device, graph)
+
+    def adopt_start(self, positions: Any, shape: tuple[int, int]) -> Array | None:
+        """Take and scale start positions that are on the GPU, unless the host has to look."""
+        return adopt_start(self.device, positions, shape)
+
+    def graph_to_host(self, graph: Any) -> sparse.csr_array[Any, Any]:
+        """Copy an adopted graph; one of the host comes back as it is."""
+        return to_host(self.device, graph) if isinstance(graph, DeviceGraph) else graph
+
+    def start_to_host(self, start: Any, shape: tuple[int, int]) -> NDArray[Any]:
+        """Copy adopted positions; those of the host come back as they are."""
+        if isinstance(start, Array):
+            return self.device.download(start).reshape(shape)
+        return start  # type: ignore[no-any-return]
+
+    def plan(self, graph: Any, spec: OptimizerSpec, *, n_threads: int | None = None) -> GPUPlan:
         """Plan a layout, as far on the device as its memory allows.
 
         Raises
@@ -73,75 +89,50 @@ class CupyBackend:
         umapcore.errors.GPUMemoryError
             When not even positions fit.
         """
+        n, device = int(graph.shape[0]), self.device
         there = isinstance(graph, DeviceGraph)
-        n = graph.shape[0]
-        device = graph.device if isinstance(graph, DeviceGraph) else self._device()
-        try:
-            needs = estimate(n, int(graph.nnz), spec.n_components, graph_there=there)
-            free = device.free_bytes()
-            for place, needed in needs.by_place().items():
-                if free is not None and needed > free:
-                    logger.debug(
-                        "%s would take %s of the GPU, %s are free",
-                        place, in_words(needed), in_words(free),
-                    )  # fmt: skip
-                    continue
-                try:
-                    return _plan(device, graph, spec, place, n_threads)
-                except GPUMemoryError as error:  # somebody else took it meanwhile
-                    logger.info("%s: %s", place, error)
-            least = min(needs.by_place().values())
-            msg = f"the layout of {n} vertices needs at least {in_words(least)} on the GPU" + (
-                "." if free is None else f", of which {in_words(free)} are free."
-            )
-            raise GPUMemoryError(msg)
-        except BaseException:
-            device.close()
-            raise
+        needs = estimate(n, int(graph.nnz), spec.n_components, graph_there=there).by_place()
+        free = device.free_bytes()
+        for place, needed in needs.items():
+            if free is not None and needed > free:
+                logger.debug(
+                    "%s: %s are needed, %s are free", place, in_words(needed), in_words(free)
+                )
+                continue
+            try:
+                return self._plan(graph, spec, place, n_threads)
+            except GPUMemoryError as error:  # somebody else took it meanwhile
+                logger.info("%s: %s", place, error)
+        least = in_words(min(needs.values()))
+        msg = f"a layout of {n} vertices needs at least {least} of GPU memory" + (
+            "." if free is None else f", {in_words(free)} are free."
+        )
+        raise GPUMemoryError(msg)
 
     def begin(
         self, plan: GPUPlan, start: Any, spec: OptimizerSpec, *, n_threads: int | None = None
     ) -> DeviceLayout:
         """Begin a layout; see :class:`umapcore.backend.Backend`."""
-        try:
-            return DeviceLayout(plan.device, plan.plan, plan.edges, start, spec)
-        except BaseException:
-            plan.device.close()
-            raise
+        return DeviceLayout(self.device, plan.plan, plan.edges, start, spec)
 
-    def release(self, held: GPUPlan | DeviceGraph | sparse.csr_array[Any, Any]) -> None:
-        """Give back what a plan, with its layouts, or an adopted graph holds on the device."""
-        if isinstance(held, (GPUPlan, DeviceGraph)):
-            held.device.close()
+    def close(self) -> None:
+        """Give back everything that is held on the device."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
 
-    def to_host(self, graph: DeviceGraph) -> sparse.csr_array[Any, Any]:
-        """Copy an adopted graph to the host."""
-        return to_host(graph)
-
-    def _device(self) -> Device:
-        if self._open is not None:
-            return self._open()
-        from umapcore_cupy.cupy_device import CupyDevice
-
-        return CupyDevice()
-
-
-def _plan(
-    device: Device,
-    graph: sparse.csr_array[Any, Any] | DeviceGraph,
-    spec: OptimizerSpec,
-    place: str,
-    n_threads: int | None,
-) -> GPUPlan:
-    if place == "all on the device":
-        there = graph if isinstance(graph, DeviceGraph) else bring_graph(device, graph)
-        planned = build_on_device(device, there, spec)
-        return GPUPlan(device, planned, EdgesOnDevice(planned))
-    here = to_host(graph) if isinstance(graph, DeviceGraph) else graph
-    plan = build_plan(here, spec, n_threads=n_threads)
-    if place == "the plan on the host":
-        brought = bring(device, plan, with_edges=True)
-        return GPUPlan(device, brought, EdgesOnDevice(brought))
-    logger.info("the GPU has too little memory for the edges: they are streamed in every epoch")
-    brought = bring(device, plan, with_edges=False)
-    return GPUPlan(device, brought, EdgesOnHost(device, plan))
+    def _plan(
+        self, graph: Any, spec: OptimizerSpec, place: Place, n_threads: int | None
+    ) -> GPUPlan:
+        device = self.device
+        if place == "all on the device":
+            there = graph if isinstance(graph, DeviceGraph) else bring_graph(device, graph)
+            planned = build_on_device(device, there, spec)
+            return GPUPlan(place, planned, EdgesOnDevice(planned))
+        plan = build_plan(self.graph_to_host(graph), spec, n_threads=n_threads)
+        if place == "the plan on the host":
+            brought = bring(device, plan, with_edges=True)
+            return GPUPlan(place, brought, EdgesOnDevice(brought))
+        logger.info("the GPU has too little memory for the edges: every epoch streams them")
+        brought = bring(device, plan, with_edges=False)
+        return GPUPlan(place, brought, EdgesOnHost(device, plan))

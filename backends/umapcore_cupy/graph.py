@@ -20,8 +20,6 @@ class DeviceGraph:
 
     Attributes
     ----------
-    device
-        Where they are.
     n_vertices, nnz
         Rows, and directed edges.
     indptr, indices, weights
@@ -30,7 +28,6 @@ class DeviceGraph:
         Whether indices and weights are the caller's: they are not to be changed.
     """
 
-    device: Device
     n_vertices: int
     nnz: int
     indptr: Array
@@ -47,7 +44,6 @@ class DeviceGraph:
 def bring_graph(device: Device, graph: sparse.csr_array[Any, Any]) -> DeviceGraph:
     """Copy a prepared graph to the device."""
     return DeviceGraph(
-        device=device,
         n_vertices=graph.shape[0],
         nnz=graph.data.shape[0],
         indptr=device.upload(graph.indptr.astype(np.int64, copy=False)),
@@ -79,15 +75,14 @@ def adopt_graph(device: Device, matrix: Any) -> DeviceGraph | None:
         if not device.download(found)[0]:
             device.launch("inspect_mirrors", n, np.int64(n), *rows, found)
             if not device.download(found)[0]:
-                return DeviceGraph(device, n, n_edges, *rows, is_users=True)
+                return DeviceGraph(n, n_edges, *rows, is_users=True)
         reason = f"it is not a symmetric graph in canonical form (code {device.download(found)[0]})"
     logger.info("the graph on the GPU goes by way of the host: %s", reason)
     return None
 
 
-def to_host(graph: DeviceGraph) -> sparse.csr_array[Any, Any]:
+def to_host(device: Device, graph: DeviceGraph) -> sparse.csr_array[Any, Any]:
     """Copy a graph to the host, in the form that ``umapcore.graph.prepare_graph`` gives."""
-    device = graph.device
     indptr = device.download(graph.indptr)
     if graph.nnz < 2**31:
         indptr = indptr.astype(np.int32)

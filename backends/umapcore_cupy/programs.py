@@ -22,7 +22,7 @@ _KERNEL = re.compile(r"\bKERNEL\s+(?:__launch_bounds__\(\w+\)\s*)?(\w+)\(([^)]*)
 
 #: Files of each program.
 PROGRAMS: dict[str, tuple[str, ...]] = {
-    "plan": ("graph.cu", "count.cu", "buckets.cu", "order.cu", "scan.cu", "fill.cu"),
+    "plan": ("graph.cu", "count.cu", "buckets.cu", "order.cu", "scan.cu", "fill.cu", "start.cu"),
     "layout": ("permute.cu", "epoch.cu", "pool.cu", "walk.cu", "apply.cu"),
 }
 

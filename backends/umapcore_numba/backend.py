@@ -12,6 +12,7 @@ import numba
 import numpy as np
 
 from umapcore.curve import exact_log2
+from umapcore.plan import build_plan
 from umapcore.threads import load_tbb, thread_count
 from umapcore_numba.epochs import run_parallel, run_serial
 from umapcore_numba.pace import Pace
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
+    from scipy import sparse
 
     from umapcore.plan import EdgePlan
     from umapcore.spec import OptimizerSpec
@@ -41,6 +43,35 @@ class NumbaBackend:
     """Layouts on the CPU by numba kernels."""
 
     name = "numba"
+
+    def adopt_graph(self, graph: Any) -> None:
+        """Leave graphs that are elsewhere to be brought."""
+
+    def adopt_start(self, positions: Any, shape: tuple[int, int]) -> None:
+        """Leave positions that are elsewhere to be brought."""
+
+    def graph_to_host(self, graph: sparse.csr_array[Any, Any]) -> sparse.csr_array[Any, Any]:
+        """Give a graph as it is."""
+        return graph
+
+    def start_to_host(
+        self, start: NDArray[np.float32], shape: tuple[int, int]
+    ) -> NDArray[np.float32]:
+        """Give positions as they are."""
+        return start
+
+    def plan(
+        self,
+        graph: sparse.csr_array[Any, Any],
+        spec: OptimizerSpec,
+        *,
+        n_threads: int | None = None,
+    ) -> EdgePlan:
+        """Plan a layout; see :func:`umapcore.plan.build_plan`."""
+        return build_plan(graph, spec, n_threads=n_threads)
+
+    def close(self) -> None:
+        """Do nothing: memory of the host frees itself."""
 
     def begin(
         self,

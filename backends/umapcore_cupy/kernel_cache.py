@@ -1,0 +1,175 @@
+"""Compiled kernels, kept for the process and on disk.
+
+An entry is taken only if it is whole and its own: the file holds the key it was stored under and
+a digest of what follows, so a damaged, shortened, renamed or foreign file is no hit. Where nothing
+can be written, kernels are compiled once in every process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import struct
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from umapcore.logs import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Entries that are kept on disk: those used last.
+MOST_ENTRIES = 64
+
+_MAGIC = b"umapcore kernel 1\n"
+# Magic, digest of the key, digest of the payload, bytes of the payload.
+_HEADER = struct.Struct(f"<{len(_MAGIC)}s32s32sQ")
+# Nothing else in the folder is ever touched: it may be one that the user gave for other things too.
+_ENTRY = re.compile(r"[0-9a-f]{64}\.kernel")
+_UNFINISHED = re.compile(r"[0-9a-f]{64}\.kernel\..*\.tmp")
+_ABANDONED_AFTER_S = 3600.0
+
+_in_process: dict[str, bytes] = {}
+
+
+def digest(*parts: str | bytes) -> str:
+    """Make a key from everything that a compiled kernel depends on.
+
+    Every part is hashed with its length, so that no two lists of parts give the same key.
+    """
+    whole = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        whole.update(struct.pack("<Q", len(data)))
+        whole.update(data)
+    return whole.hexdigest()
+
+
+def cached(key: str, build: Callable[[], bytes]) -> bytes:
+    """Give the entry of a key: from this process, from disk, or built and kept in both."""
+    payload = _in_process.get(key)
+    if payload is None:
+        payload = _load(key)
+        if payload is None:
+            payload = build()
+            _store(key, payload)
+        _in_process[key] = payload
+    return payload
+
+
+def forget() -> None:
+    """Drop what this process holds, so that the next look-up goes to disk."""
+    _in_process.clear()
+
+
+def folder() -> Path | None:
+    """Say where entries are kept on disk.
+
+    ``$UMAPCORE_CACHE_DIR/kernels``, or ``umapcore/kernels`` in the platform's folder for caches;
+    None where there is no such folder (an account without a home).
+    """
+    try:
+        if given := os.environ.get("UMAPCORE_CACHE_DIR"):
+            return Path(given).expanduser().absolute() / "kernels"
+        return _platform_folder() / "umapcore" / "kernels"
+    except RuntimeError as error:  # Path.home() without one
+        logger.debug("no folder to cache kernels in: %s", error)
+        return None
+
+
+def contents() -> tuple[int, int]:
+    """Count the entries on disk and their bytes."""
+    sizes = [size for _, size, _ in _entries(folder())]
+    return len(sizes), sum(sizes)
+
+
+def _platform_folder() -> Path:
+    if sys.platform == "win32":
+        given = os.environ.get("LOCALAPPDATA")
+        return Path(given) if given else Path.home() / "AppData" / "Local"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    given = os.environ.get("XDG_CACHE_HOME")
+    # Its specification: a relative path is to be ignored.
+    return Path(given) if given and Path(given).is_absolute() else Path.home() / ".cache"
+
+
+def _load(key: str) -> bytes | None:
+    place = folder()
+    if place is None:
+        return None
+    path = place / f"{key}.kernel"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        if not isinstance(error, FileNotFoundError):
+            logger.debug("could not read a cached kernel: %s", error)
+        return None
+    payload = data[_HEADER.size :]
+    if data[: _HEADER.size] != _header(key, payload):
+        logger.debug("ignoring a damaged or foreign cached kernel: %s", path)
+        return None
+    with suppress(OSError):
+        os.utime(path)  # used now: the oldest ones go first
+    return payload
+
+
+def _header(key: str, payload: bytes) -> bytes:
+    own = hashlib.sha256(key.encode()).digest()
+    return _HEADER.pack(_MAGIC, own, hashlib.sha256(payload).digest(), len(payload))
+
+
+def _store(key: str, payload: bytes) -> None:
+    place = folder()
+    if place is None:
+        return
+    path = place / f"{key}.kernel"
+    temporary = None
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        # Written beside and renamed: another process sees the whole entry or none.
+        handle, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".tmp", dir=place)
+        temporary = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            file.write(_header(key, payload) + payload)
+        temporary.replace(path)
+    except OSError as error:  # a read-only or full disk: the run goes on
+        logger.debug("could not cache a kernel: %s", error)
+        return
+    finally:
+        # Gone already unless something failed or the user interrupted.
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink()
+    _drop_oldest(place)
+
+
+def _drop_oldest(place: Path) -> None:
+    by_age = sorted(_entries(place), key=lambda entry: entry[2], reverse=True)
+    stale = [path for path, _, _ in by_age[MOST_ENTRIES:]]
+    with suppress(OSError):
+        for path in place.iterdir():
+            # What a killed process left; a younger one may be about to be renamed.
+            if _UNFINISHED.fullmatch(path.name):
+                age = time.time() - path.stat().st_mtime
+                stale += [path] if age > _ABANDONED_AFTER_S else []
+    for path in stale:
+        with suppress(OSError):
+            path.unlink()
+
+
+def _entries(place: Path | None) -> list[tuple[Path, int, float]]:
+    """Path, bytes and time of last use of every entry in a folder."""
+    found = []
+    with suppress(OSError):
+        for path in place.iterdir() if place is not None else ():
+            if _ENTRY.fullmatch(path.name):
+                with suppress(OSError):  # another process may be dropping it
+                    status = path.stat()
+                    found.append((path, status.st_size, status.st_mtime))
+    return found

@@ -1,0 +1,169 @@
+"""Whole layouts by the CUDA kernels have the bits of the numba backend."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import cuda_host
+import graphs
+import numpy as np
+import pytest
+
+from umapcore import OptimizerSpec
+from umapcore.graph import prepare_graph
+from umapcore.plan import build_plan
+from umapcore_cupy import layout as layouts
+from umapcore_cupy import programs
+from umapcore_cupy.backend import CupyBackend
+from umapcore_cupy.plan import bring
+from umapcore_cupy.streamed import EdgesOnHost
+from umapcore_numba.backend import NumbaLayout
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+
+GRAPHS = {
+    "clusters": lambda: graphs.clusters(400, 4),
+    "surface": lambda: graphs.surface(2500),
+    "hubs": lambda: graphs.hub(1300, 3),
+    "star": lambda: graphs.star(900),
+    "fewer than the pool": lambda: graphs.surface(50),
+}
+needs_compiler = pytest.mark.skipif(cuda_host.MISSING is not None, reason=str(cuda_host.MISSING))
+
+
+@cache
+def case(name: str, d: int = 2, n_epochs: int = 60) -> tuple[Any, OptimizerSpec, Any, Any]:
+    """Graph, specification, start and what the CPU makes of them."""
+    graph = prepare_graph(GRAPHS[name]())
+    spec = OptimizerSpec(n_components=d, n_epochs=n_epochs, seed=3)
+    start = graphs.random_start(graph.shape[0], d)
+    running = NumbaLayout(build_plan(graph, spec), start, spec, 1)
+    running.advance(1, n_epochs)
+    return graph, spec, start, running.positions()
+
+
+def assert_equal_bits(found: np.ndarray, expected: np.ndarray) -> None:
+    np.testing.assert_array_equal(found.view(np.int32), expected.view(np.int32))
+
+
+def run(backend: Any, graph: sp.csr_array, spec: OptimizerSpec, start: np.ndarray) -> np.ndarray:
+    layout = backend.begin(backend.plan(graph, spec), start, spec)
+    layout.advance(1, spec.n_epochs)
+    positions: np.ndarray = layout.positions()
+    return positions
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("d", [1, 2, 3, 5, 10])
+def test_whole_layouts(gpu_backend: Any, name: str, d: int) -> None:
+    graph, spec, start, expected = case(name, d)
+    assert not np.array_equal(expected, start)
+    assert_equal_bits(run(gpu_backend, graph, spec, start), expected)
+
+
+def test_many_dimensions(gpu_backend: Any) -> None:
+    graph, spec, start, expected = case("clusters", 50, 12)
+    assert_equal_bits(run(gpu_backend, graph, spec, start), expected)
+
+
+def test_in_pieces(gpu_backend: Any) -> None:
+    """Looking at positions half-way changes nothing, and neither does where a span ends."""
+    graph, spec, start, expected = case("hubs")
+    layout = gpu_backend.begin(gpu_backend.plan(graph, spec), start, spec)
+    for first, stop in ((1, 2), (2, 2), (2, 5), (5, 41), (41, 60)):
+        layout.advance(first, stop)
+        assert not np.isnan(layout.positions()).any()
+    assert_equal_bits(layout.positions(), expected)
+
+
+def test_pool_drawn_apart(gpu_backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layouts, "BLOCKS_THAT_DRAW", 0)
+    for d in (2, 5):
+        graph, spec, start, expected = case("surface", d)
+        assert_equal_bits(run(gpu_backend, graph, spec, start), expected)
+
+
+@pytest.mark.parametrize("chunk_edges", [256, 1000, 10**6])
+def test_streamed_edges(gpu_backend: Any, chunk_edges: int) -> None:
+    for name in ("hubs", "surface"):
+        graph, spec, start, expected = case(name)
+        device, plan = gpu_backend.device, build_plan(graph, spec)
+        edges = EdgesOnHost(device, plan, chunk_edges)
+        brought = bring(device, plan, with_edges=False)
+        layout = layouts.DeviceLayout(device, brought, edges, start, spec)
+        layout.advance(1, 60)
+        assert_equal_bits(layout.positions(), expected)
+
+
+@pytest.mark.gpu
+def test_kernels_launched_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an epoch cannot be recorded as a CUDA graph."""
+    from umapcore_cupy.cupy_device import CupyDevice
+
+    monkeypatch.setattr(CupyDevice, "record", lambda self, work: None)
+    backend = CupyBackend()
+    graph, spec, start, expected = case("surface")
+    assert_equal_bits(run(backend, graph, spec, start), expected)
+    backend.close()
+
+
+@pytest.mark.gpu
+def test_epochs_are_recorded() -> None:
+    """Otherwise launches would dominate small graphs."""
+    backend = CupyBackend()
+    graph, spec, start, _ = case("surface")
+    layout: Any = backend.begin(backend.plan(graph, spec), start, spec)
+    layout.advance(1, 5)
+    assert layout._recording is not None
+    backend.close()
+
+
+# --- what only the stand-in for a device can vary -------------------------------------------------
+
+
+@needs_compiler
+@pytest.mark.parametrize("options", [{"reversed_order": True}, {"records": False}], ids=str)
+def test_order_of_threads_and_recording_do_not_matter(options: dict[str, bool]) -> None:
+    for name in ("hubs", "clusters"):
+        graph, spec, start, expected = case(name, 3)
+        backend = CupyBackend(lambda: cuda_host.HostDevice(**options))
+        assert_equal_bits(run(backend, graph, spec, start), expected)
+
+
+@needs_compiler
+@pytest.mark.parametrize("threads", [1, 32, 1024])
+def test_launch_shape_does_not_matter(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "WALK_THREADS", threads)
+    monkeypatch.setattr(programs, "THREADS", threads)
+    graph, spec, start, expected = case("hubs")
+    backend = CupyBackend(cuda_host.HostDevice)
+    assert_equal_bits(run(backend, graph, spec, start), expected)
+
+
+@needs_compiler
+def test_an_epoch_is_few_launches() -> None:
+    graph, spec, start, _ = case("surface")
+    backend: Any = CupyBackend(cuda_host.HostDevice)
+    layout = backend.begin(backend.plan(graph, spec), start, spec)
+    layout.advance(1, 2)
+    backend.device.launches.clear()
+    layout.advance(2, 4)
+    buckets = int((np.diff(build_plan(graph, spec).bucket_offsets) > 0).sum())
+    assert backend.device.launches == ["set_epoch"] + 2 * (
+        buckets * ["walk", "apply"] + ["next_epoch"]
+    )
+
+
+@needs_compiler
+def test_streamed_chunks_take_turns() -> None:
+    """The stand-in refuses to fill a slot that is in use; here several chunks make a bucket."""
+    graph, spec, start, _ = case("surface")
+    device, plan = cuda_host.HostDevice(), build_plan(graph, spec)
+    edges = EdgesOnHost(device, plan, 600)
+    layout = layouts.DeviceLayout(device, bring(device, plan, with_edges=False), edges, start, spec)
+    device.launches.clear()
+    layout.advance(1, 2)
+    assert device.launches.count("walk") > 2 * device.launches.count("apply")
+    assert device.pinned == [plan.tails.nbytes, plan.rates.nbytes]
