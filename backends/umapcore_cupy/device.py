@@ -47,6 +47,7 @@ class Arrays:
         """Let go of what all of them hold."""
         for array in list(self._live):
             array.values = None
+        self._live.clear()
 
 
 class Recording(Protocol):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from umapcore_cupy.memory import CHUNK_EDGES
+from umapcore_cupy import memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,14 +54,15 @@ class EdgesOnHost:
     plan
         On the host.
     chunk_edges
-        Edges of one of the two buffers, at least as many as one walker can have.
+        Edges of one of the two buffers, at least as many as one walker can have; None: as many
+        as the estimates of memory take for it.
     """
 
     on_device = False
 
-    def __init__(self, device: Device, plan: EdgePlan, chunk_edges: int = CHUNK_EDGES) -> None:
+    def __init__(self, device: Device, plan: EdgePlan, chunk_edges: int | None = None) -> None:
         self._device, self._plan = device, plan
-        size = max(1, min(chunk_edges, plan.n_edges))
+        size = max(1, min(chunk_edges or memory.CHUNK_EDGES, plan.n_edges))
         self._buffers = [
             (device.empty(size, np.int32), device.empty(size, np.uint32)) for _ in range(2)
         ]
