@@ -162,13 +162,13 @@ class HostDevice:
         function, types = self.kernels[kernel]
         assert len(arguments) == len(types), f"{kernel} takes {len(types)} arguments"
         block = block_size(kernel)
-        passed: list[Any] = [
+        values: list[Any] = [
             ctypes.c_uint(-(-n_threads // block)), ctypes.c_uint(block),
             ctypes.c_int(self.reversed_order),
         ]  # fmt: skip
         for i, (kind, value) in enumerate(zip(types, arguments, strict=True)):
-            passed.append(_passed(f"{kernel}'s argument {i}", kind, value))
-        function(*passed)
+            values.append(passed(f"{kernel}'s argument {i}", kind, value))
+        function(*values)
         self.launches.append(kernel)
 
     def record(self, work: Callable[[], None]) -> Any:
@@ -221,7 +221,7 @@ class _Recording:
             self.device._run(kernel, n_threads, arguments)
 
 
-def _passed(name: str, kind: str, value: Any) -> Any:
+def passed(name: str, kind: str, value: Any) -> Any:
     """Check a launch's argument as strictly as the driver is careless about it."""
     if kind.endswith("*"):
         if value is None:

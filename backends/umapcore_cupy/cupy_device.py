@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import ExitStack, contextmanager, suppress
-from hashlib import sha256
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,23 +121,9 @@ class CupyDevice:
 
     def compile(self, program: str, dimensions: int = 2) -> None:
         """Load a program, compiled anew where it is not in the cache."""
-        names = kernels_of(program)
-        if names.keys() <= self._kernels.keys():
-            return
         with self._current():
-            cubin = cached_program(
-                PROGRAMS[program],
-                defines(program, dimensions),
-                int(self._device.compute_capability),
-            )
-            with tempfile.TemporaryDirectory() as folder:
-                # CuPy remembers modules by path, so that each needs a path of its own.
-                path = Path(folder) / f"{program}-{sha256(cubin).hexdigest()[:16]}.cubin"
-                path.write_bytes(cubin)
-                module = self._cupy.RawModule(path=str(path))
-                for name in names:
-                    self._kernels[name] = module.get_function(name)
-                    _ = self._kernels[name].kernel  # loads it while the file is there
+            macros = tuple(sorted(defines(program, dimensions).items()))
+            self._kernels.update(_load(int(self._device.id), program, macros))
 
     def launch(self, kernel: str, n_threads: int, *arguments: Any) -> None:
         """Start a kernel."""
@@ -250,6 +236,25 @@ class CupyDevice:
             except MemoryError as error:  # of a sort, for example
                 msg = f"the GPU has too little memory: {error}."
                 raise GPUMemoryError(msg) from error
+
+
+@cache
+def _load(device: int, program: str, macros: tuple[tuple[str, int], ...]) -> dict[str, Any]:
+    """Load a program's kernels on the current device, once in a process.
+
+    CuPy keeps every module as long as the process lives, under the path that it came from.
+    """
+    cupy = import_cupy()
+    architecture = int(cupy.cuda.Device(device).compute_capability)
+    cubin = cached_program(PROGRAMS[program], dict(macros), architecture)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{program}.cubin"
+        path.write_bytes(cubin)
+        module = cupy.RawModule(path=str(path))
+        kernels = {name: module.get_function(name) for name in kernels_of(program)}
+        for kernel in kernels.values():
+            _ = kernel.kernel  # reads the file while it is there
+    return kernels
 
 
 class _Recording:

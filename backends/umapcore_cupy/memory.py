@@ -10,10 +10,10 @@ from umapcore.plan_rows import N_BUCKETS
 #: Where the parts of a layout are.
 Place = Literal["all on the device", "the plan on the host", "the edges on the host"]
 
-# Bytes a vertex. While the plan is made: row offsets of the graph and of the walkers and first
-# walkers (8 each), order, places and heads (4 each), the bucket; before the walkers exist, keys and
-# the sort's second copy of them take as much.
-_PLANNING = 3 * 8 + 3 * 4 + 1
+# Bytes a vertex while the plan is made. 8 each: row offsets of the graph and of the walkers, first
+# walkers, keys, the sort's second copy of them; 4 each: degrees, ranks, order, places, heads; and
+# the bucket. Not all are there at the same time, but a pool cannot use all gaps again.
+_PLANNING = 5 * 8 + 5 * 4 + 1
 #: What remains of it: row offsets, first walkers, heads, order.
 _PLANNED = 2 * 8 + 2 * 4
 # The graph (column and weight) and the plan (tail and rate) take as much an edge.

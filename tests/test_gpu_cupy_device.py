@@ -1,0 +1,136 @@
+"""What is said to CuPy, with a stand-in for it: the calls and their order, not a GPU."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import cuda_host
+import fake_cupy
+import graphs
+import numpy as np
+import nvrtc
+import pytest
+
+from umapcore import OptimizerSpec, simplicial_set_embedding
+from umapcore.errors import GPUError, GPUMemoryError
+from umapcore.graph import prepare_graph
+from umapcore.plan import build_plan
+from umapcore_cupy import cupy_device
+from umapcore_cupy.backend import CupyBackend
+from umapcore_cupy.layout import DeviceLayout
+from umapcore_cupy.plan import bring
+from umapcore_cupy.streamed import EdgesOnHost
+
+pytestmark = pytest.mark.skipif(cuda_host.MISSING is not None, reason=str(cuda_host.MISSING))
+
+SPEC = OptimizerSpec(n_epochs=12)
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> fake_cupy.State:
+    module, state = fake_cupy.fake_cupy()
+    cupy_device._load.cache_clear()
+    monkeypatch.setattr(cupy_device, "import_cupy", lambda: module)
+    monkeypatch.setattr(cupy_device, "cached_program", lambda *_: b"cubin")
+    monkeypatch.setattr("umapcore.dispatch.gpu_problem", lambda: None)
+    return state
+
+
+@pytest.fixture(scope="module")
+def sheet() -> Any:
+    return prepare_graph(graphs.surface(1500))
+
+
+@pytest.fixture(scope="module")
+def expected(sheet: Any) -> np.ndarray:
+    return simplicial_set_embedding(sheet, SPEC, init="random")
+
+
+@pytest.mark.parametrize("capture_fails", [False, True])
+def test_whole_layout(
+    gpu: fake_cupy.State, sheet: Any, expected: np.ndarray, capture_fails: bool
+) -> None:
+    gpu.capture_fails = capture_fails
+    for _ in range(2):
+        found = simplicial_set_embedding(sheet, SPEC, init="random", method="rapids")
+        np.testing.assert_array_equal(found.view(np.int32), expected.view(np.int32))
+    assert gpu.loaded == ["plan", "layout"]  # once for both runs
+    assert gpu.stream is None
+    assert len(gpu.allocators) == 1
+
+
+def test_streamed(gpu: fake_cupy.State, sheet: Any, expected: np.ndarray) -> None:
+    device, plan = cupy_device.CupyDevice(), build_plan(sheet, SPEC)
+    edges = EdgesOnHost(device, plan, 1000)
+    assert len(gpu.registered) == 2
+    start = simplicial_set_embedding(sheet, SPEC.replace(n_epochs=0), init="random")
+    layout = DeviceLayout(device, bring(device, plan, with_edges=False), edges, start, SPEC)
+    layout.advance(1, 12)
+    np.testing.assert_array_equal(layout.positions(), expected)
+    device.close()
+    assert gpu.registered == []
+
+
+def test_a_users_allocator_is_used(gpu: fake_cupy.State, sheet: Any, expected: np.ndarray) -> None:
+    asked: list[int] = []
+    gpu.allocators[:] = [asked.append]
+    found = simplicial_set_embedding(sheet, SPEC, init="random", method="rapids")
+    np.testing.assert_array_equal(found, expected)
+    assert sum(asked) > sheet.nnz * 16
+    assert cupy_device.CupyDevice().free_bytes() is None
+
+
+def test_too_little_memory(gpu: fake_cupy.State, sheet: Any, expected: np.ndarray) -> None:
+    gpu.memory = 10_000
+    with pytest.raises(GPUMemoryError, match=r"9\.8 KiB are free"):
+        CupyBackend().plan(sheet, SPEC)
+    with pytest.raises(GPUMemoryError, match=r"97.7 KiB more .* 9.8 KiB are free"):
+        cupy_device.CupyDevice().empty(25_000, np.float32)
+    with pytest.warns(UserWarning, match="runs on the CPU: .* 9.8 KiB are free"):
+        found = simplicial_set_embedding(sheet, SPEC, init="random", method="rapids")
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_failing_kernel_is_an_error_of_ours(gpu: fake_cupy.State, sheet: Any) -> None:
+    backend = CupyBackend()
+    layout = backend.begin(backend.plan(sheet, SPEC), graphs.random_start(1500, 2), SPEC)
+    gpu.kernel_fails = True
+    with pytest.raises(GPUError, match="GPU 0 failed: cudaErrorIllegalAddress"):
+        layout.advance(1, 3)
+    backend.close()  # raises nothing more
+    assert gpu.stream is None
+
+
+def test_empty_arrays(gpu: fake_cupy.State) -> None:
+    device = cupy_device.CupyDevice()
+    assert device.download(device.empty(0, np.int32)).shape == (0,)
+    assert device.download(device.upload(np.zeros(0, np.float32))).shape == (0,)
+    np.testing.assert_array_equal(device.download(device.zeros(3, np.int64)), 0)
+
+
+@nvrtc.needs_nvrtc
+def test_cupy_has_what_its_stand_in_has() -> None:
+    import cupy
+
+    for path in (
+        "RawModule", "RawModule.get_function", "RawKernel.kernel", "empty",
+        "get_default_memory_pool", "cuda.Device.id", "cuda.Device.compute_capability",
+        "cuda.Device.__enter__", "cuda.Stream.__enter__", "cuda.Stream.synchronize",
+        "cuda.Stream.record", "cuda.Stream.wait_event", "cuda.Stream.begin_capture",
+        "cuda.Stream.end_capture", "cuda.Graph.launch", "cuda.MemoryPool.malloc",
+        "cuda.MemoryPool.total_bytes", "cuda.MemoryPool.free_bytes",
+        "cuda.MemoryPool.free_all_blocks", "cuda.MemoryPool.set_limit", "cuda.get_allocator",
+        "cuda.get_current_stream", "cuda.using_allocator", "cuda.driver.CUDADriverError",
+        "cuda.runtime.CUDARuntimeError", "cuda.runtime.memGetInfo", "cuda.runtime.hostRegister",
+        "cuda.runtime.hostUnregister", "cuda.MemoryPointer.memset_async",
+        "cuda.MemoryPointer.copy_from_host_async", "ndarray.get", "ndarray.set", "ndarray.sort",
+        "ndarray.device",
+    ):  # fmt: skip
+        found: Any = cupy
+        for name, _ in pairwise([*path.split("."), ""]):
+            assert hasattr(found, name), path
+            found = getattr(found, name)
+    assert cupy.cuda.runtime.streamCaptureModeThreadLocal == 1
+    pool = cupy.get_default_memory_pool()
+    assert cupy.cuda.get_allocator() == pool.malloc  # how a user's allocator is told apart
