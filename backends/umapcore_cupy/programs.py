@@ -57,7 +57,7 @@ def kernels_of(name: str) -> dict[str, tuple[str, ...]]:
     """Kernels of a program and the C types of their arguments, read from the sources."""
     found = {}
     for file in PROGRAMS[name]:
-        text = re.sub(r"//.*", "", (KERNELS / file).read_text(encoding="utf-8"))
+        text = re.sub(r"//.*|__restrict__", "", (KERNELS / file).read_text(encoding="utf-8"))
         for kernel, arguments in _KERNEL.findall(text):
             types = [" ".join(argument.split()[:-1]) for argument in arguments.split(",")]
             found[kernel] = tuple(kind.removeprefix("const ") for kind in types)

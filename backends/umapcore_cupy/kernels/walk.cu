@@ -107,12 +107,13 @@ DEVICE void share_move(Pull* pulls, int head, const Point& y, const Point& home,
 // whose first place is bucket_start. `tails` and `rates` begin with edge first_edge of the plan.
 // With draws_pool every block draws the pool itself, which pays where there are few blocks.
 KERNEL __launch_bounds__(WALK_THREADS)
-walk(const int* epoch, const float* steps, uint64 seed, int bucket, int64 bucket_start,
-     int64 bucket_walker, int64 first_walker, int64 last_walker, const int64* first_walkers,
-     const int* heads, const int64* row_offsets, int64 first_edge, const int* tails,
-     const uint32* rates, const float* positions, float* walked, Pull* pulls, int64 n,
-     int draws_pool, int pool_size, const int* pool_places, const float* pool, float b,
-     float log2_a, float gamma, int n_samples, float unit) {
+walk(const int* __restrict__ epoch, const float* __restrict__ steps, uint64 seed, int bucket,
+     int64 bucket_start, int64 bucket_walker, int64 first_walker, int64 last_walker,
+     const int64* __restrict__ first_walkers, const int* __restrict__ heads,
+     const int64* __restrict__ row_offsets, int64 first_edge, const int* __restrict__ tails,
+     const uint32* __restrict__ rates, const float* __restrict__ positions, float* walked,
+     Pull* pulls, int64 n, int draws_pool, int pool_size, const int* __restrict__ pool_places,
+     const float* __restrict__ pool, float b, float log2_a, float gamma, int n_samples, float unit) {
   const uint64 key = bucket_key(seed, *epoch, bucket);
   __shared__ int places[MOST_POOL];
 #if POOL_IN_SHARED
