@@ -102,13 +102,13 @@ def generated(n: int, *, seed: int = 0) -> Generated:
     graph = sparse.csr_array((weights, indices, indptr), shape=(n, n))
     # Known, and slow to find out.
     graph.has_canonical_format = True
-    return Generated(f"generated {n:.0e}".replace("e+0", "e"), graph, _start(points, width))
+    return Generated(f"generated {n:,}", graph, _start(points, width))
 
 
 def _start(points: NDArray[np.int32], width: int) -> NDArray[np.float32]:
     start = np.empty((points.shape[0], 2), np.float32)
     for axis, places in enumerate((points % width, points // width)):
-        start[:, axis] = places * np.float32(10.0 / places.max())
+        start[:, axis] = places * 10.0 / places.max()
     return start
 
 
@@ -132,7 +132,7 @@ def _mix(x: Any) -> Any:
 
 @inline
 def _unit(bits: Any) -> Any:
-    """Number in [0, 1) from the upper half of a hash."""
+    """Make a number in [0, 1) from the upper half of a hash."""
     return np.float64(bits >> np.uint64(32)) * 2.0**-32
 
 

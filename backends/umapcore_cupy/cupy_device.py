@@ -50,6 +50,11 @@ class CupyDevice:
         self._used: list[Any] = [None] * _N_SLOTS
         self._pinned: list[int] = []
 
+    @property
+    def stream(self) -> Any:
+        """CuPy's stream that the work goes to."""
+        return self._stream
+
     def free_bytes(self) -> int | None:
         """Count the bytes that can be allocated."""
         if self._pool is None:

@@ -1,0 +1,99 @@
+"""Speed of the GPU backend beside the least the card could take: ``python -m benchmarks.gpu``.
+
+Generated graphs of 1e4 to 1e7 vertices (and fashion_mnist70k, where its file and h5py are there)
+are laid out for 200 and 500 epochs. Every stage is timed by CUDA events and on the wall, and the
+optimisation is set beside a floor worked out from the card's measured rates: see
+:mod:`benchmarks.gpu_floor`. Beside that: bits compared with the CPU's, memory at its peak, edges
+streamed from the host, the first call of a process, NVRTC alone.
+
+Of umapcore's requirements only NumPy, SciPy, Numba and CuPy are needed; where umapcore is not
+installed, ``PYTHONPATH=.:backends`` finds it. ``--table`` prints tables from the results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks import gpu_card, report
+from benchmarks.gpu_all import Measurements
+from benchmarks.gpu_clock import CudaClock
+from benchmarks.gpu_first_call import COMMAND
+from benchmarks.gpu_runs import Rig
+from benchmarks.gpu_table import tables
+from umapcore.dispatch import gpu_problem
+from umapcore_cupy.backend import CupyBackend
+from umapcore_cupy.cupy_device import CupyDevice
+
+RESULTS = report.RESULTS / "gpu.json"
+SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
+EPOCHS = (200, 500)
+RUNS = 5
+#: Vertices of the graph whose edges are streamed.
+STREAMED = 1_000_000
+#: No part is begun after so many seconds: ten minutes are to be enough.
+LIMIT = 480.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and write the results; 1 without a GPU or when a part failed, else 0."""
+    options = parse(arguments)
+    if options.table:
+        if not options.out.is_file():
+            print(f"{options.out} does not exist: python -m benchmarks.gpu", file=sys.stderr)
+            return 1
+        print(tables(json.loads(options.out.read_text(encoding="utf-8"))), end="")
+        return 0
+    if (problem := gpu_problem()) is not None:
+        print(f"Nothing is measured without a GPU: {problem}", file=sys.stderr)
+        return 1
+    result = on_the_card(options)
+    report.write_json(options.out, result)
+    print(tables(json.loads(options.out.read_text(encoding="utf-8"))), end="")
+    return 1 if result["failed"] else 0
+
+
+def on_the_card(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure CuPy's current device."""
+    card = gpu_card.describe()
+    device = CupyDevice()
+    try:
+        rates = gpu_card.measure(device)
+    finally:
+        device.close()
+    architecture = int(card["compute_capability"].replace(".", ""))
+    measurements = Measurements(Rig(CupyBackend, CudaClock), rates, options, architecture)
+    return {"device": card, **measurements.measure()}
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gpu", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument(
+        "--sizes", nargs="*", type=_size, default=SIZES, metavar="N", help="vertices: 1e5, say"
+    )
+    parser.add_argument("--epochs", nargs="+", type=int, default=EPOCHS, metavar="E")
+    parser.add_argument("--runs", type=int, default=RUNS, help="repetitions; fewer from 5e6 on")
+    parser.add_argument("--no-first-call", action="store_true", help="start no fresh processes")
+    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds to begin parts in")
+    parser.add_argument(
+        "--data", default=os.environ.get("UMAPCORE_DATA"), help="folder of the AnnData files"
+    )
+    parser.add_argument("--out", type=Path, default=RESULTS, help="JSON to write, or to read")
+    parser.add_argument("--table", action="store_true", help="print tables from the results")
+    parser.set_defaults(streamed=STREAMED, first_command=COMMAND)
+    return parser.parse_args(arguments)
+
+
+def _size(text: str) -> int:
+    return int(float(text))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

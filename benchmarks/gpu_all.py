@@ -1,0 +1,145 @@
+"""All that ``benchmarks.gpu`` measures, in the order in which it does."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import report
+from benchmarks.generated import Generated, generated
+from benchmarks.gpu_checks import parity, streamed
+from benchmarks.gpu_first_call import compile_seconds, in_fresh_processes
+from benchmarks.gpu_goals import find, goals
+from benchmarks.gpu_runs import Rig, measure
+from benchmarks.gpu_sections import Sections
+from umapcore import OptimizerSpec
+from umapcore.graph import prepare_graph
+
+if TYPE_CHECKING:
+    import argparse
+
+    from benchmarks.gpu_floor import Rates
+
+#: Graphs of so many vertices are laid out `FEW_RUNS` times: they take seconds.
+LARGE, FEW_RUNS = 5_000_000, 3
+#: Whole layouts are compared with the CPU's up to `WHOLE` vertices, the first `FEW_EPOCHS` epochs
+#: up to `PARTLY`.
+WHOLE, PARTLY, FEW_EPOCHS = 100_000, 1_000_000, 10
+#: Vertices of the graph of the first call.
+FIRST = 10_000
+
+
+class Measurements:
+    """Measures, and gathers what goes into the results.
+
+    Parameters
+    ----------
+    rig
+        What is measured on.
+    rates
+        Of the device.
+    options
+        Of ``benchmarks.gpu``.
+    architecture
+        What NVRTC is timed for; None leaves it out.
+    """
+
+    def __init__(
+        self, rig: Rig, rates: Rates, options: argparse.Namespace, architecture: int | None
+    ) -> None:
+        self._rig, self._rates, self._options = rig, rates, options
+        self._architecture = architecture
+        self._sections = Sections(options.limit)
+        self._result: dict[str, Any] = {
+            "rates": asdict(rates),
+            "load_average_before": report.load_average(),
+            "graphs": [],
+            "parity": [],
+        }
+
+    def measure(self) -> dict[str, Any]:
+        """Measure everything that the options ask for."""
+        options, run, result = self._options, self._sections.run, self._result
+        # Loads what CUDA loads when it is first used.
+        run("warm-up", measure, self._rig, generated(1000), _spec(4), runs=1, rates=self._rates)
+        if self._architecture is not None:
+            self._put("compile", run("NVRTC", compile_seconds, self._architecture))
+        if not options.no_first_call:
+            first = run("first call", in_fresh_processes, generated(FIRST), options.first_command)
+            self._put("first_call", first)
+        for n in options.sizes:
+            bench = run(f"making {n:,} vertices", generated, n)
+            if bench is not None:
+                self._lay_out(bench)
+                if n <= PARTLY:
+                    self._compare(bench)
+                if n == options.streamed:
+                    self._stream(bench)
+        real = fashion(options.data)
+        if isinstance(real, str):
+            self._sections.skipped["fashion_mnist70k"] = real
+        else:
+            self._lay_out(real)
+        return {
+            "goals": goals(result),
+            **result,
+            "skipped": self._sections.skipped,
+            "failed": self._sections.failed,
+            "seconds": self._sections.seconds,
+        }
+
+    def _lay_out(self, bench: Generated) -> None:
+        runs = self._options.runs
+        if bench.graph.shape[0] >= LARGE:
+            runs = min(runs, FEW_RUNS)
+        for n_epochs in self._options.epochs:
+            measured = self._sections.run(
+                f"{bench.name}, {n_epochs} epochs", measure, self._rig, bench, _spec(n_epochs),
+                runs=runs, rates=self._rates,
+            )  # fmt: skip
+            if measured is not None:
+                seconds = measured["seconds"]["epochs"]["device"]["median"]
+                print(f"          {seconds:.4f} s, {measured['over_floor']:.2f} x the floor")
+                self._result["graphs"].append(measured)
+
+    def _compare(self, bench: Generated) -> None:
+        n, n_epochs = bench.graph.shape[0], self._options.epochs[0]
+        stop = n_epochs if n <= WHOLE else min(FEW_EPOCHS, n_epochs)
+        for d in (2, 3) if n == self._options.sizes[0] else (2,):
+            compared = self._sections.run(
+                f"bits of {bench.name} in {d}-D, {stop} epochs", parity, self._rig, bench,
+                _spec(n_epochs, d), stop,
+            )  # fmt: skip
+            if compared is not None:
+                print(f"          {'equal' if compared['bits_equal'] else 'DIFFERENT'}")
+                self._result["parity"].append(compared)
+
+    def _stream(self, bench: Generated) -> None:
+        n_epochs = self._options.epochs[0]
+        if expected := find(self._result, bench.graph.shape[0], n_epochs):
+            done = self._sections.run(
+                f"{bench.name}, edges streamed", streamed, self._rig, bench, _spec(n_epochs),
+                expected["digest"],
+            )  # fmt: skip
+            self._put("streamed", done)
+
+    def _put(self, name: str, measured: dict[str, Any] | None) -> None:
+        if measured is not None:
+            self._result[name] = measured
+
+
+def fashion(data: str | None) -> Generated | str:
+    """Read the real graph, or say why not."""
+    if data is None:
+        return "no folder was given by --data or $UMAPCORE_DATA"
+    try:
+        from benchmarks.graphs import load
+
+        bench = load("fashion_mnist70k", data=data)
+    except (ImportError, FileNotFoundError) as error:
+        return str(error)
+    return Generated(bench.name, prepare_graph(bench.graph), bench.start)
+
+
+def _spec(n_epochs: int, d: int = 2) -> OptimizerSpec:
+    return OptimizerSpec(seed=0, n_epochs=n_epochs, n_components=d)

@@ -1,0 +1,71 @@
+"""What is asked of the GPU backend, and whether a result meets it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+#: Most seconds of the optimisation alone, on an H200-class card: vertices of the generated graph,
+#: epochs, seconds.
+LAYOUTS = (
+    (10_000, 500, 0.1),
+    (1_000_000, 200, 0.10),
+    (1_000_000, 500, 0.25),
+    (10_000_000, 200, 1.5),
+)
+MOST_COMPILE_SECONDS = 1.0
+#: From here on the few megabytes that every layout takes no longer count.
+LARGE_GRAPH = 1_000_000
+
+
+def goals(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """List goals, each with its limit, what was measured and whether it is met.
+
+    What was not measured is None, and so is whether its goal is met.
+    """
+    found = []
+    for n, n_epochs, limit in LAYOUTS:
+        seconds = None
+        if entry := find(result, n, n_epochs):
+            seconds = entry["seconds"]["epochs"]["device"]["median"]
+        found.append(_goal(f"{n:,} vertices, {n_epochs} epochs: seconds", limit, seconds))
+    first = result.get("first_call")
+    found.append(
+        _goal(
+            "first call without cached kernels: seconds to compile and load them",
+            MOST_COMPILE_SECONDS,
+            first["empty_cache"]["compile"] if first else None,
+        )
+    )
+    for entry in result.get("graphs", []):
+        if entry["n_vertices"] >= LARGE_GRAPH:
+            told = f"{entry['graph']}, {entry['n_epochs']} epochs: peak bytes on the device"
+            memory = entry["memory"]
+            found.append(_goal(told, memory["promised_bytes"], memory["peak_bytes"]))
+    different = [one for one in _compared(result) if not one["equal"]]
+    compared = len(_compared(result))
+    found.append(_goal(f"results with other bits, of {compared}", 0,
+                       len(different) if compared else None))  # fmt: skip
+    return found
+
+
+def find(result: dict[str, Any], n: int, n_epochs: int) -> dict[str, Any] | None:
+    """Find the figures of a generated graph."""
+    for entry in result.get("graphs", []):
+        known = entry["n_vertices"] == n and entry["n_epochs"] == n_epochs
+        if known and entry["graph"].startswith("generated"):
+            return dict(entry)
+    return None
+
+
+def _compared(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Everything whose bits were compared: with the CPU, without streaming, between runs."""
+    found = [{"equal": one["bits_equal"]} for one in result.get("parity", [])]
+    found += [{"equal": one["runs_agree"]} for one in result.get("graphs", [])]
+    if one := result.get("streamed"):
+        found.append({"equal": one["bits_equal"]})
+    return found
+
+
+def _goal(what: str, at_most: float, measured: float | None) -> dict[str, Any]:
+    met = None if measured is None else measured <= at_most
+    return {"goal": what, "at_most": at_most, "measured": measured, "met": met}

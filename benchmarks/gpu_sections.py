@@ -1,0 +1,55 @@
+"""Parts of a long benchmark, of which one may fail or come too late without losing the others."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+class Sections:
+    """Runs parts and remembers which were not done.
+
+    Parameters
+    ----------
+    limit
+        Seconds after which no part is begun.
+
+    Attributes
+    ----------
+    failed, skipped
+        Why, by name.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self._began = time.perf_counter()
+        self._limit = limit
+        self.failed: dict[str, str] = {}
+        self.skipped: dict[str, str] = {}
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the beginning."""
+        return time.perf_counter() - self._began
+
+    def run(
+        self, name: str, work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs
+    ) -> Result | None:
+        """Do a part; None when it was not done."""
+        began = self.seconds
+        if began > self._limit:
+            self.skipped[name] = f"{began:.0f} s had passed"
+            return None
+        print(f"{began:6.1f} s  {name}", flush=True)
+        try:
+            return work(*given, **named)
+        except Exception as error:
+            traceback.print_exc()
+            self.failed[name] = f"{type(error).__name__}: {error}"
+            return None

@@ -1,0 +1,268 @@
+"""The benchmark of the GPU backend, tried without a GPU: nothing here says how fast one is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import cuda_host
+import numpy as np
+import pytest
+
+from benchmarks import gpu, gpu_all, gpu_card, gpu_checks, gpu_clock
+from benchmarks.generated import generated
+from benchmarks.gpu_floor import Rates
+from benchmarks.gpu_goals import goals
+from benchmarks.gpu_runs import Rig, digest, measure
+from benchmarks.gpu_sections import Sections
+from benchmarks.gpu_table import tables
+from umapcore import OptimizerSpec
+from umapcore_cupy import memory
+from umapcore_cupy.backend import CupyBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+needs_compiler = pytest.mark.skipif(cuda_host.MISSING is not None, reason=str(cuda_host.MISSING))
+RATES = Rates(copy=1e12, copy_in_cache=4e12, operations=1e13, launch=1e-6, cache_bytes=10_000_000)
+CARD = {
+    "name": "No card at all",
+    "compute_capability": "9.0",
+    "driver_runs_cuda_up_to": "13.0",
+    "cuda_runtime": "13.0",
+    "cupy": "14.0.0",
+    "nvrtc": "13.0",
+}
+FIRST_COMMAND = (sys.executable, "-c", 'print(\'{"compile": 0.5, "layout": 1.0}\')')
+
+
+class WallClock:
+    """What times by events on a device, as far as it can be had without one."""
+
+    def time(self, work: Callable[[], Any]) -> tuple[Any, gpu_clock.Timing]:
+        began = time.perf_counter()
+        result = work()
+        seconds = time.perf_counter() - began
+        return result, gpu_clock.Timing(device=seconds, wall=seconds)
+
+
+RIG = Rig(lambda: CupyBackend(cuda_host.HostDevice), lambda device: WallClock())
+
+
+# --- measuring
+
+
+@pytest.fixture(scope="module")
+def result() -> dict[str, Any]:
+    """Results of a whole run, of which the figures are worth nothing."""
+    if cuda_host.MISSING is not None:
+        pytest.skip(cuda_host.MISSING)
+    options = gpu.parse(["--sizes", "600", "900", "--epochs", "12", "20", "--runs", "2"])
+    options.streamed, options.first_command, options.data = 900, FIRST_COMMAND, None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory, "CHUNK_EDGES", 1000)
+        patch.setattr(gpu_all, "WHOLE", 700)
+        measured = gpu_all.Measurements(RIG, RATES, options, None).measure()
+    versions: dict[str, Any] = {"numba": "0", "numpy": "0", "umapcore": "0"}
+    machine = {"processor": "a processor", "cores": 2, "python": "3"}
+    whole = {"device": CARD, "machine": machine, "versions": versions, **measured}
+    parsed: dict[str, Any] = json.loads(json.dumps(whole))
+    return parsed
+
+
+def test_everything_is_measured(result: dict[str, Any]) -> None:
+    assert result["failed"] == {}
+    assert [*result["skipped"]] == ["fashion_mnist70k"]
+    sizes = [(entry["n_vertices"], entry["n_epochs"]) for entry in result["graphs"]]
+    assert sizes == [(600, 12), (600, 20), (900, 12), (900, 20)]
+    for entry in result["graphs"]:
+        assert entry["runs_agree"]
+        assert entry["epochs_recorded"]
+        assert entry["place"] == "all on the device"
+        for stage in ("upload", "plan", "begin", "epochs", "download"):
+            for kind in ("device", "wall"):
+                assert len(entry["seconds"][stage][kind]["runs"]) == 2
+        # A walk and an apply a bucket, and the number of the epoch.
+        assert entry["launches_an_epoch"] == 33
+        assert entry["memory"]["within_estimate"]
+        seconds = entry["seconds"]["epochs"]["device"]["median"]
+        assert entry["over_floor"] == pytest.approx(seconds / entry["floor"]["seconds"])
+
+
+def test_fires_are_counted(result: dict[str, Any]) -> None:
+    graph = generated(900).graph
+    relative = graph.data.astype(np.float64) / graph.data.max()
+    work = result["graphs"][3]["floor"]["work_an_epoch"]
+    assert work["n_edges"] == (relative >= 1 / 20).sum()
+    assert work["fires"] == pytest.approx(relative[relative >= 1 / 20].sum(), rel=1e-6)
+    assert work["n_walkers"] == work["n_vertices"] == 900
+    assert work["n_buckets"] == 16
+    assert work["n_blocks"] == 16
+
+
+def test_bits_are_compared(result: dict[str, Any]) -> None:
+    cases = [(one["n_vertices"], one["n_components"], one["epochs"]) for one in result["parity"]]
+    assert cases == [(600, 2, 12), (600, 3, 12), (900, 2, 10)]
+    assert all(one["bits_equal"] for one in result["parity"])
+    assert result["parity"][0]["digest"] == result["graphs"][0]["digest"]
+    assert result["streamed"]["bits_equal"]
+    assert result["streamed"]["place"] == "the edges on the host"
+
+
+@needs_compiler
+def test_other_bits_are_noticed() -> None:
+    class Wrong(cuda_host.HostDevice):
+        def download(self, array: Any, count: int | None = None) -> np.ndarray:
+            found = super().download(array, count)
+            if found.dtype == np.float32 and found.shape[0] == 1200:
+                found.view(np.int32)[7] ^= 1
+            return found
+
+    rig = Rig(lambda: CupyBackend(Wrong), lambda device: WallClock())
+    compared = gpu_checks.parity(rig, generated(600), OptimizerSpec(n_epochs=5), 5)
+    assert not compared["bits_equal"]
+    assert compared["vertices_that_differ"] == 1
+    assert 0 < compared["largest_difference"] < 1e-5
+
+
+@needs_compiler
+def test_a_run_is_repeated_on_devices_that_are_closed() -> None:
+    opened: list[cuda_host.HostDevice] = []
+
+    def open_device() -> cuda_host.HostDevice:
+        opened.append(cuda_host.HostDevice())
+        return opened[-1]
+
+    rig = Rig(lambda: CupyBackend(open_device), lambda device: WallClock())
+    measured = measure(rig, generated(300), OptimizerSpec(n_epochs=5), runs=3, rates=RATES)
+    assert len(opened) == 3
+    assert all(device.closed for device in opened)
+    assert measured["runs_agree"]
+
+
+@needs_compiler
+def test_a_graph_too_small_to_be_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = cuda_host.HostDevice()
+    rig = Rig(lambda: CupyBackend(lambda: device), lambda device: WallClock())
+    enough = SimpleNamespace(edges_on_host=1 << 40)
+    monkeypatch.setattr(gpu_checks, "estimate", lambda *given, **named: enough)
+    with pytest.raises(ValueError, match="too small to be streamed"):
+        gpu_checks.streamed(rig, generated(300), OptimizerSpec(n_epochs=5), "")
+    assert device.closed
+
+
+def test_a_start_in_more_dimensions() -> None:
+    start = np.arange(6, dtype=np.float32).reshape(3, 2)
+    spread = gpu_checks.in_dimensions(start, 3)
+    np.testing.assert_array_equal(spread, [[0, 1, 0], [2, 3, 2], [4, 5, 4]])
+    assert spread.flags.c_contiguous
+    assert digest(start) != digest(spread)
+
+
+# --- the command, its results and the tables
+
+
+def test_parts_that_fail_or_come_too_late(capsys: pytest.CaptureFixture[str]) -> None:
+    sections = Sections(limit=60.0)
+    assert sections.run("one", lambda x, y=0: x + y, 1, y=2) == 3
+    assert sections.run("two", lambda: 1 / 0) is None
+    assert sections.failed == {"two": "ZeroDivisionError: division by zero"}
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    late = Sections(limit=-1.0)
+    assert late.run("three", lambda: 1) is None
+    assert "had passed" in late.skipped["three"]
+
+
+def test_goals_are_met_or_not_or_not_measured(result: dict[str, Any]) -> None:
+    found = goals(result)
+    assert found == result["goals"]
+    assert [goal["met"] for goal in found] == [None, None, None, None, True, True]
+    large = json.loads(json.dumps(result["graphs"][0]))
+    large |= {"graph": "generated 1,000,000", "n_vertices": 1_000_000, "n_epochs": 200}
+    large["seconds"]["epochs"]["device"]["median"] = 0.2
+    large["runs_agree"] = False
+    large["memory"] |= {"peak_bytes": 100, "promised_bytes": 100}
+    found = goals({**result, "graphs": [large]})
+    assert [goal["met"] for goal in found] == [None, False, None, None, True, True, False]
+    assert [goal["met"] for goal in goals({})] == [None] * 6
+
+
+def test_tables(result: dict[str, Any]) -> None:
+    text = tables(result)
+    for part in (
+        "No card at all", "generated 900", "edges streamed", "empty cache", "not measured",
+        "Not measured: fashion_mnist70k: no folder was given", "| launches ", " yes ",
+    ):  # fmt: skip
+        assert part in text
+    for line in text.splitlines():
+        if line.startswith("|"):
+            assert line.endswith("|")
+    bare = {"graphs": [], "goals": goals({})}
+    known = {name: result[name] for name in ("device", "machine", "versions", "rates")}
+    assert "No card at all" in tables({**known, **bare})
+
+
+def test_no_results_without_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(gpu, "gpu_problem", lambda: "no card was found (buy one).")
+    out = tmp_path / "gpu.json"
+    assert gpu.main(["--out", str(out)]) == 1
+    printed = capsys.readouterr()
+    assert printed.err == "Nothing is measured without a GPU: no card was found (buy one).\n"
+    assert printed.out == ""
+    assert not out.exists()
+    assert gpu.main(["--out", str(out), "--table"]) == 1
+    assert "does not exist" in capsys.readouterr().err
+
+
+@needs_compiler
+def test_the_command_with_a_stand_in_for_the_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(gpu, "gpu_problem", lambda: None)
+    monkeypatch.setattr(gpu, "CupyDevice", cuda_host.HostDevice)
+    monkeypatch.setattr(gpu, "CupyBackend", RIG.open_backend)
+    monkeypatch.setattr(gpu, "CudaClock", RIG.clock_of)
+    monkeypatch.setattr(gpu_card, "describe", lambda: CARD)
+    monkeypatch.setattr(gpu_card, "measure", lambda device: RATES)
+    monkeypatch.setattr(gpu_all, "compile_seconds", lambda architecture: {
+        "plan": {"median": float(architecture)}
+    })  # fmt: skip
+    out = tmp_path / "gpu.json"
+    arguments = ["--out", str(out), "--sizes", "2e2", "--epochs", "6", "--runs", "1"]
+    assert gpu.main([*arguments, "--no-first-call", "--data", str(tmp_path)]) == 0
+    written = json.loads(out.read_text(encoding="utf-8"))
+    assert written["device"] == CARD
+    assert written["compile"]["plan"]["median"] == 90
+    assert "fashion_mnist70k" in written["skipped"]
+    assert {"machine", "versions", "rates", "goals", "graphs", "parity"} <= written.keys()
+    capsys.readouterr()
+    assert gpu.main(["--out", str(out), "--table"]) == 0
+    assert capsys.readouterr().out == tables(written)
+
+
+def test_committed_results_can_be_read() -> None:
+    if not gpu.RESULTS.exists():
+        pytest.skip("nothing has been measured on a GPU yet")
+    measured = json.loads(gpu.RESULTS.read_text(encoding="utf-8"))
+    assert measured["device"]["name"] in tables(measured)
+
+
+def test_only_a_few_packages_are_needed() -> None:
+    absent = "anndata", "h5py", "matplotlib", "pandas", "sklearn", "tqdm", "umap"
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({absent}))\n"
+        f"sys.path[:] = {sys.path}\n"
+        "import benchmarks.gpu, benchmarks.gpu_first_call, umapcore_numba.backend\n"
+        "from benchmarks.gpu_all import fashion\n"
+        "print(fashion('.'))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "h5py" in done.stdout
