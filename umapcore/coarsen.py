@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 #: Degrees can be so small that their inverse is no float32.
 _LARGEST_INVERSE = 1e38
+#: Vertices of which this much less leaves than is usual on their level are not merged: they are
+#: clusters of their own, and vectors that tell them apart must survive.
+_SECLUDED = 0.1
 #: Rounds of proposals; most graphs need fewer.
 _ROUNDS = 8
 #: A round that matches less than this share of the vertices is the last one.
@@ -84,12 +87,16 @@ def _matched(linalg: Linalg, level: Level) -> NDArray[np.int32]:
     """Give every vertex the first vertex of the pair that its aggregate is made of."""
     n = level.n_vertices
     root = np.arange(n, dtype=np.int32)
-    free = root.copy()
+    # What leaves a vertex, as a share of its degree: a bound on the quotients it can carry alone.
+    share = linalg.degrees(level.indptr, level.weights) / level.degrees
+    stays = share < _SECLUDED * np.median(share)
+    free = np.flatnonzero(~stays).astype(np.int32)
     choice = np.empty(n, np.int32)
-    taken = np.zeros(n, np.bool_)
+    taken = stays.copy()
     scale = np.sqrt(level.inverse)
+    least = np.zeros(n, np.float32)
     for _ in range(_ROUNDS):
-        linalg.propose(level, free, scale, taken, choice)
+        linalg.propose(level, free, scale, taken, least, choice)
         chosen = choice[free]
         # Whoever was chosen is free, so its own choice is of this round too.
         mutual = (chosen >= 0) & (choice[chosen] == free)
@@ -100,8 +107,7 @@ def _matched(linalg: Linalg, level: Level) -> NDArray[np.int32]:
         if free.size == 0 or pairs.size < _FEW * n:
             break
     if free.size:
-        taken[:] = False
-        linalg.propose(level, free, scale, taken, choice)
+        linalg.propose(level, free, scale, stays, least, choice)
         _place_leftovers(free, choice[free], root)
     return root
 
@@ -113,6 +119,7 @@ def _place_leftovers(
 
     Where that is odd itself, as along a path of rising weights, coins decide who goes first.
     """
+    free, heaviest = free[heaviest >= 0], heaviest[heaviest >= 0]
     order = np.argsort(heaviest, kind="stable")
     free, heaviest = free[order], heaviest[order]
     starts = np.flatnonzero(np.diff(heaviest, prepend=np.int32(-2)))
@@ -125,13 +132,15 @@ def _place_leftovers(
     lone, neighbour = free[odd], heaviest[odd]
     is_lone = np.zeros(root.shape[0], np.bool_)
     is_lone[lone] = True
-    for toss in range(_TOSSES):
-        # No two odd vertices have the same heaviest neighbour, so nobody is asked twice.
-        coins = mix64(lone.astype(np.uint64) + np.uint64(toss << 32)) >> np.uint64(63)
-        heads = np.zeros(root.shape[0], np.bool_)
-        heads[lone[coins == 1]] = True
-        joins = (neighbour >= 0) & (~is_lone[neighbour] | (heads[lone] & ~heads[neighbour]))
+    for toss in range(2 * _TOSSES + 1):
+        if toss % 2 == 0:
+            joins = ~is_lone[neighbour]
+        else:
+            coins = mix64(lone.astype(np.uint64) + np.uint64(toss << 32)) >> np.uint64(63)
+            heads = np.zeros(root.shape[0], np.bool_)
+            heads[lone[coins == 1]] = True
+            # No two odd vertices have the same heaviest neighbour, so nobody is joined twice.
+            joins = heads[lone] & ~heads[neighbour]
         root[lone[joins]] = root[neighbour[joins]]
         is_lone[lone[joins]] = is_lone[neighbour[joins]] = False
-        stay = is_lone[lone]
-        lone, neighbour = lone[stay], neighbour[stay]
+        lone, neighbour = lone[is_lone[lone]], neighbour[is_lone[lone]]

@@ -78,7 +78,7 @@ class Linalg(Protocol):
         """Out = x @ rotation - offset, in float64, rounded to float32."""
 
     def propose(
-        self, level: Level, vertices: Any, scale: Any, taken: Any, choice: Any
+        self, level: Level, vertices: Any, scale: Any, taken: Any, least: Any, choice: Any
     ) -> None:
         """Write the heaviest neighbour of some vertices into their places in `choice`.
 

@@ -11,6 +11,8 @@ from umapcore_numba import floats
 from umapcore_numba.floats import mix64
 
 U1 = np.uint64(1)
+#: Edges of less than this share of a vertex's heaviest weight are not proposed along.
+STRONG = np.float32(0.25)
 _HALF_WORD = np.uint64(32)
 
 
@@ -30,12 +32,13 @@ def propose(
     weights: Any,
     scale: Any,
     taken: Any,
+    least: Any,
     choice: Any,
 ) -> None:
     """Find heaviest neighbours; see :meth:`umapcore.linalg.Linalg.propose`."""
     for place in range(np.uint64(first), np.uint64(last)):
         i = np.uint64(vertices[place])
-        best, most, largest = -1, np.float32(-1.0), np.uint64(0)
+        best, most, largest = -1, least[i], np.uint64(0)
         for e in range(np.uint64(indptr[i]), np.uint64(indptr[i + U1])):
             j = np.uint64(indices[e])
             if taken[j]:
@@ -43,9 +46,10 @@ def propose(
             weight = weights[e] * scale[j]
             if weight >= most:
                 hashed = edge_hash(i, j)
-                if weight > most or hashed > largest:
+                if best < 0 or weight > most or hashed > largest:
                     best, most, largest = np.int64(j), weight, hashed
         choice[i] = best
+        least[i] = max(least[i], STRONG * most)
 
 
 @kernel()

@@ -79,10 +79,10 @@ class NumbaLinalg:
         self._over(x.shape[0], lambda a, b: blocks.rotate(a, b, x, rotation, offset, out))
 
     def propose(
-        self, level: Level, vertices: Any, scale: Any, taken: Any, choice: Any
+        self, level: Level, vertices: Any, scale: Any, taken: Any, least: Any, choice: Any
     ) -> None:
         """Find heaviest neighbours; see :meth:`umapcore.linalg.Linalg.propose`."""
-        source = (vertices, level.indptr, level.indices, level.weights, scale, taken, choice)
+        source = (vertices, level.indptr, level.indices, level.weights, scale, taken, least, choice)
         self._over(vertices.shape[0], lambda a, b: contraction.propose(a, b, *source))
 
     def group(self, coarse: Any, offsets: Any) -> NDArray[np.int32]:
