@@ -56,11 +56,17 @@ class Aggregates:
     members: NDArray[np.int32]
 
 
-def make_level(indptr: Any, indices: Any, weights: Any, degrees: NDArray[np.float64]) -> Level:
+def make_level(
+    indptr: Any,
+    indices: Any,
+    weights: Any,
+    degrees: NDArray[np.float64],
+    shares: NDArray[np.float64],
+) -> Level:
     """Put a level together; its arrays become read-only."""
     # Divided in float64: an inverse of one rounding.
     inverse = np.minimum(1.0 / degrees, _LARGEST_INVERSE).astype(np.float32)
-    arrays = (indptr, indices, weights, degrees, inverse)
+    arrays = (indptr, indices, weights, degrees, shares, inverse)
     views = [array.view() for array in arrays]
     for view in views:
         view.flags.writeable = False
@@ -80,16 +86,15 @@ def coarsen(linalg: Linalg, level: Level) -> tuple[Level, Aggregates]:
     indptr, indices, weights = linalg.contract(level, offsets, members, coarse)
     # One addition after the other, in the order of the vertices.
     degrees = np.bincount(coarse, level.degrees)
-    return make_level(indptr, indices, weights, degrees), Aggregates(coarse, offsets, members)
+    shares = linalg.degrees(indptr, weights) / degrees
+    return make_level(indptr, indices, weights, degrees, shares), Aggregates(coarse, offsets, members)
 
 
 def _matched(linalg: Linalg, level: Level) -> NDArray[np.int32]:
     """Give every vertex the first vertex of the pair that its aggregate is made of."""
     n = level.n_vertices
     root = np.arange(n, dtype=np.int32)
-    # What leaves a vertex, as a share of its degree: a bound on the quotients it can carry alone.
-    share = linalg.degrees(level.indptr, level.weights) / level.degrees
-    stays = share < _SECLUDED * np.median(share)
+    stays = level.shares < _SECLUDED * np.median(level.shares)
     free = np.flatnonzero(~stays).astype(np.int32)
     choice = np.empty(n, np.int32)
     taken = stays.copy()

@@ -33,6 +33,8 @@ class Level:
         float32, (edges,).
     degrees
         float64, (n,): weight of every vertex, that of edges inside of an aggregate included.
+    shares
+        float64, (n,): what of its degree leaves a vertex, by the edges that are stored.
     inverse
         float32, (n,): 1 / degrees.
     """
@@ -41,12 +43,18 @@ class Level:
     indices: NDArray[Any]
     weights: NDArray[np.float32]
     degrees: NDArray[np.float64]
+    shares: NDArray[np.float64]
     inverse: NDArray[np.float32]
 
     @property
     def n_vertices(self) -> int:
         """Number of vertices."""
         return self.degrees.shape[0]
+
+    @property
+    def bound(self) -> float:
+        """No eigenvalue of 1 - P is above this (Gershgorin); never above 2, but for rounding."""
+        return 2.000001 * float(self.shares.max())
 
 
 class Linalg(Protocol):

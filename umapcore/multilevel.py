@@ -38,10 +38,11 @@ if TYPE_CHECKING:
 GUARDS = 3
 #: Degree of the filter: operations with the graph's matrix in a pass.
 DEGREE = 16
-#: The filter damps what has larger Rayleigh quotients than the block, and than this.
-LEAST_CUT = 0.02
-#: No cut is above this: 2 is the largest eigenvalue that a graph can have.
-MOST_CUT = 1.5
+#: The filter damps what has larger Rayleigh quotients than the block, and than this share of the
+#: largest that the level can have.
+LEAST_CUT = 0.01
+#: No cut is above this share.
+MOST_CUT = 0.75
 #: A level is left when a pass lowers the quotients by no more than this share of them.
 CONVERGED = 0.3
 #: The same where passes cost next to nothing.
@@ -99,7 +100,8 @@ def smallest_eigenvectors(
     smallest eigenvalue first; their lengths and signs mean nothing.
     """
     width = -(-(n_vectors + GUARDS) // LANES) * LANES
-    levels = [make_level(indptr, indices, weights, linalg.degrees(indptr, weights))]
+    degrees = linalg.degrees(indptr, weights)
+    levels = [make_level(indptr, indices, weights, degrees, np.ones_like(degrees))]
     groups: list[Aggregates] = []
     while levels[-1].n_vertices > max(COARSEST, 3 * width):
         smaller, aggregates = coarsen(linalg, levels[-1])
@@ -171,7 +173,8 @@ def _from_coarse_to_fine(
             coarse_order = np.arange(sizes.shape[0], dtype=np.int32)
         source = np.repeat(coarse_order, sizes)
         renumbered = linalg.permute(level.indptr, level.indices, level.weights, order)
-        yield _Step(make_level(*renumbered, level.degrees[order]), source, order)
+        ordered = make_level(*renumbered, level.degrees[order], level.shares[order])
+        yield _Step(ordered, source, order)
         coarser_is_ordered = True
 
 
@@ -189,7 +192,8 @@ def _improve(
     fall = 0.0
     for _ in range(MOST_PASSES):
         known = quotients[np.isfinite(quotients)]
-        cut = min(max(known[-1] if known.size else 0.0, LEAST_CUT), MOST_CUT)
+        least, most = LEAST_CUT * level.bound, MOST_CUT * level.bound
+        cut = min(max(known[-1] if known.size else 0.0, least), most)
         x, y = _filter(linalg, level, x, y, cut)
         linalg.apply(level, x, y, 1.0, 0.0, 0.0)
         ritz = rayleigh_ritz(linalg.gram(level, x, y), total)
@@ -218,7 +222,7 @@ def _improve(
 def _filter(
     linalg: Linalg, level: Level, x: NDArray[Any], y: NDArray[Any], cut: float
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Apply the Chebyshev polynomial that is small on the quotients from `cut` to 2.
+    """Apply the Chebyshev polynomial that is small on the quotients above `cut`.
 
     It is scaled to be 1 at 0, by the recurrence of Zhou and others (2006), algorithm 3.2, with
     the Laplacian 1 - P for the operator.
@@ -227,7 +231,7 @@ def _filter(
     -------
     The filtered block, and the other array, free for use.
     """
-    half, middle = 0.5 * (2.0 - cut), 0.5 * (2.0 + cut)
+    half, middle = 0.5 * (level.bound - cut), 0.5 * (level.bound + cut)
     first = sigma = -half / middle
     linalg.apply(level, x, y, -sigma / half, -sigma * middle / half, 0.0)
     for _ in range(DEGREE - 1):
