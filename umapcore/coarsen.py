@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from umapcore.counter import mix64
+from umapcore.graph import read_only
 from umapcore.linalg import Level
 
 if TYPE_CHECKING:
@@ -66,11 +67,14 @@ def make_level(
     """Put a level together; its arrays become read-only."""
     # Divided in float64: an inverse of one rounding.
     inverse = np.minimum(1.0 / degrees, _LARGEST_INVERSE).astype(np.float32)
-    arrays = (indptr, indices, weights, degrees, shares, inverse)
-    views = [array.view() for array in arrays]
-    for view in views:
-        view.flags.writeable = False
-    return Level(*views)
+    return Level(
+        read_only(indptr),
+        read_only(indices),
+        read_only(weights),
+        read_only(degrees),
+        read_only(shares),
+        read_only(inverse),
+    )
 
 
 def coarsen(linalg: Linalg, level: Level) -> tuple[Level, Aggregates]:
@@ -87,7 +91,9 @@ def coarsen(linalg: Linalg, level: Level) -> tuple[Level, Aggregates]:
     # One addition after the other, in the order of the vertices.
     degrees = np.bincount(coarse, level.degrees)
     shares = linalg.degrees(indptr, weights) / degrees
-    return make_level(indptr, indices, weights, degrees, shares), Aggregates(coarse, offsets, members)
+    return make_level(indptr, indices, weights, degrees, shares), Aggregates(
+        coarse, offsets, members
+    )
 
 
 def _matched(linalg: Linalg, level: Level) -> NDArray[np.int32]:

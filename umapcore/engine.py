@@ -133,6 +133,7 @@ def simplicial_set_embedding(
                 n_components=spec.n_components,
                 seed=spec.seed,
                 representation=representation,
+                n_threads=n_threads,
             )
     if start_epoch == stop_epoch:
         return positions

@@ -49,7 +49,7 @@ class Level:
     @property
     def n_vertices(self) -> int:
         """Number of vertices."""
-        return self.degrees.shape[0]
+        return int(self.degrees.shape[0])
 
     @property
     def bound(self) -> float:
@@ -63,9 +63,7 @@ class Linalg(Protocol):
     def degrees(self, indptr: Any, weights: Any) -> NDArray[np.float64]:
         """Sum every row of weights, in the order of the edges."""
 
-    def apply(
-        self, level: Level, x: Any, y: Any, alpha: float, beta: float, gamma: float
-    ) -> None:
+    def apply(self, level: Level, x: Any, y: Any, alpha: float, beta: float, gamma: float) -> None:
         """Y = alpha (P - 1) x + beta x + gamma y, in float32; y must be finite.
 
         (P - 1) x is summed as w_ij (x_j - x_i): where x is smooth nothing cancels, and edges

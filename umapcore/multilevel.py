@@ -1,6 +1,6 @@
 """Smallest eigenvectors of a graph's normalised Laplacian by a multilevel subspace iteration.
 
-The graph is coarsened to a hundred vertices (:mod:`umapcore.coarsen`), where a dense solver
+The graph is coarsened to a few dozen vertices (:mod:`umapcore.coarsen`), where a dense solver
 finds the eigenvectors; level by level they are then prolonged, piecewise constant, and improved
 by a Chebyshev filter with a Rayleigh-Ritz step (Zhou, Saad, Tiago and Chelikowsky, J. Comput.
 Phys. 219, 2006). Coarse levels find the smooth part of a vector, the filter removes what is rough
@@ -52,7 +52,7 @@ SMALL_LEVEL = 8192
 MOST_PASSES = 4
 
 #: Coarsening ends at this many vertices, or at three for each vector of the block.
-COARSEST = 96
+COARSEST = 48
 #: A level that keeps more than this share of the vertices is the last.
 _STALLED = 0.9
 #: Larger levels are renumbered so that neighbours lie close to each other in memory.

@@ -119,10 +119,10 @@ def gram(first: Any, last: Any, degrees: Any, x: Any, y: Any, parts: Any) -> Non
             for k in range(m):
                 weighted = degrees[i] * np.float64(x[i, k])
                 part[2, 0, k] += weighted
-                for l in range(m):
-                    part[0, k, l] += weighted * np.float64(x[i, l])
-                for l in range(m):
-                    part[1, k, l] += weighted * np.float64(y[i, l])
+                for other in range(m):
+                    part[0, k, other] += weighted * np.float64(x[i, other])
+                for other in range(m):
+                    part[1, k, other] += weighted * np.float64(y[i, other])
 
 
 @kernel()
@@ -131,14 +131,14 @@ def rotate(first: Any, last: Any, x: Any, rotation: Any, offset: Any, out: Any) 
     m = x.shape[1]
     row = np.empty(m)
     for i in range(first, last):
-        for l in range(m):
-            row[l] = -offset[l]
+        for other in range(m):
+            row[other] = -offset[other]
         for k in range(m):
             entry = np.float64(x[i, k])
-            for l in range(m):
-                row[l] += entry * rotation[k, l]
-        for l in range(m):
-            out[i, l] = np.float32(row[l])
+            for other in range(m):
+                row[other] += entry * rotation[k, other]
+        for other in range(m):
+            out[i, other] = np.float32(row[other])
 
 
 @kernel()

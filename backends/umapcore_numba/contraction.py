@@ -38,7 +38,7 @@ def propose(
     """Find heaviest neighbours; see :meth:`umapcore.linalg.Linalg.propose`."""
     for place in range(np.uint64(first), np.uint64(last)):
         i = np.uint64(vertices[place])
-        best, most, largest = -1, least[i], np.uint64(0)
+        best, most, largest = np.int64(-1), least[i], np.uint64(0)
         for e in range(np.uint64(indptr[i]), np.uint64(indptr[i + U1])):
             j = np.uint64(indices[e])
             if taken[j]:
@@ -66,7 +66,7 @@ def contract(
     out_weights: Any,
     counts: Any,
     seen: Any,
-) -> int:
+) -> Any:
     """Add up the edges of the aggregates `first` … `last` - 1, packed from place 0 on.
 
     `seen` starts as -1: where in the output an aggregate was written last. Places of earlier

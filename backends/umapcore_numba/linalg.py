@@ -52,9 +52,7 @@ class NumbaLinalg:
         self._over(out.shape[0], lambda a, b: blocks.degrees(a, b, *source, out))
         return out
 
-    def apply(
-        self, level: Level, x: Any, y: Any, alpha: float, beta: float, gamma: float
-    ) -> None:
+    def apply(self, level: Level, x: Any, y: Any, alpha: float, beta: float, gamma: float) -> None:
         """Y = alpha (P - 1) x + beta x + gamma y; see :meth:`umapcore.linalg.Linalg.apply`."""
         source = (level.indptr, level.indices, level.weights, level.inverse, x, y)
         factors = (np.float32(alpha), np.float32(beta), np.float32(gamma))
