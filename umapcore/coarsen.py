@@ -89,7 +89,7 @@ def coarsen(linalg: Linalg, level: Level) -> tuple[Level, Aggregates]:
     members = linalg.group(coarse, offsets)
     indptr, indices, weights = linalg.contract(level, offsets, members, coarse)
     # One addition after the other, in the order of the vertices.
-    degrees = np.bincount(coarse, level.degrees)
+    degrees = np.bincount(coarse, level.degrees).astype(np.float64, copy=False)
     shares = linalg.degrees(indptr, weights) / degrees
     return make_level(indptr, indices, weights, degrees, shares), Aggregates(
         coarse, offsets, members
@@ -118,19 +118,22 @@ def _matched(linalg: Linalg, level: Level) -> NDArray[np.int32]:
         if free.size == 0 or pairs.size < _FEW * n:
             break
     if free.size:
-        linalg.propose(level, free, scale, stays, least, choice)
-        _place_leftovers(free, choice[free], root)
+        taken[:] = False
+        linalg.propose(level, free, scale, taken, least, choice)
+        _place_leftovers(free, choice[free], stays, root)
     return root
 
 
 def _place_leftovers(
-    free: NDArray[np.int32], heaviest: NDArray[np.int32], root: NDArray[np.int32]
+    free: NDArray[np.int32],
+    heaviest: NDArray[np.int32],
+    stays: NDArray[np.bool_],
+    root: NDArray[np.int32],
 ) -> None:
-    """Pair vertices with the same heaviest neighbour; the odd ones join it.
+    """Pair vertices with the same heaviest neighbour; the odd ones join it, unless it `stays`.
 
     Where that is odd itself, as along a path of rising weights, coins decide who goes first.
     """
-    free, heaviest = free[heaviest >= 0], heaviest[heaviest >= 0]
     order = np.argsort(heaviest, kind="stable")
     free, heaviest = free[order], heaviest[order]
     starts = np.flatnonzero(np.diff(heaviest, prepend=np.int32(-2)))
@@ -145,13 +148,13 @@ def _place_leftovers(
     is_lone[lone] = True
     for toss in range(2 * _TOSSES + 1):
         if toss % 2 == 0:
-            joins = ~is_lone[neighbour]
+            joins = ~is_lone[neighbour] & ~stays[neighbour]
         else:
             coins = mix64(lone.astype(np.uint64) + np.uint64(toss << 32)) >> np.uint64(63)
             heads = np.zeros(root.shape[0], np.bool_)
             heads[lone[coins == 1]] = True
             # No two odd vertices have the same heaviest neighbour, so nobody is joined twice.
-            joins = heads[lone] & ~heads[neighbour]
+            joins = heads[lone] & is_lone[neighbour] & ~heads[neighbour]
         root[lone[joins]] = root[neighbour[joins]]
         is_lone[lone[joins]] = is_lone[neighbour[joins]] = False
         lone, neighbour = lone[is_lone[lone]], neighbour[is_lone[lone]]

@@ -53,6 +53,8 @@ MOST_PASSES = 4
 
 #: Coarsening ends at this many vertices, or at three for each vector of the block.
 COARSEST = 48
+#: Where coarsening stalls above this, the coarsest level is solved by the filter alone.
+DENSE = 512
 #: A level that keeps more than this share of the vertices is the last.
 _STALLED = 0.9
 #: Larger levels are renumbered so that neighbours lie close to each other in memory.
@@ -109,14 +111,28 @@ def smallest_eigenvectors(
             break
         levels.append(smaller)
         groups.append(aggregates)
-    x, quotients = _coarsest_vectors(levels[-1], width)
     # Exactly rounded, so in any order; aggregates keep the sum of their vertices.
     total = math.fsum(levels[-1].degrees)
+    fall = 0.0
+    if levels[-1].n_vertices <= DENSE:
+        x, quotients = _coarsest_vectors(levels[-1], width)
+    else:
+        block = _random(levels[-1].n_vertices, width).astype(np.float32)
+        unknown = np.full(width, np.inf)
+        x, quotients, fall = _improve(linalg, levels[-1], block, unknown, n_vectors, total)
     order = None
     for step in _from_coarse_to_fine(linalg, levels, groups):
         block = x[step.source].astype(np.float32)
-        x, quotients = _improve(linalg, step.level, block, quotients, n_vectors, total)
+        x, quotients, fall = _improve(linalg, step.level, block, quotients, n_vectors, total)
         order = step.order
+    if fall > CONVERGED:
+        logger.warning(
+            "the spectral start is approximate: its Rayleigh quotients %s fell by %.0f %% in the "
+            "last of %d passes",
+            ", ".join(f"{quotient:.3g}" for quotient in quotients[:n_vectors]),
+            100.0 * fall,
+            MOST_PASSES,
+        )
     result = np.empty((x.shape[0], n_vectors))
     result[slice(None) if order is None else order] = x[:, :n_vectors]
     result *= np.sqrt(levels[0].degrees)[:, None]
@@ -144,12 +160,16 @@ def _coarsest_vectors(level: Level, width: int) -> tuple[NDArray[Any], NDArray[n
     root = np.sqrt(level.degrees)
     matrix = matrix / root[:, None] / root
     vectors = diagonalise(matrix)
-    z = uniform(0, _FILL_STREAM, n * width).reshape(n, width) - 0.5
+    z = _random(n, width)
     found = min(width, n - 1)
     z[:, :found] = (vectors[1 : found + 1] / root).T
     quotients = np.full(width, np.inf)
     quotients[:found] = 1.0 - matrix.diagonal()[1 : found + 1]
     return z, quotients
+
+
+def _random(n: int, width: int) -> NDArray[np.float64]:
+    return uniform(0, _FILL_STREAM, n * width).reshape(n, width) - 0.5
 
 
 def _from_coarse_to_fine(
@@ -185,8 +205,13 @@ def _improve(
     quotients: NDArray[np.float64],
     n_vectors: int,
     total: float,
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Filter and Rayleigh-Ritz until the wanted quotients hardly fall, or the budget is spent."""
+) -> tuple[NDArray[np.float32], NDArray[np.float64], float]:
+    """Filter and Rayleigh-Ritz until the wanted quotients hardly fall, or the budget is spent.
+
+    Returns
+    -------
+    The block, all its quotients, and the largest share by which a wanted one fell in the end.
+    """
     small = level.n_vertices <= SMALL_LEVEL
     y = np.zeros_like(x)
     fall = 0.0
@@ -206,17 +231,7 @@ def _improve(
             fall = float(np.max(np.where(before > 0.0, 1.0 - after / before, 0.0)))
         if not fall > (CONVERGED_SMALL if small else CONVERGED):
             break
-    else:
-        if not small:
-            logger.info(
-                "spectral start, %d vertices: after %d passes the Rayleigh quotients %s were "
-                "still falling, the last by %.0f %%",
-                level.n_vertices,
-                MOST_PASSES,
-                ", ".join(f"{q:.3g}" for q in quotients[:n_vectors]),
-                100.0 * fall,
-            )
-    return x, quotients
+    return x, quotients, fall
 
 
 def _filter(
