@@ -91,9 +91,8 @@ def coarsen(linalg: Linalg, level: Level) -> tuple[Level, Aggregates]:
     # One addition after the other, in the order of the vertices.
     degrees = np.bincount(coarse, level.degrees).astype(np.float64, copy=False)
     shares = linalg.degrees(indptr, weights) / degrees
-    return make_level(indptr, indices, weights, degrees, shares), Aggregates(
-        coarse, offsets, members
-    )
+    smaller = make_level(indptr, indices, weights, degrees, shares)
+    return smaller, Aggregates(coarse, offsets, members)
 
 
 def _matched(linalg: Linalg, level: Level) -> NDArray[np.int32]:

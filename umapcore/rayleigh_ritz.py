@@ -42,10 +42,11 @@ def rayleigh_ritz(gram: NDArray[np.float64], total: float) -> Ritz:
         Sum of the degrees. Vectors are scaled to x'Dx = total, that is, entries of about 1.
     """
     inner, energy, shares = gram[0], -0.5 * (gram[1] + gram[1].T), gram[2, 0]
-    # A constant has no energy, so it is removed exactly by what it contributes to x'Dx.
-    inner = inner - shares[:, None] * (shares / total)
+    # Columns of length 1 before constants are removed: what is left of a constant then is small.
     diagonal = inner.diagonal()
     scale = np.where(diagonal > 0.0, 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0)), 0.0)
+    # A constant has no energy, so it is removed exactly by what it contributes to x'Dx.
+    inner = inner - shares[:, None] * (shares / total)
     scaled = np.ascontiguousarray(inner * scale[:, None] * scale)
     basis = diagonalise(scaled)
     sizes = scaled.diagonal()
