@@ -83,8 +83,8 @@ def cache_folder() -> Path:
 
 
 def names() -> tuple[str, ...]:
-    """All graphs, real ones first."""
-    return (*DATA_SETS, *GENERATORS)
+    """Graphs that every benchmark runs on, real ones first."""
+    return (*DATA_SETS, "moons20k", "hubs15k", "clusters15k")
 
 
 def load(name: str, *, data: str | None = None) -> BenchGraph:
@@ -101,7 +101,7 @@ def load(name: str, *, data: str | None = None) -> BenchGraph:
         return _generated(name)
     if name in DATA_SETS:
         return _read(name, data_folder(data) / f"{name}.h5ad")
-    msg = f"graph {name!r} is unknown; known are {', '.join(names())}"
+    msg = f"graph {name!r} is unknown; known are {', '.join((*DATA_SETS, *GENERATORS))}"
     raise ValueError(msg)
 
 
@@ -210,8 +210,36 @@ def principal_axes(points: NDArray[np.floating]) -> NDArray[np.floating]:
     return result
 
 
+def branching(n: int, n_branches: int = 12) -> Points:
+    """Branching surface: strips of one width that grow out of each other, in 5-D, with noise.
+
+    Every strip is a bent line, which starts on an earlier one, times an interval that all share.
+    """
+    rng = np.random.default_rng(0)
+    starts = np.zeros((n_branches, 4))
+    directions = rng.normal(size=(n_branches, 2, 4))
+    directions /= np.linalg.norm(directions, axis=2, keepdims=True)
+
+    def along(branch: Any, t: NDArray[np.floating]) -> NDArray[np.floating]:
+        bend = 0.2 * np.sin(2.0 * t)[:, None] * directions[branch, 1]
+        line: NDArray[np.floating] = starts[branch] + t[:, None] * directions[branch, 0] + bend
+        return line
+
+    for branch in range(1, n_branches):
+        parent = int(rng.integers(branch))
+        starts[branch] = along(parent, rng.uniform(0.2, 1.0, 1))[0]
+    branches = rng.integers(n_branches, size=n)
+    points = np.column_stack([along(branches, rng.random(n)), rng.uniform(0.0, 0.15, n)])
+    # A tenth of the distance of neighbours.
+    points += rng.normal(scale=0.1 * np.sqrt(0.15 * n_branches / n), size=points.shape)
+    return points, principal_axes(points)
+
+
 GENERATORS: dict[str, Callable[[], Points]] = {
     "moons20k": moons,
     "hubs15k": hubs,
     "clusters15k": clusters,
+    "branching10k": lambda: branching(10_000),
+    "branching100k": lambda: branching(100_000),
+    "branching1m": lambda: branching(1_000_000),
 }

@@ -59,6 +59,33 @@ def star(n: int = 40) -> sp.csr_array:
     return sp.csr_array((np.ones(2 * (n - 1), np.float32), (rows, columns)), shape=(n, n))
 
 
+def path(n: int) -> sp.csr_array:
+    """One vertex after the other."""
+    return sp.diags_array([np.ones(n - 1), np.ones(n - 1)], offsets=[1, -1], format="csr")
+
+
+def grid(width: int, height: int) -> sp.csr_array:
+    """Vertices of a lattice: bipartite, many equal weights."""
+    across = sp.kron(path(width), sp.eye_array(height))
+    return sp.csr_array(across + sp.kron(sp.eye_array(width), path(height)))
+
+
+def random_weights(graph: sp.csr_array, seed: int = 0) -> sp.csr_array:
+    """Give the edges weights between 0.01 and 1."""
+    upper = sp.triu(graph).tocoo()
+    upper.data = np.random.default_rng(seed).uniform(0.01, 1.0, upper.nnz).astype(np.float32)
+    return sp.csr_array(upper + upper.T)
+
+
+def random_tree(n: int, seed: int = 0) -> sp.csr_array:
+    """Every vertex hangs on an earlier one."""
+    rng = np.random.default_rng(seed)
+    i = np.arange(1, n)
+    parents = rng.integers(i)
+    ends = (np.r_[i, parents], np.r_[parents, i])
+    return sp.csr_array((np.ones(2 * n - 2, np.float32), ends), shape=(n, n))
+
+
 def random_start(n: int, d: int, seed: int = 0) -> np.ndarray:
     """Positions as an initialisation would give them."""
     return (np.random.default_rng(seed).random((n, d)) * 10).astype(np.float32)

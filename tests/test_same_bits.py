@@ -16,6 +16,7 @@ import pytest
 import scipy.sparse as sp
 
 from umapcore import OptimizerSpec, simplicial_set_embedding
+from umapcore.graph import prepare_graph
 from umapcore.threads import load_tbb
 
 if TYPE_CHECKING:
@@ -24,6 +25,24 @@ if TYPE_CHECKING:
     from umapcore.backend import Backend
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize("n_components", [2, 10])
+def test_threads_of_the_start(n_components: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """40,000 vertices: levels are renumbered, and rows dealt to threads."""
+    from umapcore.initialize import start_positions
+
+    monkeypatch.setattr("umapcore_numba.linalg.thread_count", lambda n: n)
+    sheet = graphs.random_weights(graphs.grid(200, 200))
+    several = sp.block_diag([sheet, graphs.surface(300), graphs.star(5), graphs.path(2)])
+    for graph in (sheet, several):
+        ready = prepare_graph(graph)
+        starts = [
+            start_positions("spectral", ready, n_components=n_components, seed=3, n_threads=n)
+            for n in (1, 2, 3, 8)
+        ]
+        for start in starts[1:]:
+            np.testing.assert_array_equal(start.view(np.int32), starts[0].view(np.int32))
 
 
 def layout(graph: sp.csr_array, spec: OptimizerSpec, **options: object) -> np.ndarray:
@@ -127,6 +146,27 @@ for dimensions in json.loads(sys.argv[4]):
             running.advance(1, 30)
             digest = hashlib.sha256(running.positions().tobytes()).hexdigest()
             digests.setdefault(f"{name} {dimensions}-D", set()).add(digest)
+# From the graph alone to the embedding: the start takes the paths of large graphs.
+import umapcore_numba.linalg
+from umapcore import multilevel, simplicial_set_embedding
+backend.SMALL_GRAPH_EDGES = umapcore_numba.linalg._SERIAL_ROWS = 0
+multilevel._OUT_OF_CACHE = 1000
+sheet = graphs.random_weights(graphs.grid(150, 60))
+whole = {
+    "sheet": (sheet, 2),
+    "tall sheet": (sheet, 10),
+    "clusters": (graphs.clusters(220), 2),
+    "hub": (graphs.hub(1300), 3),
+}
+for name, (graph, dimensions) in whole.items():
+    for workers in json.loads(sys.argv[5]):
+        found = simplicial_set_embedding(
+            graph, OptimizerSpec(n_components=dimensions, n_epochs=12),
+            representation=np.arange(5 * graph.shape[0]).reshape(-1, 5) % 37,
+            n_threads=workers, progress=False,
+        )
+        digest = hashlib.sha256(found.tobytes()).hexdigest()
+        digests.setdefault(f"{name} from graph to embedding", set()).add(digest)
 layer = numba.threading_layer() if max(json.loads(sys.argv[5])) > 1 else None
 print(json.dumps({"layer": layer, "digests": {k: sorted(v) for k, v in digests.items()}}))
 """

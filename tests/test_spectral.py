@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import time
 
 import graphs
 import numpy as np
 import pytest
 from scipy import sparse
-from scipy.spatial import cKDTree
 
-from umapcore import lanczos
 from umapcore.components import connected_components
 from umapcore.graph import prepare_graph
 from umapcore.spectral import spectral_layout
@@ -23,21 +20,8 @@ def normalised(graph: sparse.csr_array) -> np.ndarray:
     return dense / root[:, None] / root
 
 
-def grid(width: int, height: int) -> sparse.csr_array:
-    x, y = np.meshgrid(np.arange(width), np.arange(height))
-    pairs = cKDTree(np.c_[x.ravel(), y.ravel()]).query_pairs(1.1, output_type="ndarray")
-    n = width * height
-    return prepare_graph(
-        sparse.coo_array((np.ones(2 * len(pairs)), np.r_[pairs, pairs[:, ::-1]].T), shape=(n, n))
-    )
-
-
-def path(n: int) -> sparse.csr_array:
-    return sparse.diags_array([np.ones(n - 1), np.ones(n - 1)], offsets=[1, -1], format="csr")
-
-
 def ring(n: int) -> sparse.csr_array:
-    graph = path(n).tolil()
+    graph = graphs.path(n).tolil()
     graph[0, n - 1] = graph[n - 1, 0] = 1
     return graph.tocsr()
 
@@ -47,28 +31,37 @@ def complete(n: int) -> sparse.csr_array:
 
 
 @pytest.mark.parametrize(
-    "graph", [graphs.surface(150), graphs.hub(150), grid(9, 7), path(20), path(60), grid(5, 4)]
+    "graph",
+    [
+        graphs.surface(150),
+        graphs.hub(150),
+        graphs.grid(9, 7),
+        graphs.path(20),
+        graphs.path(60),
+        graphs.grid(5, 4),
+    ],
 )
 @pytest.mark.parametrize("d", [1, 2, 5])
-def test_layout_is_the_leading_eigenvectors(
-    graph: sparse.csr_array, d: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lanczos, "TOLERANCE", 1e-9)
+def test_layout_is_the_leading_eigenvectors(graph: sparse.csr_array, d: int) -> None:
     graph = prepare_graph(graph)
     assert connected_components(graph)[0] == 1
     layout = spectral_layout(graph, d, seed=0)
     adjacency = normalised(graph)
     values = np.linalg.eigvalsh(adjacency)[::-1][1 : d + 1]
     root = np.sqrt(graph.sum(axis=1))
+    # Up to 48 vertices the solver is a dense one.
+    tolerance = 1e-8 if graph.shape[0] <= 48 else 0.02
     for column, value in zip(layout.T, values, strict=True):
-        np.testing.assert_allclose(adjacency @ column, value * column, atol=1e-8)
-        assert abs(column @ root) < 1e-8 * len(column)
+        np.testing.assert_allclose(adjacency @ column, value * column, atol=tolerance)
+        assert abs(column @ root) < 1e-5 * len(column)
         assert column[np.abs(column).argmax()] == 1.0
+        quotient = column @ adjacency @ column / (column @ column)
+        assert 1 - quotient <= 1.02 * (1 - value)
 
 
 def test_tolerance_suffices_for_a_small_gap() -> None:
     """A long strip: Rayleigh quotients close to the eigenvalues, as a start needs them."""
-    graph = grid(45, 3)
+    graph = prepare_graph(graphs.grid(45, 3))
     layout = spectral_layout(graph, 2, seed=0)
     adjacency = normalised(graph)
     quotients = (layout * (adjacency @ layout)).sum(axis=0) / (layout**2).sum(axis=0)
@@ -93,7 +86,7 @@ def test_graphs_with_equal_eigenvalues(make: object, n: int, d: int) -> None:
         adjacency = normalised(graph)
         quotients = (layout * (adjacency @ layout)).sum(axis=0) / (layout**2).sum(axis=0)
         np.testing.assert_allclose(
-            adjacency @ layout, quotients * layout, atol=2e-3 * np.abs(layout).max()
+            adjacency @ layout, quotients * layout, atol=5e-3 * np.abs(layout).max()
         )
 
 
@@ -107,7 +100,14 @@ def test_no_edges(n: int, d: int) -> None:
 
 def test_components_do_not_mix() -> None:
     """Every component fills its own box; large ones get more room."""
-    blocks = [graphs.surface(300), path(40), graphs.surface(50), complete(5), path(2), path(1)]
+    blocks = [
+        graphs.surface(300),
+        graphs.path(40),
+        graphs.surface(50),
+        complete(5),
+        graphs.path(2),
+        graphs.path(1),
+    ]
     graph = prepare_graph(sparse.block_diag(blocks, format="csr"))
     order = np.random.default_rng(0).permutation(graph.shape[0])
     graph = prepare_graph(graph[order][:, order])
@@ -124,7 +124,7 @@ def test_components_do_not_mix() -> None:
 
 def test_a_component_is_laid_out_as_if_it_were_alone() -> None:
     alone = prepare_graph(graphs.surface(200))
-    together = prepare_graph(sparse.block_diag([path(50), alone], format="csr"))
+    together = prepare_graph(sparse.block_diag([graphs.path(50), alone], format="csr"))
     own = spectral_layout(alone, 2, seed=0)
     placed = spectral_layout(together, 2, seed=0)[50:]
     for k in range(2):
@@ -133,7 +133,7 @@ def test_a_component_is_laid_out_as_if_it_were_alone() -> None:
 
 def test_components_lie_as_their_centroids_do() -> None:
     x = np.array([3.0, 0.0, 2.0, 1.0])
-    graph = prepare_graph(sparse.block_diag([path(30)] * 4, format="csr"))
+    graph = prepare_graph(sparse.block_diag([graphs.path(30)] * 4, format="csr"))
     representation = np.repeat(np.stack([x, np.zeros(4)], axis=1), 30, axis=0)
     calls = []
 
@@ -147,7 +147,7 @@ def test_components_lie_as_their_centroids_do() -> None:
         np.argsort(-middle).tolist() == np.argsort(x).tolist()
     )
     assert calls == [1]
-    spectral_layout(prepare_graph(path(30)), 1, seed=0, representation=read)
+    spectral_layout(prepare_graph(graphs.path(30)), 1, seed=0, representation=read)
     assert calls == [1]  # one component: not read
 
 
@@ -172,11 +172,17 @@ def test_thousands_of_tiny_components_are_fast(rng: np.random.Generator) -> None
     assert np.isfinite(layout).all()
 
 
-def test_what_is_not_found_is_said(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lanczos, "MAX_RESTARTS", 1)
-    with caplog.at_level(logging.WARNING):
-        layout = spectral_layout(prepare_graph(path(2000)), 2, seed=0)
-    assert "approximate" in caplog.text
+@pytest.mark.parametrize("d", [1, 3, 10, 50])
+def test_up_to_fifty_dimensions(d: int) -> None:
+    blocks = [graphs.surface(1500), graphs.surface(40), complete(5), graphs.path(1)]
+    graph = prepare_graph(sparse.block_diag(blocks, format="csr"))
+    layout = spectral_layout(graph, d, seed=0)
+    assert layout.shape == (1546, d)
     assert np.isfinite(layout).all()
+    adjacency = normalised(prepare_graph(blocks[0]))
+    values = np.linalg.eigvalsh(adjacency)[::-1][1 : d + 1]
+    part = layout[:1500] - layout[:1500].mean(axis=0)
+    root = np.sqrt(blocks[0].sum(axis=1))
+    part -= root[:, None] * (root @ part) / (root @ root)
+    quotients = (part * (adjacency @ part)).sum(axis=0) / (part**2).sum(axis=0)
+    assert (1 - quotients <= 1.1 * (1 - values)).all()

@@ -178,7 +178,7 @@ def embed(
                 checked = prepare_graph(graph, n_vertices=n_vertices, name=name)
         start_epoch, stop_epoch = run.epochs(spec.epochs_for(checked.shape[0]))
         with _timed("start", run.timings):
-            positions = _start(backend, checked, spec, init, representation, start_epoch)
+            positions = _start(backend, checked, spec, init, representation, start_epoch, run)
         shape = (int(checked.shape[0]), spec.n_components)
         if start_epoch == stop_epoch:
             return backend.start_to_host(positions, shape)
@@ -200,6 +200,7 @@ def _start(
     init: Any,
     representation: Any,
     start_epoch: int,
+    run: Run,
 ) -> Any:
     """Positions to start from, on the host or, if they were there already, on the device."""
     n, d = int(graph.shape[0]), spec.n_components
@@ -217,6 +218,7 @@ def _start(
         n_components=d,
         seed=spec.seed,
         representation=representation,
+        n_threads=run.n_threads,
     )
 
 

@@ -36,6 +36,7 @@ def start_positions(
     n_components: int,
     seed: int,
     representation: Any = None,
+    n_threads: int | None = None,
 ) -> NDArray[np.float32]:
     """Give the positions that a layout starts from.
 
@@ -52,6 +53,8 @@ def start_positions(
     representation
         Coordinates of the vertices, or a function that gives them or None: places the
         components of a graph that has several (``'spectral'`` only).
+    n_threads
+        Threads to use; the positions do not depend on it.
 
     Returns
     -------
@@ -69,7 +72,9 @@ def start_positions(
         if init == "random":
             drawn = uniform(seed, _RANDOM_STREAM, n * n_components).reshape(n, n_components)
             return _scaled(20.0 * drawn - 10.0)
-        layout = spectral_layout(graph, n_components, seed=seed, representation=representation)
+        layout = spectral_layout(
+            graph, n_components, seed=seed, representation=representation, n_threads=n_threads
+        )
         return _scaled(_expanded(layout) + _noise(seed, layout.shape))
     scaled = _scaled(_checked(init, n, n_components, "init").astype(np.float64))
     if n > 1 and _has_equal_rows(scaled):

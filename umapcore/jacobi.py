@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore.graph import read_only
 from umapcore.jit import inline, kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from scipy.sparse import csr_array
 
 #: Components up to this size are solved by Jacobi rotations alone.
 DENSE_SIZE = 32
@@ -54,17 +52,17 @@ def diagonalise(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def eigenvectors_of_small(
-    graph: csr_array[Any, Any],
+    arrays: tuple[NDArray[Any], NDArray[Any], NDArray[np.float32]],
     starts: NDArray[np.int64],
     sizes: NDArray[np.int64],
     layout: NDArray[np.float64],
 ) -> None:
-    """Lay out small components by what :func:`umapcore.lanczos.leading_eigenvectors` finds.
+    """Lay out small components by their eigenvectors, as :mod:`umapcore.multilevel` larger ones.
 
     Parameters
     ----------
-    graph
-        Symmetric CSR, n × n.
+    arrays
+        indptr, indices, weights of a symmetric CSR, n × n, read-only.
     starts, sizes
         Vertices ``starts[c]`` … ``starts[c] + sizes[c] - 1`` are a connected component of more
         than d + 1 and at most `DENSE_SIZE` vertices.
@@ -72,8 +70,7 @@ def eigenvectors_of_small(
         (n, d); the rows of these components receive the eigenvectors, each with a largest entry
         of 1.
     """
-    source = (read_only(graph.indptr), read_only(graph.indices), read_only(graph.data))
-    _solve_small(*source, starts, sizes, layout)
+    _solve_small(*arrays, starts, sizes, layout)
 
 
 @inline

@@ -13,13 +13,18 @@ import numpy as np
 
 from umapcore.components import centroid_targets, component_rooms, connected_components
 from umapcore.counter import uniform
+from umapcore.graph import read_only
 from umapcore.jacobi import DENSE_SIZE, eigenvectors_of_small, scaled_columns
-from umapcore.lanczos import leading_eigenvectors
 from umapcore.logs import logger
+from umapcore.multilevel import smallest_eigenvectors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
+
+    from umapcore.linalg import Linalg
+
+    Csr = tuple[NDArray[Any], NDArray[Any], NDArray[np.float32]]
 
 #: Share of its room that a component fills, so that neighbours do not touch.
 _FILL = 0.9
@@ -32,6 +37,7 @@ def spectral_layout(
     *,
     seed: int,
     representation: Any = None,
+    n_threads: int | None = None,
 ) -> NDArray[np.float64]:
     """Lay a graph out by its eigenvectors.
 
@@ -46,15 +52,28 @@ def spectral_layout(
     representation
         Coordinates of the vertices, (n, p), or a function that gives them or None. Only used
         when the graph has several components, to place them relative to each other.
+    n_threads
+        Threads to use; the layout does not depend on it.
 
     Returns
     -------
     float64, (n, d), in no particular unit.
     """
+    # Imported here: it brings numba, which takes a good part of a second.
+    from umapcore_numba.linalg import NumbaLinalg
+
+    arrays = (read_only(graph.indptr), read_only(graph.indices), read_only(graph.data))
     count, labels = connected_components(graph)
-    if count == 1:
-        return _by_component(graph, np.array([graph.shape[0]]), n_components, seed)
-    sizes = np.bincount(labels, minlength=count)
+    with NumbaLinalg(n_threads) as linalg:
+        if count == 1:
+            sizes = np.array([graph.shape[0]])
+            return _by_component(arrays, sizes, n_components, seed, linalg)
+        sizes = np.bincount(labels, minlength=count)
+        # In this order every component is a range of vertices, its weights a diagonal block.
+        order = np.argsort(labels, kind="stable").astype(np.int32)
+        indptr, indices, weights = linalg.permute(*arrays, order)
+        sorted_arrays = (read_only(indptr), read_only(indices), read_only(weights))
+        inner = _by_component(sorted_arrays, sizes, n_components, seed, linalg)
     if callable(representation):
         representation = representation()
     targets = None
@@ -65,9 +84,6 @@ def spectral_layout(
         count,
         "sizes" if targets is None else "centroids in the representation",
     )
-    # In this order every component is a range of vertices, its weights a diagonal block.
-    order = np.argsort(labels, kind="stable")
-    inner = _by_component(graph[order][:, order], sizes, n_components, seed)
     low, high = component_rooms(sizes, n_components, targets)
     room = labels[order]
     radius = (high - low).min(axis=1) * (0.5 * _FILL)
@@ -77,11 +93,11 @@ def spectral_layout(
 
 
 def _by_component(
-    graph: csr_array[Any, Any], sizes: NDArray[np.int64], n_dimensions: int, seed: int
+    arrays: Csr, sizes: NDArray[np.int64], n_dimensions: int, seed: int, linalg: Linalg
 ) -> NDArray[np.float64]:
     """Lay out components, which are consecutive ranges of vertices, each within [-1, 1]."""
-    n = graph.shape[0]
-    layout = np.zeros((n, n_dimensions))
+    indptr, indices, weights = arrays
+    layout = np.zeros((indptr.shape[0] - 1, n_dimensions))
     starts = np.cumsum(sizes) - sizes
     # Too few vertices for d eigenvectors: anywhere in the room, a single one in its middle.
     tiny = np.flatnonzero(np.repeat((sizes > 1) & (sizes <= n_dimensions + 1), sizes))
@@ -90,9 +106,18 @@ def _by_component(
 
     small = np.flatnonzero((sizes > n_dimensions + 1) & (sizes <= DENSE_SIZE))
     if small.size:
-        eigenvectors_of_small(graph, starts[small], sizes[small], layout)
+        eigenvectors_of_small(arrays, starts[small], sizes[small], layout)
     for component in np.flatnonzero((sizes > n_dimensions + 1) & (sizes > DENSE_SIZE)):
-        start, size = int(starts[component]), int(sizes[component])
-        vectors = leading_eigenvectors(graph, start, size, n_dimensions)
-        layout[start : start + size] = scaled_columns(vectors)
+        first, last = int(starts[component]), int(starts[component] + sizes[component])
+        begin, end = int(indptr[first]), int(indptr[last])
+        part = (indptr[first : last + 1], indices[begin:end], weights[begin:end])
+        if last - first < layout.shape[0]:
+            part = (
+                part[0] - indptr.dtype.type(begin),
+                part[1] - indices.dtype.type(first),
+                part[2],
+            )
+        offsets, columns, values = (read_only(array) for array in part)
+        vectors = smallest_eigenvectors(offsets, columns, values, n_dimensions, linalg)
+        layout[first:last] = scaled_columns(vectors)
     return layout

@@ -1,0 +1,162 @@
+"""The operations of the spectral start: against plain NumPy, and over any number of threads."""
+
+from __future__ import annotations
+
+import graphs
+import numpy as np
+import pytest
+from scipy import sparse
+
+from umapcore.coarsen import make_level
+from umapcore.graph import prepare_graph
+from umapcore.linalg import BLOCK_ROWS, Level
+from umapcore_numba import linalg as numba_linalg
+from umapcore_numba.linalg import NumbaLinalg
+
+
+def level_of(graph: sparse.csr_array) -> Level:
+    ready = prepare_graph(graph)
+    degrees = ready.toarray().sum(axis=1, dtype=np.float64)
+    return make_level(ready.indptr, ready.indices, ready.data, degrees, np.ones_like(degrees))
+
+
+def matrix_of(level: Level) -> np.ndarray:
+    n = level.n_vertices
+    matrix = np.zeros((n, n))
+    matrix[np.repeat(np.arange(n), np.diff(level.indptr)), level.indices] = level.weights
+    return matrix
+
+
+@pytest.fixture
+def level() -> Level:
+    return level_of(graphs.hub(300))
+
+
+@pytest.fixture
+def linalg() -> NumbaLinalg:
+    return NumbaLinalg(1)
+
+
+@pytest.mark.parametrize("width", [8, 16])
+def test_apply_is_sums_in_written_order(
+    level: Level, linalg: NumbaLinalg, rng: np.random.Generator, width: int
+) -> None:
+    """Bit for bit: whatever the compiler makes of it, lanes are added one by one."""
+    x, y = rng.normal(size=(2, level.n_vertices, width)).astype(np.float32)
+    alpha, beta, gamma = np.float32(0.7), np.float32(-0.2), np.float32(1.3)
+    expected = np.empty_like(y)
+    for i in range(level.n_vertices):
+        total = np.zeros(width, np.float32)
+        for e in range(level.indptr[i], level.indptr[i + 1]):
+            total += level.weights[e] * (x[level.indices[e]] - x[i])
+        expected[i] = (alpha * level.inverse[i]) * total + beta * x[i] + gamma * y[i]
+    linalg.apply(level, x, y, 0.7, -0.2, 1.3)
+    np.testing.assert_array_equal(y.view(np.int32), expected.view(np.int32))
+
+
+def test_degrees(level: Level, linalg: NumbaLinalg) -> None:
+    np.testing.assert_allclose(linalg.degrees(level.indptr, level.weights), level.degrees)
+
+
+@pytest.mark.parametrize("n_blocks", [0, 1, 2, 3, 6])
+def test_gram(linalg: NumbaLinalg, rng: np.random.Generator, n_blocks: int) -> None:
+    level = level_of(graphs.path(30))
+    n = n_blocks * BLOCK_ROWS + 30
+    degrees = rng.random(n)
+    level = Level(level.indptr, level.indices, level.weights, degrees, degrees, level.inverse)
+    x, y = rng.normal(size=(2, n, 8)).astype(np.float32)
+    found = linalg.gram(level, x, y)
+    weighted = degrees[:, None] * x
+    np.testing.assert_allclose(found[0], weighted.T @ x, atol=1e-9)
+    np.testing.assert_allclose(found[1], weighted.T @ y, atol=1e-9)
+    np.testing.assert_allclose(found[2, 0], weighted.sum(axis=0), atol=1e-9)
+
+
+def test_rotate(linalg: NumbaLinalg, rng: np.random.Generator) -> None:
+    x = rng.normal(size=(100, 8)).astype(np.float32)
+    rotation, offset = rng.normal(size=(8, 8)), rng.normal(size=8)
+    out = np.empty_like(x)
+    linalg.rotate(x, rotation, offset, out)
+    np.testing.assert_allclose(out, x @ rotation - offset, atol=1e-5)
+
+
+def test_propose_gives_the_heaviest_neighbour_that_is_not_taken(
+    level: Level, linalg: NumbaLinalg, rng: np.random.Generator
+) -> None:
+    n = level.n_vertices
+    scale = rng.random(n).astype(np.float32)
+    taken = rng.random(n) < 0.5
+    vertices = np.flatnonzero(~taken).astype(np.int32)
+    choice = np.full(n, -7, np.int32)
+    linalg.propose(level, vertices, scale, taken, np.zeros(n, np.float32), choice)
+    weights = np.where(taken, 0.0, matrix_of(level).astype(np.float32) * scale)
+    expected = np.where(weights.max(axis=1) > 0, weights.argmax(axis=1), -1)
+    np.testing.assert_array_equal(choice[vertices], expected[vertices])
+    assert (choice[taken] == -7).all()
+
+
+def test_weak_edges_are_not_proposed_along(linalg: NumbaLinalg) -> None:
+    graph = sparse.csr_array(np.array([[0, 1, 0.2], [1, 0, 0], [0.2, 0, 0]]))
+    level = level_of(graph)
+    least, choice = np.zeros(3, np.float32), np.empty(3, np.int32)
+    ones, taken = np.ones(3, np.float32), np.zeros(3, np.bool_)
+    everyone = np.arange(3, dtype=np.int32)
+    linalg.propose(level, everyone, ones, taken, least, choice)
+    assert choice.tolist() == [1, 0, 0]
+    taken[1] = True
+    linalg.propose(level, everyone, ones, taken, least, choice)
+    assert choice.tolist() == [-1, 0, 0]
+
+
+def test_contract_and_group(level: Level, linalg: NumbaLinalg, rng: np.random.Generator) -> None:
+    n, n_coarse = level.n_vertices, 40
+    coarse = np.r_[np.arange(n_coarse), rng.integers(n_coarse, size=n - n_coarse)].astype(np.int32)
+    offsets = np.r_[0, np.cumsum(np.bincount(coarse))]
+    members = linalg.group(coarse, offsets)
+    np.testing.assert_array_equal(members, np.argsort(coarse, kind="stable"))
+    indptr, indices, weights = linalg.contract(level, offsets, members, coarse)
+    found = sparse.csr_array((weights, indices, indptr), shape=(n_coarse, n_coarse)).toarray()
+    membership = np.eye(n_coarse)[coarse]
+    expected = membership.T @ matrix_of(level) @ membership
+    np.fill_diagonal(expected, 0.0)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_permute(level: Level, linalg: NumbaLinalg, rng: np.random.Generator) -> None:
+    n = level.n_vertices
+    order = rng.permutation(n).astype(np.int32)
+    indptr, indices, weights = linalg.permute(level.indptr, level.indices, level.weights, order)
+    found = sparse.csr_array((weights, indices, indptr), shape=(n, n)).toarray()
+    np.testing.assert_array_equal(found, matrix_of(level)[order][:, order])
+
+
+@pytest.mark.parametrize("n_threads", [2, 3, 8])
+def test_threads(n_threads: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every operation, on rows that are dealt to several threads."""
+    monkeypatch.setattr(numba_linalg, "_SERIAL_ROWS", 0)
+    monkeypatch.setattr(numba_linalg, "_CONTRACTED", BLOCK_ROWS)
+    monkeypatch.setattr(numba_linalg, "thread_count", lambda n: n)
+    ready = prepare_graph(graphs.random_weights(graphs.grid(150, 130)))
+    n = ready.shape[0]
+    x, start = rng.normal(size=(2, n, 8)).astype(np.float32)
+    coarse = (np.arange(n) // 3).astype(np.int32)
+    offsets = np.r_[0, np.cumsum(np.bincount(coarse))]
+    everyone = np.arange(n, dtype=np.int32)
+    results = []
+    for threads in (1, n_threads):
+        with NumbaLinalg(threads) as linalg:
+            degrees = linalg.degrees(ready.indptr, ready.data)
+            ones = np.ones(n)
+            level = make_level(ready.indptr, ready.indices, ready.data, degrees, ones)
+            y, z, choice = start.copy(), np.empty_like(x), np.empty(n, np.int32)
+            linalg.apply(level, x, y, 1.0, 2.0, 3.0)
+            gram = linalg.gram(level, x, y)
+            linalg.rotate(y, gram[0] / n, gram[2, 0] / n, z)
+            nobody = np.zeros(n, np.bool_)
+            scale, least = np.ones(n, np.float32), np.zeros(n, np.float32)
+            linalg.propose(level, everyone, scale, nobody, least, choice)
+            contracted = linalg.contract(level, offsets, linalg.group(coarse, offsets), coarse)
+            turned = linalg.permute(level.indptr, level.indices, level.weights, everyone[::-1])
+            results.append([degrees, y, gram, z, choice, least, *contracted, *turned])
+    for one, several in zip(*results, strict=True):
+        assert one.tobytes() == several.tobytes()
