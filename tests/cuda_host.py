@@ -54,18 +54,23 @@ def build(program: str, macros: tuple[tuple[str, int], ...]) -> ctypes.CDLL:
             f'extern "C" void run_{kernel}(unsigned grid, unsigned block, int reversed, {named}) '
             f"{{ run_grid(grid, block, reversed != 0, [&] {{ {kernel}({passed}); }}); }}"
         )
+    flags = [f"-D{name}={value}" for name, value in macros]
+    return library("\n".join(lines), [*flags, f"-I{KERNELS}"])
+
+
+def library(text: str, flags: Sequence[str] = ()) -> ctypes.CDLL:
+    """Compile C++ and load it."""
     folder = Path(tempfile.mkdtemp(prefix="umapcore-host-kernels-"))
     try:
-        source, library = folder / "kernels.cpp", folder / "kernels.so"
-        source.write_text("\n".join(lines), encoding="utf-8")
-        macro_flags = [f"-D{name}={value}" for name, value in macros]
+        source, built = folder / "kernels.cpp", folder / "kernels.so"
+        source.write_text(text, encoding="utf-8")
         assert COMPILER is not None
         done = subprocess.run(
-            [COMPILER, *FLAGS, *macro_flags, f"-I{KERNELS}", str(source), "-o", str(library)],
+            [COMPILER, *FLAGS, *flags, str(source), "-o", str(built)],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        return ctypes.CDLL(str(library))
+        return ctypes.CDLL(str(built))
     finally:
         shutil.rmtree(folder)
 
@@ -81,11 +86,19 @@ class HostDevice:
         Bytes that there are; None: no limit.
     records
         Whether work can be recorded.
+    builder
+        Gives a library of a program; it has what that of `build` has.
     """
 
     def __init__(
-        self, *, reversed_order: bool = False, memory: int | None = None, records: bool = True
+        self,
+        *,
+        reversed_order: bool = False,
+        memory: int | None = None,
+        records: bool = True,
+        builder: Callable[[str, tuple[tuple[str, int], ...]], ctypes.CDLL] = build,
     ) -> None:
+        self.builder = builder
         self.reversed_order, self.memory, self.records = reversed_order, memory, records
         self.kernels: dict[str, tuple[Any, tuple[str, ...]]] = {}
         self.launches: list[str] = []
@@ -145,9 +158,9 @@ class HostDevice:
     # --- kernels
 
     def compile(self, program: str, dimensions: int = 2) -> None:
-        library = build(program, tuple(sorted(defines(program, dimensions).items())))
+        built = self.builder(program, tuple(sorted(defines(program, dimensions).items())))
         for name, types in kernels_of(program).items():
-            self.kernels[name] = (library[f"run_{name}"], types)
+            self.kernels[name] = (built[f"run_{name}"], types)
 
     def launch(self, kernel: str, n_threads: int, *arguments: Any) -> None:
         assert not self.closed
