@@ -43,6 +43,16 @@ static inline float __int_as_float(int bits) {
   std::memcpy(&x, &bits, 4);
   return x;
 }
+static inline long long __double_as_longlong(double x) {
+  long long bits;
+  std::memcpy(&bits, &x, 8);
+  return bits;
+}
+static inline double __longlong_as_double(long long bits) {
+  double x;
+  std::memcpy(&x, &bits, 8);
+  return x;
+}
 static inline int __ffs(int x) { return __builtin_ffs(x); }
 
 template <typename T>
@@ -60,6 +70,11 @@ static inline int atomicMax(int* address, int value) {
 static inline int atomicMin(int* address, int value) {
   const int old = *address;
   if (value < old) *address = value;
+  return old;
+}
+static inline int atomicCAS(int* address, int expected, int value) {
+  const int old = *address;
+  if (old == expected) *address = value;
   return old;
 }
 static inline int atomicOr(int* address, int value) {

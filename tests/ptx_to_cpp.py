@@ -25,14 +25,14 @@ EXPRESSIONS = {
     "add i": "wide(a) + wide(b)", "sub i": "wide(a) - wide(b)", "neg i": "-wide(a)",
     "mul.lo i": "wide(a) * wide(b)", "mul.wide i": "wide(a) * wide(b)",
     "mul.hi u32": "wide(a) * wide(b) >> 32", "mad.lo i": "wide(a) * wide(b) + wide(c)",
-    "div i": "a / b", "min i": "a < b ? a : b", "max i": "a > b ? a : b",
+    "div i": "a / b", "rem i": "a % b", "min i": "a < b ? a : b", "max i": "a > b ? a : b",
     "and b": "a & b", "or b": "a | b", "xor b": "a ^ b", "not b": "~a",
     "and p": "a & b", "or p": "a | b", "xor p": "a ^ b", "not p": "!a",
     "shl b": "b < 8 * sizeof a ? wide(a) << b : 0",
     "shr i": "b < 8 * sizeof a ? a >> b : a < 0 ? -1 : 0",
     "brev b32": "reversed_bits(a)", "bfind.shiftamt u32": "a ? __builtin_clz(a) : ~0u",
     "add.rn f": "a + b", "sub.rn f": "a - b", "mul.rn f": "a * b", "div.rn f": "a / b",
-    "rcp.rn f": "1 / a", "neg f": "-a", "abs f": "std::fabs(a)",
+    "rcp.rn f": "1 / a", "sqrt.rn f": "std::sqrt(a)", "neg f": "-a", "abs f": "std::fabs(a)",
     "min f": "lesser(a, b)", "max f": "-lesser(-a, -b)",
     "cvt ii": "a", "cvt f64.f32": "a", "cvt.rn f32.f64": "a", "cvt.rn fi": "a",
     "cvt.rni f64.f64": "std::rint(a)", "cvt.rzi s32.f32": "cut<int32_t>(a)",
@@ -46,6 +46,7 @@ EXPRESSIONS = {
 ATOMIC = {
     "add i": "wide(old) + wide(a)", "or b": "old | a",
     "min i": "a < old ? a : old", "max i": "a > old ? a : old",
+    "cas b": "old == a ? b : old",
 }  # fmt: skip
 
 PRELUDE = r"""
@@ -189,11 +190,16 @@ class _Kernel:
             return self.move(TYPES[_only(types)], operands, *match.groups())
         kinds = "".join({"u": "i", "s": "i"}.get(kind[0], kind[0]) for kind in types)
         if match := _ATOMIC.fullmatch(opcode):
-            target, where, value = operands if match[1] == "atom" else ("_", *operands)
+            target, where, *values = operands if match[1] == "atom" else ("_", *operands)
             kind, expression = TYPES[_only(types)], ATOMIC[f"{match[2]} {kinds}"]
+            letters = sorted(set(re.findall(r"\b[ab]\b", expression)))
+            taken = [
+                f", {letter} = {self.value(value, kind)}"
+                for letter, value in zip(letters, values, strict=True)
+            ]
             return (
                 f"{{ auto* const at = {self.address(kind, 'global', '1', where)}; "
-                f"const {kind} old = *at, a = {self.value(value, kind)}; "
+                f"const {kind} old = *at{''.join(taken)}; "
                 f"*at = ({kind})({expression}); {self.put(target, kind, 'old')} }}"
             )
         target, *values = operands

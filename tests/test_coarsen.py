@@ -10,25 +10,20 @@ import pytest
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from umapcore.coarsen import Aggregates, coarsen, make_level
 from umapcore.graph import prepare_graph
 from umapcore_numba.linalg import NumbaLinalg
 
 if TYPE_CHECKING:
-    from umapcore.linalg import Level
+    from umapcore_numba.coarsen import Aggregates, NumbaLevel
 
 
-def finest(graph: sparse.csr_array) -> Level:
-    ready = prepare_graph(graph)
-    degrees = NumbaLinalg(1).degrees(ready.indptr, ready.data)
-    return make_level(ready.indptr, ready.indices, ready.data, degrees, np.ones_like(degrees))
-
-
-def steps(graph: sparse.csr_array, least: int = 40) -> list[tuple[Level, Aggregates, Level]]:
-    level, done = finest(graph), []
+def steps(
+    graph: sparse.csr_array, least: int = 40
+) -> list[tuple[NumbaLevel, Aggregates, NumbaLevel]]:
     linalg = NumbaLinalg(1)
+    level, done = linalg.finest(prepare_graph(graph)), []
     while level.n_vertices > least and len(done) < 40:
-        smaller, aggregates = coarsen(linalg, level)
+        smaller, aggregates = linalg.coarsen(level)
         done.append((level, aggregates, smaller))
         level = smaller
     return done

@@ -14,8 +14,9 @@ from graphs import clusters
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from umapcore.components import centroid_targets, component_rooms, connected_components
+from umapcore.components import centroid_targets, component_rooms
 from umapcore.graph import prepare_graph
+from umapcore.union_find import connected_components
 
 
 @pytest.mark.parametrize("density", [0.0, 0.002, 0.01, 0.1])

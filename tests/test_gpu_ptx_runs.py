@@ -15,11 +15,13 @@ from nvrtc import needs_nvrtc
 from ptx_to_cpp import UnknownPTXError, translate
 from test_gpu_layout import assert_equal_bits, case, run
 from test_gpu_plan import GRAPHS, assert_same_plan
+from test_gpu_spectral import SHAPES
 
-from umapcore import OptimizerSpec
+from umapcore import OptimizerSpec, multilevel
 from umapcore.graph import prepare_graph
 from umapcore.initialize import start_positions
 from umapcore.plan import build_plan
+from umapcore.spectral import spectral_layout
 from umapcore_cupy import compile as compilation
 from umapcore_cupy import layout as layouts
 from umapcore_cupy.backend import CupyBackend
@@ -84,6 +86,20 @@ class TestKernels:
         graph, spec = prepare_graph(GRAPHS[name]()), OptimizerSpec()
         backend = open_backend(architecture)
         assert_same_plan(backend, backend.plan(graph, spec).plan, build_plan(graph, spec))
+
+    @pytest.mark.parametrize(("shape", "d"), [("hubs", 2), ("grid", 10), ("secluded clusters", 2)])
+    def test_starts(
+        self, architecture: int, shape: str, d: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(multilevel, "_OUT_OF_CACHE", 300)
+        graph, backend = prepare_graph(SHAPES[shape]()), open_backend(architecture)
+        with backend.linalg() as linalg:
+            assert linalg.components(backend._bring(graph))[0] == 1
+            found = spectral_layout(graph, d, seed=0, linalg=linalg)
+        assert found.tobytes() == spectral_layout(graph, d, seed=0).tobytes()
+        launched = {*backend.device.launches}  # type: ignore[attr-defined]
+        runs = {"sum_runs", "fill_runs"} if shape != "hubs" else set()
+        assert launched >= {*kernels_of("spectral")} - runs
 
     def test_every_kernel(self, architecture: int, monkeypatch: pytest.MonkeyPatch) -> None:
         """Those, too, that adopt what is on the device, and samples that fill no word."""
@@ -156,6 +172,8 @@ RESULTS = [
     ("mad.lo.s32 3, 4, -13", 0xFFFFFFFF),
     ("div.s64 -7, 2", 2**64 - 3),
     ("div.u32 -7, 2", 0x7FFFFFFC),
+    ("rem.s64 -7, 2", 2**64 - 1),
+    ("rem.u32 -7, 2", 1),
     ("min.s32 -1, 1", 0xFFFFFFFF),
     ("min.u32 -1, 1", 1),
     ("shl.b32 1, 31", 0x80000000),
@@ -187,6 +205,8 @@ RESULTS = [
     ("mul.rn.f32 0f3F800001, 0f3F800001", 0x3F800002),
     ("div.rn.f64 0d3FF0000000000000, 0d4008000000000000", 0x3FD5555555555555),
     ("rcp.rn.f32 0f40400000", 0x3EAAAAAB),
+    ("sqrt.rn.f32 0f40000000", 0x3FB504F3),
+    ("sqrt.rn.f64 0d4000000000000000", 0x3FF6A09E667F3BCD),
     (f"abs.f32 {MINUS_0}", 0),
     ("neg.f32 0f00000000", 0x80000000),
     (f"min.f32 0f00000000, {MINUS_0}", 0x80000000),
@@ -279,7 +299,8 @@ def tried(body: str, words: list[int]) -> list[int]:
         "ld.global.v2.u32 %r1, [%rd1];",
         "st.param.b32 [tried_param_0], %r1;",
         "atom.global.add.f32 %r1, [%rd1], %r2;",
-        "atom.global.cas.b32 %r1, [%rd1], %r2, %r3;",
+        "atom.global.cas.b32 %r1, [%rd1], %r2;",
+        "atom.global.exch.b32 %r1, [%rd1], %r2;",
         "bar.sync 1;",
         "membar.gl;",
         "add.s32 %r1, %r2;",

@@ -201,7 +201,7 @@ def test_odd_graphs_start_somewhere_sensible(name: str, d: int) -> None:
     assert start.shape == (n, d)
     assert np.isfinite(start).all()
     # Along a line, float32 has few numbers for vertices that are close.
-    assert np.unique(start, axis=0).shape[0] >= (0.98 * n if d == 1 else n)
+    assert np.unique(start, axis=0).shape[0] >= (0.95 * n if d == 1 else n)
     assert start.min() >= 0
     assert start.max() <= 10
     assert (np.ptp(start, axis=0) > 1e-5).all()

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from umapcore.coarsen import make_level
 from umapcore.graph import prepare_graph
-from umapcore.linalg import BLOCK_ROWS, Level
+from umapcore.linalg import BLOCK_ROWS, RUN
 from umapcore_numba import linalg as numba_linalg
+from umapcore_numba.coarsen import NumbaLevel as Level
+from umapcore_numba.coarsen import make_level
 from umapcore_numba.linalg import NumbaLinalg
 
 
@@ -29,7 +30,8 @@ def matrix_of(level: Level) -> np.ndarray:
 
 @pytest.fixture
 def level() -> Level:
-    return level_of(graphs.hub(300))
+    """With two rows that are longer than a run."""
+    return level_of(graphs.hub(2 * RUN + 40))
 
 
 @pytest.fixture
@@ -47,8 +49,11 @@ def test_apply_is_sums_in_written_order(
     expected = np.empty_like(y)
     for i in range(level.n_vertices):
         total = np.zeros(width, np.float32)
-        for e in range(level.indptr[i], level.indptr[i + 1]):
-            total += level.weights[e] * (x[level.indices[e]] - x[i])
+        for begin in range(level.indptr[i], level.indptr[i + 1], RUN):
+            run = np.zeros(width, np.float32)
+            for e in range(begin, min(begin + RUN, level.indptr[i + 1])):
+                run += level.weights[e] * (x[level.indices[e]] - x[i])
+            total += run
         expected[i] = (alpha * level.inverse[i]) * total + beta * x[i] + gamma * y[i]
     linalg.apply(level, x, y, 0.7, -0.2, 1.3)
     np.testing.assert_array_equal(y.view(np.int32), expected.view(np.int32))
@@ -122,12 +127,37 @@ def test_contract_and_group(level: Level, linalg: NumbaLinalg, rng: np.random.Ge
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
-def test_permute(level: Level, linalg: NumbaLinalg, rng: np.random.Generator) -> None:
-    n = level.n_vertices
-    order = rng.permutation(n).astype(np.int32)
-    indptr, indices, weights = linalg.permute(level.indptr, level.indices, level.weights, order)
-    found = sparse.csr_array((weights, indices, indptr), shape=(n, n)).toarray()
-    np.testing.assert_array_equal(found, matrix_of(level)[order][:, order])
+def test_reorder(level: Level, linalg: NumbaLinalg, rng: np.random.Generator) -> None:
+    order = rng.permutation(level.n_vertices).astype(np.int32)
+    found = linalg.reorder(level, order)
+    np.testing.assert_array_equal(matrix_of(found), matrix_of(level)[order][:, order])
+    for name in ("degrees", "shares", "inverse"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(level, name)[order])
+
+
+@pytest.mark.parametrize("by_place", [True, False])
+def test_unfold(linalg: NumbaLinalg, rng: np.random.Generator, by_place: bool) -> None:
+    """Prolonged in order is prolonged without, in another order."""
+    _, aggregates = linalg.coarsen(level_of(graphs.surface(500)))
+    n_coarse = aggregates.offsets.shape[0] - 1
+    x = rng.normal(size=(n_coarse, 8)).astype(np.float32)
+    fine = linalg.prolong(x, linalg.source(aggregates))
+    np.testing.assert_array_equal(fine, x[aggregates.coarse])
+    for coarse_order in (None, rng.permutation(n_coarse).astype(np.int32)):
+        order, source = linalg.unfold(aggregates, coarse_order, by_place=by_place)
+        placed = x if coarse_order is None or not by_place else x[coarse_order]
+        np.testing.assert_array_equal(linalg.prolong(placed, source), fine[order])
+        firsts = aggregates.coarse[order][np.r_[True, np.diff(aggregates.coarse[order]) != 0]]
+        expected = np.arange(n_coarse) if coarse_order is None else coarse_order
+        np.testing.assert_array_equal(firsts, expected)
+
+
+def test_unscale(level: Level, linalg: NumbaLinalg, rng: np.random.Generator) -> None:
+    x = rng.normal(size=(level.n_vertices, 8)).astype(np.float32)
+    order = rng.permutation(level.n_vertices).astype(np.int32)
+    expected = np.sqrt(level.degrees)[:, None] * x[:, :3].astype(np.float64)
+    np.testing.assert_array_equal(linalg.unscale(level, x, None, 3), expected)
+    np.testing.assert_array_equal(linalg.unscale(level, x, order, 3)[order], expected)
 
 
 @pytest.mark.parametrize("n_threads", [2, 3, 8])
@@ -145,9 +175,7 @@ def test_threads(n_threads: int, rng: np.random.Generator, monkeypatch: pytest.M
     results = []
     for threads in (1, n_threads):
         with NumbaLinalg(threads) as linalg:
-            degrees = linalg.degrees(ready.indptr, ready.data)
-            ones = np.ones(n)
-            level = make_level(ready.indptr, ready.indices, ready.data, degrees, ones)
+            level = linalg.finest(ready)
             y, z, choice = start.copy(), np.empty_like(x), np.empty(n, np.int32)
             linalg.apply(level, x, y, 1.0, 2.0, 3.0)
             gram = linalg.gram(level, x, y)
@@ -156,7 +184,11 @@ def test_threads(n_threads: int, rng: np.random.Generator, monkeypatch: pytest.M
             scale, least = np.ones(n, np.float32), np.zeros(n, np.float32)
             linalg.propose(level, everyone, scale, nobody, least, choice)
             contracted = linalg.contract(level, offsets, linalg.group(coarse, offsets), coarse)
-            turned = linalg.permute(level.indptr, level.indices, level.weights, everyone[::-1])
-            results.append([degrees, y, gram, z, choice, least, *contracted, *turned])
+            turned = linalg.reorder(level, everyone[::-1])
+            turned_rows = (turned.indptr, turned.indices, turned.weights)
+            unscaled = linalg.unscale(level, z, everyone[::-1], 2)
+            results.append(
+                [level.degrees, y, gram, z, choice, least, *contracted, *turned_rows, unscaled]
+            )
     for one, several in zip(*results, strict=True):
         assert one.tobytes() == several.tobytes()

@@ -36,7 +36,7 @@ def exact(graph: sparse.csr_array, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 def solve(graph: sparse.csr_array, d: int, n_threads: int = 1) -> np.ndarray:
     with NumbaLinalg(n_threads) as linalg:
-        return multilevel.smallest_eigenvectors(graph.indptr, graph.indices, graph.data, d, linalg)
+        return multilevel.smallest_eigenvectors(graph, d, linalg)
 
 
 def quotients(graph: sparse.csr_array, vectors: np.ndarray) -> np.ndarray:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from umapcore.components import connected_components
 from umapcore.graph import prepare_graph
 from umapcore.spectral import spectral_layout
+from umapcore.union_find import connected_components
 
 
 def normalised(graph: sparse.csr_array) -> np.ndarray:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     import numpy as np
     from numpy.typing import NDArray
     from scipy import sparse
 
+    from umapcore.linalg import Linalg
     from umapcore.spec import OptimizerSpec
 
 
@@ -52,6 +55,17 @@ class Backend(Protocol):
 
     def start_to_host(self, start: Any, shape: tuple[int, int]) -> NDArray[np.float32]:
         """Copy start positions to the host, unless they are there."""
+
+    def linalg(self, *, n_threads: int | None = None) -> AbstractContextManager[Linalg]:
+        """Give the operations that a spectral start is made of.
+
+        `n_threads` concerns CPUs only; None leaves it to the settings.
+
+        Raises
+        ------
+        umapcore.errors.GPUUnavailableError
+            Here or in any of the operations, when the device turns out not to do.
+        """
 
     def plan(self, graph: Any, spec: OptimizerSpec, *, n_threads: int | None = None) -> Any:
         """Prune, schedule and bucket a graph.

@@ -1,4 +1,4 @@
-"""Connected components of a graph, and where each of them gets its room.
+"""Where each connected component of a graph gets its room.
 
 umap-learn places components by a spectral embedding of all distances between their centroids
 (``umap.spectral.component_layout``), which needs a dense matrix, and gives every component the
@@ -16,9 +16,9 @@ import numpy as np
 from scipy import sparse
 
 from umapcore.counter import uniform
+from umapcore.dense import product
 from umapcore.graph import in_memory, is_sparse
 from umapcore.jacobi import diagonalise, scaled_columns
-from umapcore.jit import inline, kernel
 from umapcore.logs import logger
 
 if TYPE_CHECKING:
@@ -26,98 +26,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: Edges of every vertex that components are first guessed from.
-_FIRST_EDGES = 2
 #: Entries of a representation that are in memory at a time.
 _CHUNK_ENTRIES = 2**23
 #: Sweeps of the subspace iteration: only the order of centroids along the axes is wanted.
 _SWEEPS = 8
+#: Metrics of which only directions count.
+_OF_DIRECTIONS = ("cosine", "correlation")
 _AXES_STREAM = 0x61786573
 #: Share of a vector below which what is left of it is rounding.
 _DEPENDENT = 1e-10
 #: Centroids' coordinates are rounded to this share of the largest, so that noise on an axis
 #: without extent does not order them.
 _ROUND = 2.0**-20
-
-
-def connected_components(graph: sparse.csr_array[Any, Any]) -> tuple[int, NDArray[np.int32]]:
-    """Label the connected components of a symmetric graph.
-
-    Parameters
-    ----------
-    graph
-        Symmetric CSR, n × n, as :func:`umapcore.graph.prepare_graph` makes it.
-
-    Returns
-    -------
-    n_components
-        How many there are.
-    labels
-        int32, (n,): component of every vertex, numbered by their first vertices.
-    """
-    n = graph.shape[0]
-    labels = np.empty(n, np.int32)
-    count = _label(graph.indptr, graph.indices, np.empty(n, np.uint32), labels)
-    return int(count), labels
-
-
-@inline
-def _root(parent: Any, i: Any) -> Any:
-    """Follow parents to the root, halving the path on the way."""
-    while parent[i] != i:
-        parent[i] = parent[parent[i]]
-        i = parent[i]
-    return i
-
-
-@inline
-def _unite(parent: Any, i: Any, j: Any) -> None:
-    """Join two trees; the root with the smaller number stays one."""
-    a, b = _root(parent, np.uint32(i)), _root(parent, np.uint32(j))
-    if a < b:
-        parent[b] = a
-    elif b < a:
-        parent[a] = b
-
-
-@kernel()
-def _label(indptr: Any, indices: Any, parent: Any, labels: Any) -> int:
-    """Union-find that hardly looks at the largest component.
-
-    A few edges of every vertex join nearly all of it; what remains is to look at the other edges
-    of vertices outside of it (Sutton, Ben-Nun and Barak, IPDPS 2018). Measured on 10^6 vertices:
-    20 ms, where a breadth-first search took 320.
-    """
-    n = np.uint32(parent.shape[0])
-    for i in range(n):
-        parent[i] = i
-    for k in range(np.uint32(_FIRST_EDGES)):
-        for i in range(n):
-            e = np.uint64(indptr[i]) + k
-            if e < np.uint64(indptr[i + np.uint32(1)]):
-                _unite(parent, i, indices[e])
-    votes = np.zeros(n, np.int32)
-    largest = np.uint32(0)
-    for i in range(n):
-        root = _root(parent, i)
-        votes[root] += 1
-        if votes[root] > votes[largest]:
-            largest = root
-    for i in range(n):
-        if _root(parent, i) != largest:
-            first = np.uint64(indptr[i]) + np.uint64(_FIRST_EDGES)
-            for edge in range(first, np.uint64(indptr[i + np.uint32(1)])):
-                _unite(parent, i, indices[edge])
-    # A root is the first vertex of its component.
-    count = 0
-    for i in range(n):
-        root = _root(parent, i)
-        if root == i:
-            labels[i] = count
-            count += 1
-        else:
-            labels[i] = labels[root]
-    return count
 
 
 def component_rooms(
@@ -180,7 +100,12 @@ def component_rooms(
 
 
 def centroid_targets(
-    representation: Any, labels: NDArray[np.int32], sizes: NDArray[np.int64], n_dimensions: int
+    representation: Any,
+    labels: NDArray[np.int32],
+    sizes: NDArray[np.int64],
+    n_dimensions: int,
+    *,
+    metric: str = "euclidean",
 ) -> NDArray[np.float64] | None:
     """Project the components' centroids on their principal axes.
 
@@ -193,6 +118,9 @@ def centroid_targets(
         Component of every vertex, and vertices of every component.
     n_dimensions
         How many axes.
+    metric
+        For ``'cosine'`` and ``'correlation'`` the directions of the centroids are projected,
+        for all others the centroids.
 
     Returns
     -------
@@ -211,6 +139,8 @@ def centroid_targets(
         centroids = sparse.diags_array(1.0 / sizes).tocsr() @ sums
     else:
         centroids = sums / sizes[:, None]
+    if metric in _OF_DIRECTIONS:
+        centroids = _directions(centroids, centred=metric == "correlation")
     mean = np.asarray(centroids.sum(axis=0)).ravel() / sizes.shape[0]
 
     def project(axes: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -232,10 +162,25 @@ def centroid_targets(
     return targets
 
 
+def _directions(centroids: Any, *, centred: bool) -> Any:
+    """Scale centroids to length 1: so distances of directions become Euclidean ones.
+
+    Sparse ones are not centred, which would fill them up; their means are small.
+    """
+    if is_sparse(centroids):
+        squares = np.asarray(centroids.multiply(centroids).sum(axis=1)).ravel()
+    else:
+        if centred:
+            centroids = centroids - centroids.mean(axis=1)[:, None]
+        squares = (centroids * centroids).sum(axis=1)
+    scale = 1.0 / np.sqrt(np.where(squares > 0.0, squares, 1.0))
+    return sparse.diags_array(scale).tocsr() @ centroids
+
+
 def _product(x: Any, y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Matrix product without BLAS, whose rounding differs from machine to machine."""
-    product: NDArray[np.float64] = x @ y if is_sparse(x) else np.einsum("ij,jk->ik", x, y)
-    return product
+    result: NDArray[np.float64] = x @ y if is_sparse(x) else product(x, y)
+    return result
 
 
 def _orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from umapcore.dispatch import fall_back, resolve_backend
 from umapcore.errors import GPUUnavailableError, bad_type, bad_value
 from umapcore.graph import on_gpu, prepare_graph
 from umapcore.initialize import check_positions, start_positions
+from umapcore.logs import logger
 from umapcore.progress import ProgressBar
 from umapcore.spec import OptimizerSpec
 from umapcore.threads import thread_count
@@ -37,6 +38,7 @@ def simplicial_set_embedding(
     *,
     init: str | ArrayLike = "spectral",
     representation: ArrayLike | Callable[[], Any] | None = None,
+    metric: str = "euclidean",
     method: str = "umap",
     n_threads: int | None = None,
     progress: bool | None = None,
@@ -64,6 +66,9 @@ def simplicial_set_embedding(
     representation
         n × features: where there are several components, they are placed by the centroids of
         their rows. A function that gives it (or None) is called only then. None packs them.
+    metric
+        How distances of the representation are measured: for ``'cosine'`` and ``'correlation'``
+        components are placed by the directions of their centroids.
     method
         ``'umap'`` (CPU), ``'rapids'`` (GPU) or ``'auto'``.
     n_threads
@@ -108,6 +113,7 @@ def simplicial_set_embedding(
         spec,
         init=init,
         representation=representation,
+        metric=metric,
         method=method,
         run=Run(n_threads, progress, callback, callback_every, start_epoch, stop_epoch, timings),
     )
@@ -159,6 +165,7 @@ def embed(
     *,
     init: Any,
     representation: Any,
+    metric: str = "euclidean",
     method: str,
     run: Run,
     name: str = "graph",
@@ -169,6 +176,8 @@ def embed(
         spec = OptimizerSpec()
     elif not isinstance(spec, OptimizerSpec):
         raise bad_type("spec", spec, "an OptimizerSpec or None")
+    if not isinstance(metric, str):
+        raise bad_type("metric", metric, "the name of a metric")
     run.check()
     backend = resolve_backend(method)
     try:
@@ -178,7 +187,9 @@ def embed(
                 checked = prepare_graph(graph, n_vertices=n_vertices, name=name)
         start_epoch, stop_epoch = run.epochs(spec.epochs_for(checked.shape[0]))
         with _timed("start", run.timings):
-            positions = _start(backend, checked, spec, init, representation, start_epoch, run)
+            positions = _start(
+                backend, checked, spec, init, representation, metric, start_epoch, run
+            )
         shape = (int(checked.shape[0]), spec.n_components)
         if start_epoch == stop_epoch:
             return backend.start_to_host(positions, shape)
@@ -199,6 +210,7 @@ def _start(
     spec: OptimizerSpec,
     init: Any,
     representation: Any,
+    metric: str,
     start_epoch: int,
     run: Run,
 ) -> Any:
@@ -212,14 +224,21 @@ def _start(
         adopted = backend.adopt_start(init, (n, d))
         if adopted is not None:
             return adopted
-    return start_positions(
-        init,
-        backend.graph_to_host(graph) if isinstance(init, str) and init == "spectral" else graph,
-        n_components=d,
-        seed=spec.seed,
-        representation=representation,
-        n_threads=run.n_threads,
-    )
+    options: dict[str, Any] = {
+        "n_components": d,
+        "seed": spec.seed,
+        "representation": representation,
+        "metric": metric,
+        "n_threads": run.n_threads,
+    }
+    if not (isinstance(init, str) and init == "spectral"):
+        return start_positions(init, graph, **options)
+    try:
+        with backend.linalg(n_threads=run.n_threads) as linalg:
+            return start_positions(init, graph, linalg=linalg, **options)
+    except GPUUnavailableError as error:
+        logger.info("the start is worked out on the CPU, which gives the same bits: %s", error)
+    return start_positions(init, backend.graph_to_host(graph), **options)
 
 
 def _optimise(

@@ -14,7 +14,8 @@ from umapcore.spectral import spectral_layout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from scipy import sparse
+
+    from umapcore.linalg import Linalg
 
 #: Starts that have a name, beside arrays.
 NAMED_STARTS = ("spectral", "random")
@@ -31,11 +32,13 @@ _NOISE_STREAM = 0x6E6F6973
 
 def start_positions(
     init: object,
-    graph: sparse.csr_array[Any, Any],
+    graph: Any,
     *,
     n_components: int,
     seed: int,
     representation: Any = None,
+    metric: str = "euclidean",
+    linalg: Linalg | None = None,
     n_threads: int | None = None,
 ) -> NDArray[np.float32]:
     """Give the positions that a layout starts from.
@@ -45,7 +48,8 @@ def start_positions(
     init
         ``'spectral'``, ``'random'``, or positions, (n, n_components).
     graph
-        Symmetric CSR, n × n, as :func:`umapcore.graph.prepare_graph` makes it.
+        Symmetric CSR, n × n, as :func:`umapcore.graph.prepare_graph` makes it, or what a backend
+        made of one.
     n_components
         Dimensions of the layout.
     seed
@@ -53,6 +57,10 @@ def start_positions(
     representation
         Coordinates of the vertices, or a function that gives them or None: places the
         components of a graph that has several (``'spectral'`` only).
+    metric
+        How distances of the representation are measured.
+    linalg
+        Device that a spectral start is worked out on; None: the CPU.
     n_threads
         Threads to use; the positions do not depend on it.
 
@@ -73,7 +81,13 @@ def start_positions(
             drawn = uniform(seed, _RANDOM_STREAM, n * n_components).reshape(n, n_components)
             return _scaled(20.0 * drawn - 10.0)
         layout = spectral_layout(
-            graph, n_components, seed=seed, representation=representation, n_threads=n_threads
+            graph,
+            n_components,
+            seed=seed,
+            representation=representation,
+            metric=metric,
+            linalg=linalg,
+            n_threads=n_threads,
         )
         return _scaled(_expanded(layout) + _noise(seed, layout.shape))
     scaled = _scaled(_checked(init, n, n_components, "init").astype(np.float64))

@@ -2,75 +2,151 @@
 
 A block is a float32 array, n × m, one vector a column; m is a multiple of :data:`LANES`. Every
 entry of every result is one expression or one sum in one written order, so that all devices and
-all numbers of threads give the same bits: rows of a graph are summed in the order of their edges,
-dot products over blocks of :data:`BLOCK_ROWS` rows, and these by a fixed tree.
+all numbers of threads give the same bits. Products with the graph's matrix are summed over a row's
+edges in their order, :data:`RUN` edges at a time; dot products over blocks of :data:`BLOCK_ROWS`
+rows, and these by a fixed tree; degrees one edge after the other.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from scipy.sparse import csr_array
 
 #: Vectors that a device works on at a time: the number of columns is a multiple of it.
 LANES = 8
 #: Rows of which a dot product first sums the terms.
-BLOCK_ROWS = 4096
+BLOCK_ROWS = 1024
+#: Edges of a row of which a sum first sums the terms: the row of a hub is no one long chain.
+RUN = 256
+#: Degrees can be so small that their inverse is no float32.
+LARGEST_INVERSE = 1e38
+#: No eigenvalue of 1 - P exceeds this times the largest share of a degree that leaves a vertex
+#: (Gershgorin, and a little for rounding).
+BOUND = 2.000001
+
+#: Coarsening: vertices of which this much less leaves than is usual on their level are not
+#: merged: they are clusters of their own, and vectors that tell them apart must survive.
+SECLUDED = 0.1
+#: Edges of less than this share of a vertex's heaviest weight are not proposed along.
+STRONG = 0.25
+#: Rounds of proposals; most graphs need fewer.
+ROUNDS = 8
+#: A round that matches less than this share of the vertices is the last one.
+FEW = 0.02
+#: Rounds in which coins are tossed for what is left.
+TOSSES = 4
 
 
-@dataclass(frozen=True)
-class Level:
-    """A weighted graph of the hierarchy: arrays on the device.
+class Level(Protocol):
+    """A weighted graph of the hierarchy, on the device.
 
-    Attributes
-    ----------
-    indptr, indices
-        Offsets and columns of a CSR; no self-loops.
-    weights
-        float32, (edges,).
-    degrees
-        float64, (n,): weight of every vertex, that of edges inside of an aggregate included.
-    shares
-        float64, (n,): what of its degree leaves a vertex, by the edges that are stored.
-    inverse
-        float32, (n,): 1 / degrees.
+    It has no self-loops: what is inside of a vertex that stands for several counts towards its
+    degree only.
     """
+
+    @property
+    def n_vertices(self) -> int:
+        """Number of vertices."""
+
+    @property
+    def bound(self) -> float:
+        """No eigenvalue of 1 - P is above this."""
+
+
+class HostLevel(NamedTuple):
+    """A level on the host: CSR, and the float64 degrees."""
 
     indptr: NDArray[Any]
     indices: NDArray[Any]
     weights: NDArray[np.float32]
     degrees: NDArray[np.float64]
-    shares: NDArray[np.float64]
-    inverse: NDArray[np.float32]
-
-    @property
-    def n_vertices(self) -> int:
-        """Number of vertices."""
-        return int(self.degrees.shape[0])
-
-    @property
-    def bound(self) -> float:
-        """No eigenvalue of 1 - P is above this (Gershgorin); never above 2, but for rounding."""
-        return 2.000001 * float(self.shares.max())
 
 
 class Linalg(Protocol):
-    """The operations. D holds the degrees, W the weights, P is D^-1 W."""
+    r"""The operations. D holds the degrees, W the weights, P is D^-1 W.
 
-    def degrees(self, indptr: Any, weights: Any) -> NDArray[np.float64]:
-        """Sum every row of weights, in the order of the edges."""
+    Levels, which are `Level`\ s, aggregates, orders and blocks are the device's own.
+    """
 
-    def apply(self, level: Level, x: Any, y: Any, alpha: float, beta: float, gamma: float) -> None:
+    def components(self, graph: Any) -> tuple[int, NDArray[np.int32] | None]:
+        """Count the connected components of a graph, and label them where there are several.
+
+        Returns
+        -------
+        count
+            How many there are.
+        labels
+            int32, (n,), on the host: component of every vertex, numbered by their first
+            vertices. May be None where there is one.
+        """
+
+    def to_host(self, graph: Any) -> csr_array[Any, Any]:
+        """Give a graph that may be on the device as SciPy's CSR."""
+
+    def finest(self, graph: Any) -> Level:
+        """Make a level of a graph: a CSR of the host's, or one that the device has."""
+
+    def coarsen(self, level: Any) -> tuple[Level, Any]:
+        """Make a level of about half as many vertices by heavy-edge matching.
+
+        See :mod:`umapcore_numba.coarsen` for what exactly it is.
+
+        Returns
+        -------
+        The smaller level, and its aggregates: which vertices of the level are one of it.
+        """
+
+    def bring(self, level: Any) -> HostLevel:
+        """Copy a level to the host."""
+
+    def unfold(self, aggregates: Any, order: Any, *, by_place: bool) -> tuple[Any, Any]:
+        """Order the vertices of a level by their aggregates, and these by `order`.
+
+        Parameters
+        ----------
+        aggregates
+            Of the level.
+        order
+            Coarse vertices in their order; None: as they are numbered.
+        by_place
+            Whether blocks of the coarser level are in that order.
+
+        Returns
+        -------
+        order
+            Vertices in their order.
+        source
+            Row of a block of the coarser level that each row of an ordered block is prolonged
+            from.
+        """
+
+    def reorder(self, level: Any, order: Any) -> Level:
+        """Renumber the vertices of a level: place p gets vertex ``order[p]``."""
+
+    def source(self, aggregates: Any) -> Any:
+        """Rows of the coarser level that the rows of a block are prolonged from, without order."""
+
+    def block(self, values: NDArray[np.float32]) -> Any:
+        """Make a block of values of the host's."""
+
+    def zeros_like(self, x: Any) -> Any:
+        """Make a block of zeros."""
+
+    def prolong(self, x: Any, source: Any) -> Any:
+        """Make a block of the rows ``x[source]``."""
+
+    def apply(self, level: Any, x: Any, y: Any, alpha: float, beta: float, gamma: float) -> None:
         """Y = alpha (P - 1) x + beta x + gamma y, in float32; y must be finite.
 
         (P - 1) x is summed as w_ij (x_j - x_i): where x is smooth nothing cancels, and edges
         within an aggregate need not be stored.
         """
 
-    def gram(self, level: Level, x: Any, y: Any) -> NDArray[np.float64]:
+    def gram(self, level: Any, x: Any, y: Any) -> NDArray[np.float64]:
         """Give x'Dx and x'Dy, and in the first row of a third matrix x'D1, in float64.
 
         Returns
@@ -83,33 +159,8 @@ class Linalg(Protocol):
     ) -> None:
         """Out = x @ rotation - offset, in float64, rounded to float32."""
 
-    def propose(
-        self, level: Level, vertices: Any, scale: Any, taken: Any, least: Any, choice: Any
-    ) -> None:
-        """Write the heaviest neighbour of some vertices into their places in `choice`.
+    def unscale(self, level: Any, x: Any, order: Any, n_vectors: int) -> NDArray[np.float64]:
+        """Give sqrt(D) x of the first columns of a block, on the host.
 
-        Heaviest by ``weights[e] * scale[neighbour]``, of equals the one whose edge has the
-        largest hash; neighbours that are `taken` do not count; -1 where there is none.
+        Rows are those of the level if `order` is None, else row ``order[p]`` is the level's p.
         """
-
-    def group(self, coarse: Any, offsets: Any) -> NDArray[np.int32]:
-        """Sort vertices by aggregate, and within it by number."""
-
-    def contract(
-        self, level: Level, offsets: Any, members: Any, coarse: Any
-    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float32]]:
-        """Add up the edges between aggregates.
-
-        Aggregate c has the vertices ``members[offsets[c]:offsets[c + 1]]``; `coarse` is the
-        aggregate of every vertex. In a row of the result neighbours come in the order in which
-        the members' edges first meet them; weights are summed in that order in float64.
-
-        Returns
-        -------
-        indptr, indices, weights of the CSR of aggregates.
-        """
-
-    def permute(
-        self, indptr: Any, indices: Any, weights: Any, order: Any
-    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float32]]:
-        """Renumber the vertices of a CSR: place p gets vertex ``order[p]``, its edges in order."""

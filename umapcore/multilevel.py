@@ -1,11 +1,11 @@
 """Smallest eigenvectors of a graph's normalised Laplacian by a multilevel subspace iteration.
 
-The graph is coarsened to a few dozen vertices (:mod:`umapcore.coarsen`), where a dense solver
-finds the eigenvectors; level by level they are then prolonged, piecewise constant, and improved
-by a Chebyshev filter with a Rayleigh-Ritz step (Zhou, Saad, Tiago and Chelikowsky, J. Comput.
-Phys. 219, 2006). Coarse levels find the smooth part of a vector, the filter removes what is rough
-in it: with the filter's cut never below a floor, one pass a level is enough, however small the
-eigenvalues are.
+The graph is coarsened to a few dozen vertices (:meth:`umapcore.linalg.Linalg.coarsen`), where a
+dense solver finds the eigenvectors; level by level they are then prolonged, piecewise constant, and
+improved by a Chebyshev filter with a Rayleigh-Ritz step (Zhou, Saad, Tiago and Chelikowsky, J.
+Comput. Phys. 219, 2006). Coarse levels find the smooth part of a vector, the filter removes what is
+rough in it: with the filter's cut never below a floor, one pass a level is enough, however small
+the eigenvalues are.
 
 Everything is written in z = D^-1/2 y, where y are the eigenvectors of 1 - D^-1/2 W D^-1/2. The
 first of them is the constant z, which the Rayleigh-Ritz step removes exactly, a piecewise
@@ -15,11 +15,10 @@ constant prolongation keeps Rayleigh quotients, and the graph's own weights are 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore.coarsen import coarsen, make_level
 from umapcore.counter import uniform
 from umapcore.jacobi import diagonalise
 from umapcore.linalg import LANES
@@ -27,12 +26,9 @@ from umapcore.logs import logger
 from umapcore.rayleigh_ritz import rayleigh_ritz
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
-    from umapcore.coarsen import Aggregates
-    from umapcore.linalg import Level, Linalg
+    from umapcore.linalg import HostLevel, Level, Linalg
 
 #: Vectors in a block beside the wanted ones, at least.
 GUARDS = 3
@@ -57,40 +53,20 @@ COARSEST = 48
 DENSE = 512
 #: A level that keeps more than this share of the vertices is the last.
 _STALLED = 0.9
-#: Larger levels are renumbered so that neighbours lie close to each other in memory.
+#: Larger levels are renumbered: vertices by their aggregates, these by theirs, and so on, so that
+#: neighbours lie close to each other in memory.
 _OUT_OF_CACHE = 32_768
 _FILL_STREAM = 0x66696C6C
 
 
-class _Step(NamedTuple):
-    """A level, in its own order, and how to get to it from the next coarser one.
-
-    Attributes
-    ----------
-    source
-        Vertex of the coarser level, in that level's order, whose values each vertex takes.
-    order
-        Vertices in the level's order; None when they are as they were.
-    """
-
-    level: Level
-    source: NDArray[np.int32]
-    order: NDArray[np.int32] | None
-
-
-def smallest_eigenvectors(
-    indptr: NDArray[Any],
-    indices: NDArray[Any],
-    weights: NDArray[np.float32],
-    n_vectors: int,
-    linalg: Linalg,
-) -> NDArray[np.float64]:
+def smallest_eigenvectors(graph: Any, n_vectors: int, linalg: Linalg) -> NDArray[np.float64]:
     """Find eigenvectors of 1 - D^-1/2 W D^-1/2 with the smallest eigenvalues but the first.
 
     Parameters
     ----------
-    indptr, indices, weights
-        Symmetric CSR of a connected graph, n × n, with weights above 0 and without self-loops.
+    graph
+        Symmetric CSR of a connected graph, n × n, with weights above 0 and without self-loops,
+        on the host or on the device.
     n_vectors
         How many vectors d, fewer than n - 1.
     linalg
@@ -102,29 +78,40 @@ def smallest_eigenvectors(
     smallest eigenvalue first; their lengths and signs mean nothing.
     """
     width = -(-(n_vectors + GUARDS) // LANES) * LANES
-    degrees = linalg.degrees(indptr, weights)
-    levels = [make_level(indptr, indices, weights, degrees, np.ones_like(degrees))]
-    groups: list[Aggregates] = []
+    levels = [linalg.finest(graph)]
+    groups: list[Any] = []
     while levels[-1].n_vertices > max(COARSEST, 3 * width):
-        smaller, aggregates = coarsen(linalg, levels[-1])
+        smaller, aggregates = linalg.coarsen(levels[-1])
         if smaller.n_vertices > _STALLED * levels[-1].n_vertices:
             break
         levels.append(smaller)
         groups.append(aggregates)
+    coarsest = linalg.bring(levels[-1])
     # Exactly rounded, so in any order; aggregates keep the sum of their vertices.
-    total = math.fsum(levels[-1].degrees)
+    total = math.fsum(coarsest.degrees)
+    level, placed, order = levels.pop(), False, None
     fall = 0.0
-    if levels[-1].n_vertices <= DENSE:
-        x, quotients = _coarsest_vectors(levels[-1], width)
+    if level.n_vertices <= DENSE:
+        z, quotients = _coarsest_vectors(coarsest, width)
+        if not groups:
+            return z[:, :n_vectors] * np.sqrt(coarsest.degrees)[:, None]
+        x = linalg.block(z.astype(np.float32))
     else:
-        block = _random(levels[-1].n_vertices, width).astype(np.float32)
+        x = linalg.block(_random(level.n_vertices, width).astype(np.float32))
         unknown = np.full(width, np.inf)
-        x, quotients, fall = _improve(linalg, levels[-1], block, unknown, n_vectors, total)
-    order = None
-    for step in _from_coarse_to_fine(linalg, levels, groups):
-        block = x[step.source].astype(np.float32)
-        x, quotients, fall = _improve(linalg, step.level, block, quotients, n_vectors, total)
-        order = step.order
+        x, quotients, fall = _improve(linalg, level, x, unknown, n_vectors, total)
+    while groups:
+        # What is coarser than the level at hand is not kept.
+        level, aggregates = levels.pop(), groups.pop()
+        order, source = linalg.unfold(aggregates, order, by_place=placed)
+        placed = level.n_vertices > _OUT_OF_CACHE
+        if placed:
+            level = linalg.reorder(level, order)
+        else:
+            source = linalg.source(aggregates)
+        del aggregates
+        x = linalg.prolong(x, source)
+        x, quotients, fall = _improve(linalg, level, x, quotients, n_vectors, total)
     if fall > CONVERGED:
         logger.warning(
             "the spectral start is approximate: its Rayleigh quotients %s fell by %.0f %% in the "
@@ -133,13 +120,12 @@ def smallest_eigenvectors(
             100.0 * fall,
             MOST_PASSES,
         )
-    result = np.empty((x.shape[0], n_vectors))
-    result[slice(None) if order is None else order] = x[:, :n_vectors]
-    result *= np.sqrt(levels[0].degrees)[:, None]
-    return result
+    return linalg.unscale(level, x, order if placed else None, n_vectors)
 
 
-def _coarsest_vectors(level: Level, width: int) -> tuple[NDArray[Any], NDArray[np.float64]]:
+def _coarsest_vectors(
+    level: HostLevel, width: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Solve the coarsest level densely.
 
     Returns
@@ -149,7 +135,7 @@ def _coarsest_vectors(level: Level, width: int) -> tuple[NDArray[Any], NDArray[n
     quotients
         float64, (width,), rising.
     """
-    n = level.n_vertices
+    n = level.degrees.shape[0]
     heads = np.repeat(np.arange(n), np.diff(level.indptr))
     matrix = np.zeros((n, n))
     matrix[heads, level.indices] = level.weights
@@ -172,40 +158,14 @@ def _random(n: int, width: int) -> NDArray[np.float64]:
     return uniform(0, _FILL_STREAM, n * width).reshape(n, width) - 0.5
 
 
-def _from_coarse_to_fine(
-    linalg: Linalg, levels: list[Level], groups: list[Aggregates]
-) -> Iterator[_Step]:
-    """Give the levels but for the coarsest, the large ones in an order that suits caches.
-
-    Vertices are ordered by their aggregates, these by theirs, and so on.
-    """
-    order = np.arange(levels[-1].n_vertices, dtype=np.int32)
-    coarser_is_ordered = False
-    for level, aggregates in zip(levels[-2::-1], groups[::-1], strict=True):
-        sizes = np.diff(aggregates.offsets)[order]
-        starts = aggregates.offsets[order] - (np.cumsum(sizes) - sizes)
-        places = np.repeat(starts, sizes) + np.arange(level.n_vertices)
-        coarse_order, order = order, aggregates.members[places]
-        if level.n_vertices <= _OUT_OF_CACHE:
-            yield _Step(level, aggregates.coarse, None)
-            continue
-        if coarser_is_ordered:
-            coarse_order = np.arange(sizes.shape[0], dtype=np.int32)
-        source = np.repeat(coarse_order, sizes)
-        renumbered = linalg.permute(level.indptr, level.indices, level.weights, order)
-        ordered = make_level(*renumbered, level.degrees[order], level.shares[order])
-        yield _Step(ordered, source, order)
-        coarser_is_ordered = True
-
-
 def _improve(
     linalg: Linalg,
     level: Level,
-    x: NDArray[np.float32],
+    x: Any,
     quotients: NDArray[np.float64],
     n_vectors: int,
     total: float,
-) -> tuple[NDArray[np.float32], NDArray[np.float64], float]:
+) -> tuple[Any, NDArray[np.float64], float]:
     """Filter and Rayleigh-Ritz until the wanted quotients hardly fall, or the budget is spent.
 
     Returns
@@ -213,7 +173,7 @@ def _improve(
     The block, all its quotients, and the largest share by which a wanted one fell in the end.
     """
     small = level.n_vertices <= SMALL_LEVEL
-    y = np.zeros_like(x)
+    y = linalg.zeros_like(x)
     fall = 0.0
     for _ in range(MOST_PASSES):
         known = quotients[np.isfinite(quotients)]
@@ -234,9 +194,7 @@ def _improve(
     return x, quotients, fall
 
 
-def _filter(
-    linalg: Linalg, level: Level, x: NDArray[Any], y: NDArray[Any], cut: float
-) -> tuple[NDArray[Any], NDArray[Any]]:
+def _filter(linalg: Linalg, level: Level, x: Any, y: Any, cut: float) -> tuple[Any, Any]:
     """Apply the Chebyshev polynomial that is small on the quotients above `cut`.
 
     It is scaled to be 1 at 0, by the recurrence of Zhou and others (2006), algorithm 3.2, with

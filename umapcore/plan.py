@@ -16,19 +16,16 @@ parallel SGD: Zinkevich, Weimer, Li and Smola, NIPS 2010). All other heads have 
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from umapcore.counter import mix64
 from umapcore.plan_rows import N_BUCKETS, N_PHASES, count_rows, fill_rows, part_neighbours
-from umapcore.threads import thread_count
+from umapcore.rows import over_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
 
@@ -46,7 +43,6 @@ FEW_EPOCHS = 10
 
 _MAX_POOL = 1024
 _MIN_POOL = 256
-_ROWS_PER_TASK = 65_536  # a multiple of the number of phases
 
 
 @dataclass(frozen=True)
@@ -124,7 +120,7 @@ def build_plan(
     source = (graph.indptr, graph.indices, graph.data, heaviest, least)
     degrees = np.empty(n, np.int64)
     fires = np.empty(n, np.float64)
-    _over_rows(n, n_threads, lambda a, b: count_rows(a, b, *source, degrees, fires))
+    over_rows(n, n_threads, lambda a, b: count_rows(a, b, *source, degrees, fires))
 
     buckets = _buckets(graph, n_threads)
     n_walkers = np.maximum(1, -(-degrees // LONGEST_WALK))
@@ -136,7 +132,7 @@ def build_plan(
     first_walkers, heads, row_offsets = _deal_out(degrees[order], n_walkers[order])
     tails = np.empty(int(row_offsets[-1]), np.int32)
     rates = np.empty(tails.shape[0], np.uint32)
-    crowds = _over_rows(
+    crowds = over_rows(
         n,
         n_threads,
         lambda a, b: fill_rows(
@@ -182,7 +178,7 @@ def _buckets(graph: csr_array[np.float32], n_threads: int | None) -> NDArray[np.
         def choose(a: int, b: int, phase: int = phase) -> None:
             part_neighbours(a, b, phase, *rows, hashed, buckets)
 
-        _over_rows(n, n_threads, choose)
+        over_rows(n, n_threads, choose)
     return buckets
 
 
@@ -223,13 +219,3 @@ def pool_size(n_vertices: int) -> int:
     """Give about a quarter of a small graph, as a pool is drawn for every bucket and epoch."""
     quarter = 1 << max(0, (n_vertices // 4).bit_length())
     return min(_MAX_POOL, max(_MIN_POOL, quarter))
-
-
-def _over_rows(n: int, n_threads: int | None, task: Callable[[int, int], Any]) -> list[Any]:
-    """Run a task over ranges of rows, in threads where it pays: kernels release the GIL."""
-    ranges = [(a, min(n, a + _ROWS_PER_TASK)) for a in range(0, n, _ROWS_PER_TASK)]
-    threads = min(thread_count(n_threads), len(ranges))
-    if threads <= 1:
-        return [task(a, b) for a, b in ranges]
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(lambda r: task(*r), ranges))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from umapcore.dense import product
 from umapcore.jacobi import diagonalise
 
 if TYPE_CHECKING:
@@ -64,11 +65,3 @@ def rayleigh_ritz(gram: NDArray[np.float64], total: float) -> Ritz:
     quotients = np.full(m, np.inf)
     quotients[:kept] = np.maximum(-projected.diagonal(), 0.0)
     return Ritz(rotation, offset, quotients)
-
-
-def product(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Matrix product of small matrices without BLAS, whose rounding differs between machines."""
-    result = np.zeros((x.shape[0], y.shape[1]))
-    for k in range(x.shape[1]):
-        result += x[:, k, None] * y[k]
-    return result

@@ -10,13 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import sparse
 
-from umapcore.components import centroid_targets, component_rooms, connected_components
+from umapcore.components import centroid_targets, component_rooms
 from umapcore.counter import uniform
 from umapcore.graph import read_only
 from umapcore.jacobi import DENSE_SIZE, eigenvectors_of_small, scaled_columns
 from umapcore.logs import logger
 from umapcore.multilevel import smallest_eigenvectors
+from umapcore.permute import permute
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,11 +34,13 @@ _TINY_STREAM = 0x74696E79
 
 
 def spectral_layout(
-    graph: csr_array[Any, Any],
+    graph: Any,
     n_components: int,
     *,
     seed: int,
     representation: Any = None,
+    metric: str = "euclidean",
+    linalg: Linalg | None = None,
     n_threads: int | None = None,
 ) -> NDArray[np.float64]:
     """Lay a graph out by its eigenvectors.
@@ -44,7 +48,8 @@ def spectral_layout(
     Parameters
     ----------
     graph
-        Symmetric CSR, n × n, as :func:`umapcore.graph.prepare_graph` makes it.
+        Symmetric CSR, n × n, as :func:`umapcore.graph.prepare_graph` makes it, or what a backend
+        made of one.
     n_components
         Dimensions d of the layout.
     seed
@@ -52,33 +57,49 @@ def spectral_layout(
     representation
         Coordinates of the vertices, (n, p), or a function that gives them or None. Only used
         when the graph has several components, to place them relative to each other.
+    metric
+        How distances of the representation are measured.
+    linalg
+        The device; None: the CPU.
     n_threads
-        Threads to use; the layout does not depend on it.
+        Threads to use where `linalg` is None; the layout does not depend on it.
 
     Returns
     -------
     float64, (n, d), in no particular unit.
     """
-    # Imported here: it brings numba, which takes a good part of a second.
-    from umapcore_numba.linalg import NumbaLinalg
+    if linalg is None:
+        # Imported here: it brings numba, which takes a good part of a second.
+        from umapcore_numba.linalg import NumbaLinalg
 
+        with NumbaLinalg(n_threads) as cpu:
+            return spectral_layout(
+                graph,
+                n_components,
+                seed=seed,
+                representation=representation,
+                metric=metric,
+                linalg=cpu,
+            )
+    count, labels = linalg.components(graph)
+    n = int(graph.shape[0])
+    if count == 1 and n > max(DENSE_SIZE, n_components + 1):
+        return scaled_columns(smallest_eigenvectors(graph, n_components, linalg))
+    graph = linalg.to_host(graph)
     arrays = (read_only(graph.indptr), read_only(graph.indices), read_only(graph.data))
-    count, labels = connected_components(graph)
-    with NumbaLinalg(n_threads) as linalg:
-        if count == 1:
-            sizes = np.array([graph.shape[0]])
-            return _by_component(arrays, sizes, n_components, seed, linalg)
-        sizes = np.bincount(labels, minlength=count)
-        # In this order every component is a range of vertices, its weights a diagonal block.
-        order = np.argsort(labels, kind="stable").astype(np.int32)
-        indptr, indices, weights = linalg.permute(*arrays, order)
-        sorted_arrays = (read_only(indptr), read_only(indices), read_only(weights))
-        inner = _by_component(sorted_arrays, sizes, n_components, seed, linalg)
+    if count == 1:
+        return _by_component(arrays, np.array([n]), n_components, seed, linalg)
+    assert labels is not None
+    sizes = np.bincount(labels, minlength=count)
+    # In this order every component is a range of vertices, its weights a diagonal block.
+    order = np.argsort(labels, kind="stable").astype(np.int32)
+    sorted_arrays = permute(*arrays, order, n_threads=n_threads)
+    inner = _by_component(sorted_arrays, sizes, n_components, seed, linalg)
     if callable(representation):
         representation = representation()
     targets = None
     if representation is not None:
-        targets = centroid_targets(representation, labels, sizes, n_components)
+        targets = centroid_targets(representation, labels, sizes, n_components, metric=metric)
     logger.info(
         "the graph has %d connected components, which are placed by their %s",
         count,
@@ -96,8 +117,7 @@ def _by_component(
     arrays: Csr, sizes: NDArray[np.int64], n_dimensions: int, seed: int, linalg: Linalg
 ) -> NDArray[np.float64]:
     """Lay out components, which are consecutive ranges of vertices, each within [-1, 1]."""
-    indptr, indices, weights = arrays
-    layout = np.zeros((indptr.shape[0] - 1, n_dimensions))
+    layout = np.zeros((arrays[0].shape[0] - 1, n_dimensions))
     starts = np.cumsum(sizes) - sizes
     # Too few vertices for d eigenvectors: anywhere in the room, a single one in its middle.
     tiny = np.flatnonzero(np.repeat((sizes > 1) & (sizes <= n_dimensions + 1), sizes))
@@ -109,15 +129,15 @@ def _by_component(
         eigenvectors_of_small(arrays, starts[small], sizes[small], layout)
     for component in np.flatnonzero((sizes > n_dimensions + 1) & (sizes > DENSE_SIZE)):
         first, last = int(starts[component]), int(starts[component] + sizes[component])
-        begin, end = int(indptr[first]), int(indptr[last])
-        part = (indptr[first : last + 1], indices[begin:end], weights[begin:end])
-        if last - first < layout.shape[0]:
-            part = (
-                part[0] - indptr.dtype.type(begin),
-                part[1] - indices.dtype.type(first),
-                part[2],
-            )
-        offsets, columns, values = (read_only(array) for array in part)
-        vectors = smallest_eigenvectors(offsets, columns, values, n_dimensions, linalg)
+        vectors = smallest_eigenvectors(_part(arrays, first, last), n_dimensions, linalg)
         layout[first:last] = scaled_columns(vectors)
     return layout
+
+
+def _part(arrays: Csr, first: int, last: int) -> csr_array[Any, Any]:
+    """Cut out a diagonal block."""
+    indptr, indices, weights = arrays
+    begin, end = int(indptr[first]), int(indptr[last])
+    rows = indptr[first : last + 1] - indptr.dtype.type(begin)
+    columns = indices[begin:end] - indices.dtype.type(first)
+    return sparse.csr_array((weights[begin:end], columns, rows), shape=(last - first, last - first))

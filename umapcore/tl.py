@@ -173,6 +173,7 @@ def umap(
         init=init,
         # A function: only a graph of several components needs the coordinates read.
         representation=representation,
+        metric=str(params.get("metric", "euclidean")),
         method=method,
         run=Run(n_threads, progress, callback, callback_every, timings=timings),
         name=name,

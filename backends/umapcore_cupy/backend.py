@@ -11,6 +11,7 @@ from umapcore.plan import build_plan
 from umapcore_cupy.device import Array
 from umapcore_cupy.graph import DeviceGraph, adopt_graph, bring_graph, to_host
 from umapcore_cupy.layout import DeviceLayout
+from umapcore_cupy.linalg import CupyLinalg
 from umapcore_cupy.memory import estimate, in_words
 from umapcore_cupy.plan import DevicePlan, bring, build_on_device
 from umapcore_cupy.start import adopt_start
@@ -51,6 +52,8 @@ class CupyBackend:
     def __init__(self, open_device: Callable[[], Device] | None = None) -> None:
         self._open = open_device
         self._opened: Device | None = None
+        # A graph of the host's and its copy, which the start and the plan both work on.
+        self._brought: tuple[Any, DeviceGraph] | None = None
 
     @property
     def device(self) -> Device:
@@ -81,6 +84,10 @@ class CupyBackend:
             return self.device.download(start).reshape(shape)
         return start  # type: ignore[no-any-return]
 
+    def linalg(self, *, n_threads: int | None = None) -> CupyLinalg:
+        """Give the operations of the spectral start."""
+        return CupyLinalg(self.device, self._bring)
+
     def plan(self, graph: Any, spec: OptimizerSpec, *, n_threads: int | None = None) -> GPUPlan:
         """Plan a layout, as far on the device as its memory allows.
 
@@ -90,10 +97,14 @@ class CupyBackend:
             When not even positions fit.
         """
         n, device = int(graph.shape[0]), self.device
-        there = isinstance(graph, DeviceGraph)
+        if self._brought is not None and self._brought[0] is not graph:
+            self._brought = None
+        there = isinstance(graph, DeviceGraph) or self._brought is not None
         needs = estimate(n, int(graph.nnz), spec.n_components, graph_there=there).by_place()
-        free = device.free_bytes()
         for place, needed in needs.items():
+            if place != "all on the device":
+                self._brought = None
+            free = device.free_bytes()
             if free is not None and needed > free:
                 logger.debug(
                     "%s: %s are needed, %s are free", place, in_words(needed), in_words(free)
@@ -117,17 +128,26 @@ class CupyBackend:
 
     def close(self) -> None:
         """Give back everything that is held on the device."""
+        self._brought = None
         if self._opened is not None:
             self._opened.close()
             self._opened = None
+
+    def _bring(self, graph: Any) -> DeviceGraph:
+        """Copy a graph of the host's, unless it was the last one to be copied."""
+        if self._brought is None or self._brought[0] is not graph:
+            self._brought = None
+            self._brought = graph, bring_graph(self.device, graph)
+        return self._brought[1]
 
     def _plan(
         self, graph: Any, spec: OptimizerSpec, place: Place, n_threads: int | None
     ) -> GPUPlan:
         device = self.device
         if place == "all on the device":
-            there = graph if isinstance(graph, DeviceGraph) else bring_graph(device, graph)
+            there = graph if isinstance(graph, DeviceGraph) else self._bring(graph)
             planned = build_on_device(device, there, spec)
+            self._brought = None
             return GPUPlan(place, planned, EdgesOnDevice(planned))
         plan = build_plan(self.graph_to_host(graph), spec, n_threads=n_threads)
         if place == "the plan on the host":

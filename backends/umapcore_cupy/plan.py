@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from umapcore.plan import least_weight, pool_size, pull_exponent
 from umapcore.plan_rows import N_BUCKETS, N_PHASES
-from umapcore_cupy.scan import sum_up
+from umapcore_cupy.scan import entries, entry, sum_up
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,7 +87,7 @@ def build_on_device(device: Device, graph: DeviceGraph, spec: OptimizerSpec) -> 
     del keys
     sum_up(device, first_walkers, n + 1)
     bucket_offsets = device.download(offsets)
-    bucket_walkers = _entries(device, first_walkers, bucket_offsets)
+    bucket_walkers = entries(device, first_walkers, bucket_offsets)
 
     n_walkers = int(bucket_walkers[-1])
     heads = device.empty(n_walkers, np.int32)
@@ -95,7 +95,7 @@ def build_on_device(device: Device, graph: DeviceGraph, spec: OptimizerSpec) -> 
     device.launch("deal_out", n, size, order, degrees, first_walkers, heads, row_offsets)
     del degrees
     sum_up(device, row_offsets, n_walkers + 1)
-    n_kept = int(_entries(device, row_offsets, np.array([n_walkers]))[0])
+    n_kept = entry(device, row_offsets, n_walkers)
     tails, rates = device.empty(n_kept, np.int32), device.empty(n_kept, np.uint32)
     crowd = device.zeros(1, np.int32)
     device.launch(
@@ -147,12 +147,3 @@ def _heaviest(device: Device, graph: DeviceGraph) -> float:
     threads = min(graph.nnz, _HEAVIEST_THREADS)
     device.launch("find_heaviest", threads, np.int64(graph.nnz), graph.weights, bits)
     return float(device.download(bits).view(np.float32)[0])
-
-
-def _entries(device: Device, array: Array, indices: NDArray[Any]) -> NDArray[np.int64]:
-    """Fetch some entries of an int64 array."""
-    wanted = device.upload(np.ascontiguousarray(indices, np.int64))
-    found = device.empty(indices.shape[0], np.int64)
-    device.launch("take", indices.shape[0], np.int64(indices.shape[0]), wanted, array, found)
-    entries: NDArray[np.int64] = device.download(found)
-    return entries

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from umapcore.linalg import BLOCK_ROWS, RUN
 from umapcore.plan import LONGEST_MOVE, LONGEST_WALK
 from umapcore.plan_rows import N_BUCKETS, N_PHASES
 from umapcore_cupy.compile import KERNELS
@@ -23,8 +24,11 @@ _KERNEL = re.compile(r"\bKERNEL\s+(?:__launch_bounds__\(\w+\)\s*)?(\w+)\(([^)]*)
 #: Files of each program.
 PROGRAMS: dict[str, tuple[str, ...]] = {
     "plan": ("graph.cu", "count.cu", "buckets.cu", "order.cu", "scan.cu", "fill.cu", "start.cu"),
+    "spectral": (
+        "scan.cu", "components.cu", "levels.cu", "matching.cu", "contract.cu", "blocks.cu",
+    ),
     "layout": ("permute.cu", "epoch.cu", "pool.cu", "walk.cu", "apply.cu"),
-}
+}  # fmt: skip
 
 
 def defines(name: str, dimensions: int = 2) -> dict[str, int]:
@@ -36,6 +40,8 @@ def defines(name: str, dimensions: int = 2) -> dict[str, int]:
             "LONGEST_WALK": LONGEST_WALK,
             "CHUNK": CHUNK,
         }
+    if name == "spectral":
+        return {"CHUNK": CHUNK, "RUN": RUN, "BLOCK_ROWS": BLOCK_ROWS}
     return {
         "DIMENSIONS": dimensions,
         "WALK_THREADS": WALK_THREADS,
@@ -47,7 +53,7 @@ def defines(name: str, dimensions: int = 2) -> dict[str, int]:
 
 def variants(name: str) -> list[dict[str, int]]:
     """Macros of every form of a program that tests should compile."""
-    if name == "plan":
+    if name != "layout":
         return [defines(name)]
     return [defines(name, dimensions) for dimensions in (1, 2, 3, 4, 5, 8, 9, 10, 50)]
 

@@ -15,6 +15,7 @@ from umapcore.curve import exact_log2
 from umapcore.plan import build_plan
 from umapcore.threads import load_tbb, thread_count
 from umapcore_numba.epochs import run_parallel, run_serial
+from umapcore_numba.linalg import NumbaLinalg
 from umapcore_numba.pace import Pace
 from umapcore_numba.walk import LANES, float_scratch, int_scratch
 
@@ -59,6 +60,10 @@ class NumbaBackend:
     ) -> NDArray[np.float32]:
         """Give positions as they are."""
         return start
+
+    def linalg(self, *, n_threads: int | None = None) -> NumbaLinalg:
+        """Give the operations of the spectral start."""
+        return NumbaLinalg(n_threads)
 
     def plan(
         self,

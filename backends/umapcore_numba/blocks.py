@@ -17,11 +17,12 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from umapcore.jit import kernel
-from umapcore.linalg import BLOCK_ROWS, LANES
+from umapcore.linalg import BLOCK_ROWS, LANES, RUN
 
 U0 = np.uint64(0)
 U1 = np.uint64(1)
 U_LANES = np.uint64(LANES)
+U_RUN = np.uint64(RUN)
 
 _INT32 = ir.IntType(32)
 _INT64 = ir.IntType(64)
@@ -97,16 +98,22 @@ def apply(
     """Y = alpha (P - 1) x + beta x + gamma y; see :meth:`umapcore.linalg.Linalg.apply`."""
     width = np.uint64(x.shape[1])
     x, y = x.reshape(-1), y.reshape(-1)
-    part = np.empty(LANES, np.float32)
+    total, part = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
     # Unsigned indices need no check for counting from the end.
     for i in range(np.uint64(first), np.uint64(last)):
         begin, end = np.uint64(indptr[i]), np.uint64(indptr[i + U1])
         factor = alpha * inverse[i]
         for lane in range(U0, width, U_LANES):
             own = i * width + lane
-            sum_differences(begin, end, indices, weights, x, width, lane, own, part)
+            stop = min(end, begin + U_RUN)
+            sum_differences(begin, stop, indices, weights, x, width, lane, own, total)
+            while stop < end:
+                start, stop = stop, min(end, stop + U_RUN)
+                sum_differences(start, stop, indices, weights, x, width, lane, own, part)
+                for k in range(U0, U_LANES):
+                    total[k] += part[k]
             for k in range(U0, U_LANES):
-                y[own + k] = factor * part[k] + beta * x[own + k] + gamma * y[own + k]
+                y[own + k] = factor * total[k] + beta * x[own + k] + gamma * y[own + k]
 
 
 @kernel()
@@ -143,9 +150,19 @@ def rotate(first: Any, last: Any, x: Any, rotation: Any, offset: Any, out: Any) 
 
 @kernel()
 def degrees(first: Any, last: Any, indptr: Any, weights: Any, out: Any) -> None:
-    """Sum rows in float64."""
+    """Sum rows in float64, one edge after the other."""
     for i in range(first, last):
         total = 0.0
         for e in range(indptr[i], indptr[i + 1]):
             total += np.float64(weights[e])
         out[i] = total
+
+
+@kernel()
+def unscale(first: Any, last: Any, degrees: Any, x: Any, order: Any, out: Any) -> None:
+    """Write sqrt(D) x; see :meth:`umapcore.linalg.Linalg.unscale`."""
+    for i in range(first, last):
+        root = np.sqrt(degrees[i])
+        row = order[i] if order.shape[0] > 0 else i
+        for k in range(out.shape[1]):
+            out[row, k] = root * np.float64(x[i, k])

@@ -1,4 +1,4 @@
-"""Kernels that make a graph smaller: proposals of a matching, sums of edges, renumbering."""
+"""Kernels that make a graph smaller: proposals of a matching, sums of edges."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from umapcore.jit import inline, kernel
+from umapcore.linalg import STRONG
 from umapcore_numba import floats
 from umapcore_numba.floats import mix64
 
 U1 = np.uint64(1)
-#: Edges of less than this share of a vertex's heaviest weight are not proposed along.
-STRONG = np.float32(0.25)
+_STRONG = np.float32(STRONG)
 _HALF_WORD = np.uint64(32)
 
 
@@ -49,7 +49,7 @@ def propose(
                 if best < 0 or weight > most or hashed > largest:
                     best, most, largest = np.int64(j), weight, hashed
         choice[i] = best
-        least[i] = max(least[i], STRONG * most)
+        least[i] = max(least[i], _STRONG * most)
 
 
 @kernel()
@@ -95,29 +95,6 @@ def contract(
                     out_weights[np.uint64(at)] += np.float64(weights[e])
         counts[c] = used - start
     return np.int64(used)
-
-
-@kernel()
-def permute(
-    first: Any,
-    last: Any,
-    order: Any,
-    place: Any,
-    indptr: Any,
-    indices: Any,
-    weights: Any,
-    out_indptr: Any,
-    out_indices: Any,
-    out_weights: Any,
-) -> None:
-    """Copy rows into another order; see :meth:`umapcore.linalg.Linalg.permute`."""
-    for p in range(np.uint64(first), np.uint64(last)):
-        i = np.uint64(order[p])
-        to = np.uint64(out_indptr[p])
-        for e in range(np.uint64(indptr[i]), np.uint64(indptr[i + U1])):
-            out_indices[to] = place[np.uint64(indices[e])]
-            out_weights[to] = weights[e]
-            to += U1
 
 
 @kernel()

@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from umapcore.graph import read_only
-from umapcore.linalg import BLOCK_ROWS, Level
+from umapcore.linalg import BLOCK_ROWS, HostLevel
+from umapcore.permute import permute
 from umapcore.threads import thread_count
+from umapcore.union_find import connected_components
 from umapcore_numba import blocks, contraction
+from umapcore_numba.coarsen import coarsen, make_level
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+    from scipy.sparse import csr_array
+
+    from umapcore_numba.coarsen import Aggregates, NumbaLevel
 
 #: Up to this many rows one thread does the work: waking another takes as long.
 _SERIAL_ROWS = 16_384
@@ -45,20 +51,44 @@ class NumbaLinalg:
         if self._pool is not None:
             self._pool.shutdown()
 
+    def components(self, graph: csr_array[Any, Any]) -> tuple[int, NDArray[np.int32]]:
+        """Label components; see :meth:`umapcore.linalg.Linalg.components`."""
+        return connected_components(graph, n_threads=self._threads)
+
+    def to_host(self, graph: csr_array[Any, Any]) -> csr_array[Any, Any]:
+        """Give a graph as it is."""
+        return graph
+
+    def finest(self, graph: csr_array[Any, Any]) -> NumbaLevel:
+        """Make a level of a graph; see :meth:`umapcore.linalg.Linalg.finest`."""
+        arrays = (read_only(graph.indptr), read_only(graph.indices), read_only(graph.data))
+        degrees = self.degrees(arrays[0], arrays[2])
+        return make_level(*arrays, degrees, np.ones_like(degrees))
+
+    def coarsen(self, level: NumbaLevel) -> tuple[NumbaLevel, Aggregates]:
+        """Make a smaller level; see :mod:`umapcore_numba.coarsen`."""
+        return coarsen(self, level)
+
+    def bring(self, level: NumbaLevel) -> HostLevel:
+        """Give a level as it is."""
+        return HostLevel(level.indptr, level.indices, level.weights, level.degrees)
+
     def degrees(self, indptr: Any, weights: Any) -> NDArray[np.float64]:
-        """Sum every row; see :meth:`umapcore.linalg.Linalg.degrees`."""
+        """Sum every row in float64, in the order of its edges."""
         out = np.empty(indptr.shape[0] - 1)
         source = (read_only(indptr), read_only(weights))
         self._over(out.shape[0], lambda a, b: blocks.degrees(a, b, *source, out))
         return out
 
-    def apply(self, level: Level, x: Any, y: Any, alpha: float, beta: float, gamma: float) -> None:
+    def apply(
+        self, level: NumbaLevel, x: Any, y: Any, alpha: float, beta: float, gamma: float
+    ) -> None:
         """Y = alpha (P - 1) x + beta x + gamma y; see :meth:`umapcore.linalg.Linalg.apply`."""
         source = (level.indptr, level.indices, level.weights, level.inverse, x, y)
         factors = (np.float32(alpha), np.float32(beta), np.float32(gamma))
         self._over(level.n_vertices, lambda a, b: blocks.apply(a, b, *source, *factors))
 
-    def gram(self, level: Level, x: Any, y: Any) -> NDArray[np.float64]:
+    def gram(self, level: NumbaLevel, x: Any, y: Any) -> NDArray[np.float64]:
         """Dot products; see :meth:`umapcore.linalg.Linalg.gram`."""
         n, m = x.shape
         parts = np.zeros((-(-n // BLOCK_ROWS), 3, m, m))
@@ -76,23 +106,38 @@ class NumbaLinalg:
         """Out = x @ rotation - offset; see :meth:`umapcore.linalg.Linalg.rotate`."""
         self._over(x.shape[0], lambda a, b: blocks.rotate(a, b, x, rotation, offset, out))
 
+    # --- what coarsening is made of
+
     def propose(
-        self, level: Level, vertices: Any, scale: Any, taken: Any, least: Any, choice: Any
+        self, level: NumbaLevel, vertices: Any, scale: Any, taken: Any, least: Any, choice: Any
     ) -> None:
-        """Find heaviest neighbours; see :meth:`umapcore.linalg.Linalg.propose`."""
+        """Write the heaviest neighbour of some vertices into their places in `choice`.
+
+        Heaviest by ``weights[e] * scale[neighbour]``, of equals the one whose edge has the
+        largest hash; neighbours that are `taken` do not count; -1 where there is none.
+        """
         source = (vertices, level.indptr, level.indices, level.weights, scale, taken, least, choice)
         self._over(vertices.shape[0], lambda a, b: contraction.propose(a, b, *source))
 
     def group(self, coarse: Any, offsets: Any) -> NDArray[np.int32]:
-        """Sort vertices by aggregate; see :meth:`umapcore.linalg.Linalg.group`."""
+        """Sort vertices by aggregate, and within it by number."""
         members = np.empty(coarse.shape[0], np.int32)
         contraction.group(coarse, offsets[:-1].copy(), members)
         return members
 
     def contract(
-        self, level: Level, offsets: Any, members: Any, coarse: Any
+        self, level: NumbaLevel, offsets: Any, members: Any, coarse: Any
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float32]]:
-        """Add up edges; see :meth:`umapcore.linalg.Linalg.contract`."""
+        """Add up the edges between aggregates.
+
+        Aggregate c has the vertices ``members[offsets[c]:offsets[c + 1]]``; `coarse` is the
+        aggregate of every vertex. In a row of the result neighbours come in the order in which
+        the members' edges first meet them; weights are summed in that order in float64.
+
+        Returns
+        -------
+        indptr, indices, weights of the CSR of aggregates.
+        """
         n = offsets.shape[0] - 1
         lengths = np.diff(level.indptr)[members]
         most = np.zeros(members.shape[0] + 1, np.int64)
@@ -114,19 +159,47 @@ class NumbaLinalg:
         weights = parts[0][1] if len(parts) == 1 else np.concatenate([p[1] for p in parts])
         return indptr, indices, weights
 
-    def permute(
-        self, indptr: Any, indices: Any, weights: Any, order: Any
-    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float32]]:
-        """Renumber vertices; see :meth:`umapcore.linalg.Linalg.permute`."""
-        n = order.shape[0]
-        place = np.empty(n, np.int32)
-        place[order] = np.arange(n, dtype=np.int32)
-        new_indptr = np.zeros(n + 1, indptr.dtype)
-        np.cumsum(np.diff(indptr)[order], out=new_indptr[1:])
-        new_indices, new_weights = np.empty_like(indices), np.empty_like(weights)
-        source = (order, place, indptr, indices, weights, new_indptr, new_indices, new_weights)
-        self._over(n, lambda a, b: contraction.permute(a, b, *source))
-        return new_indptr, new_indices, new_weights
+    def unfold(
+        self, aggregates: Aggregates, order: Any, *, by_place: bool
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Order vertices by their aggregates; see :meth:`umapcore.linalg.Linalg.unfold`."""
+        places = np.arange(aggregates.offsets.shape[0] - 1, dtype=np.int32)
+        coarse = places if order is None else order
+        sizes = np.diff(aggregates.offsets)[coarse]
+        starts = aggregates.offsets[coarse] - (np.cumsum(sizes) - sizes)
+        which = np.repeat(starts, sizes)
+        which += np.arange(which.shape[0])
+        return aggregates.members[which], np.repeat(places if by_place else coarse, sizes)
+
+    def reorder(self, level: NumbaLevel, order: Any) -> NumbaLevel:
+        """Renumber vertices; see :meth:`umapcore.linalg.Linalg.reorder`."""
+        graph = (level.indptr, level.indices, level.weights)
+        renumbered = permute(*graph, order, n_threads=self._threads)
+        return make_level(*renumbered, level.degrees[order], level.shares[order])
+
+    def source(self, aggregates: Aggregates) -> NDArray[np.int32]:
+        """Rows to prolong from; see :meth:`umapcore.linalg.Linalg.source`."""
+        return aggregates.coarse
+
+    def block(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Take values as they are."""
+        return values
+
+    def zeros_like(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Make a block of zeros."""
+        return np.zeros_like(x)
+
+    def prolong(self, x: NDArray[np.float32], source: Any) -> NDArray[np.float32]:
+        """Repeat rows; see :meth:`umapcore.linalg.Linalg.prolong`."""
+        rows: NDArray[np.float32] = x[source]
+        return rows
+
+    def unscale(self, level: NumbaLevel, x: Any, order: Any, n_vectors: int) -> NDArray[np.float64]:
+        """Give sqrt(D) x; see :meth:`umapcore.linalg.Linalg.unscale`."""
+        out = np.empty((x.shape[0], n_vectors))
+        where = np.empty(0, np.int32) if order is None else order
+        self._over(x.shape[0], lambda a, b: blocks.unscale(a, b, level.degrees, x, where, out))
+        return out
 
     def _over(self, n: int, task: Callable[[int, int], Any], most: int = 2**62) -> list[Any]:
         """Run a task over ranges of rows, whose limits are multiples of `BLOCK_ROWS`."""

@@ -20,24 +20,48 @@ import numpy as np
 
 from umapcore.counter import mix64
 from umapcore.graph import read_only
-from umapcore.linalg import Level
+from umapcore.linalg import BOUND, FEW, LARGEST_INVERSE, ROUNDS, SECLUDED, TOSSES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from umapcore.linalg import Linalg
+    from umapcore_numba.linalg import NumbaLinalg
 
-#: Degrees can be so small that their inverse is no float32.
-_LARGEST_INVERSE = 1e38
-#: Vertices of which this much less leaves than is usual on their level are not merged: they are
-#: clusters of their own, and vectors that tell them apart must survive.
-_SECLUDED = 0.1
-#: Rounds of proposals; most graphs need fewer.
-_ROUNDS = 8
-#: A round that matches less than this share of the vertices is the last one.
-_FEW = 0.02
-#: Rounds in which coins are tossed for what is left.
-_TOSSES = 4
+
+@dataclass(frozen=True)
+class NumbaLevel:
+    """See :class:`umapcore.linalg.Level`.
+
+    Attributes
+    ----------
+    indptr, indices
+        Offsets and columns of a CSR; no self-loops.
+    weights
+        float32, (edges,).
+    degrees
+        float64, (n,): weight of every vertex, that of edges inside of an aggregate included.
+    shares
+        float64, (n,): what of its degree leaves a vertex, by the edges that are stored.
+    inverse
+        float32, (n,): 1 / degrees.
+    """
+
+    indptr: NDArray[Any]
+    indices: NDArray[Any]
+    weights: NDArray[np.float32]
+    degrees: NDArray[np.float64]
+    shares: NDArray[np.float64]
+    inverse: NDArray[np.float32]
+
+    @property
+    def n_vertices(self) -> int:
+        """Number of vertices."""
+        return int(self.degrees.shape[0])
+
+    @property
+    def bound(self) -> float:
+        """No eigenvalue of 1 - P is above this."""
+        return BOUND * float(self.shares.max())
 
 
 @dataclass(frozen=True)
@@ -63,11 +87,11 @@ def make_level(
     weights: Any,
     degrees: NDArray[np.float64],
     shares: NDArray[np.float64],
-) -> Level:
+) -> NumbaLevel:
     """Put a level together; its arrays become read-only."""
     # Divided in float64: an inverse of one rounding.
-    inverse = np.minimum(1.0 / degrees, _LARGEST_INVERSE).astype(np.float32)
-    return Level(
+    inverse = np.minimum(1.0 / degrees, LARGEST_INVERSE).astype(np.float32)
+    return NumbaLevel(
         read_only(indptr),
         read_only(indices),
         read_only(weights),
@@ -77,7 +101,7 @@ def make_level(
     )
 
 
-def coarsen(linalg: Linalg, level: Level) -> tuple[Level, Aggregates]:
+def coarsen(linalg: NumbaLinalg, level: NumbaLevel) -> tuple[NumbaLevel, Aggregates]:
     """Make a level of about half as many vertices, and say which belong together."""
     root = _matched(linalg, level)
     is_root = root == np.arange(root.shape[0], dtype=np.int32)
@@ -95,17 +119,17 @@ def coarsen(linalg: Linalg, level: Level) -> tuple[Level, Aggregates]:
     return smaller, Aggregates(coarse, offsets, members)
 
 
-def _matched(linalg: Linalg, level: Level) -> NDArray[np.int32]:
+def _matched(linalg: NumbaLinalg, level: NumbaLevel) -> NDArray[np.int32]:
     """Give every vertex the first vertex of the pair that its aggregate is made of."""
     n = level.n_vertices
     root = np.arange(n, dtype=np.int32)
-    stays = level.shares < _SECLUDED * np.median(level.shares)
+    stays = level.shares < SECLUDED * np.median(level.shares)
     free = np.flatnonzero(~stays).astype(np.int32)
     choice = np.empty(n, np.int32)
     taken = stays.copy()
     scale = np.sqrt(level.inverse)
     least = np.zeros(n, np.float32)
-    for _ in range(_ROUNDS):
+    for _ in range(ROUNDS):
         linalg.propose(level, free, scale, taken, least, choice)
         chosen = choice[free]
         # Whoever was chosen is free, so its own choice is of this round too.
@@ -114,7 +138,7 @@ def _matched(linalg: Linalg, level: Level) -> NDArray[np.int32]:
         root[pairs] = np.minimum(pairs, chosen[mutual])
         taken[pairs] = True
         free = free[~mutual]
-        if free.size == 0 or pairs.size < _FEW * n:
+        if free.size == 0 or pairs.size < FEW * n:
             break
     if free.size:
         taken[:] = False
@@ -145,7 +169,7 @@ def _place_leftovers(
     lone, neighbour = free[odd], heaviest[odd]
     is_lone = np.zeros(root.shape[0], np.bool_)
     is_lone[lone] = True
-    for toss in range(2 * _TOSSES + 1):
+    for toss in range(2 * TOSSES + 1):
         if toss % 2 == 0:
             joins = ~is_lone[neighbour] & ~stays[neighbour]
         else:

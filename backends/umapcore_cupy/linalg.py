@@ -1,0 +1,185 @@
+"""The spectral start's operations on a device."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from umapcore.linalg import BLOCK_ROWS, HostLevel
+from umapcore.union_find import connected_components
+from umapcore_cupy.coarsen import coarsen
+from umapcore_cupy.graph import DeviceGraph, to_host
+from umapcore_cupy.level import make_level, reorder
+from umapcore_cupy.scan import sum_up
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+    from scipy import sparse
+
+    from umapcore_cupy.coarsen import DeviceAggregates
+    from umapcore_cupy.device import Array, Device
+    from umapcore_cupy.level import DeviceLevel
+
+
+class Block(NamedTuple):
+    """Vectors: float32, n × width, row after row."""
+
+    n: int
+    width: int
+    values: Array
+
+
+class CupyLinalg:
+    """See :class:`umapcore.linalg.Linalg`.
+
+    Parameters
+    ----------
+    device
+        Where everything is.
+    bring_graph
+        Brings a graph of the host's to the device.
+    """
+
+    def __init__(
+        self, device: Device, bring_graph: Callable[[sparse.csr_array[Any, Any]], DeviceGraph]
+    ) -> None:
+        self._device, self._bring_graph = device, bring_graph
+        device.compile("spectral")
+
+    def __enter__(self) -> CupyLinalg:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def components(self, graph: Any) -> tuple[int, NDArray[np.int32] | None]:
+        """Count components; see :meth:`umapcore.linalg.Linalg.components`."""
+        if not isinstance(graph, DeviceGraph):
+            return connected_components(graph)
+        device, n = self._device, graph.n_vertices
+        size = np.int64(n)
+        parents, count = device.empty(n, np.int32), device.zeros(1, np.int32)
+        device.launch("begin_trees", n, size, parents)
+        device.launch("join_trees", n, size, graph.indptr, graph.indices, parents)
+        device.launch("count_roots", n, size, parents, count)
+        if device.download(count)[0] == 1:
+            return 1, None
+        # Small components, and where each is placed, are the host's work.
+        return connected_components(self.to_host(graph))
+
+    def to_host(self, graph: Any) -> sparse.csr_array[Any, Any]:
+        """Copy a graph, unless it is there; see :meth:`umapcore.linalg.Linalg.to_host`."""
+        return to_host(self._device, graph) if isinstance(graph, DeviceGraph) else graph
+
+    def finest(self, graph: Any) -> DeviceLevel:
+        """Make a level of a graph; see :meth:`umapcore.linalg.Linalg.finest`."""
+        there = graph if isinstance(graph, DeviceGraph) else self._bring_graph(graph)
+        rows = (there.indptr, there.indices, there.weights)
+        return make_level(self._device, there.n_vertices, there.nnz, rows)
+
+    def coarsen(self, level: DeviceLevel) -> tuple[DeviceLevel, DeviceAggregates]:
+        """Make a smaller level; see :mod:`umapcore_cupy.coarsen`."""
+        return coarsen(self._device, level)
+
+    def bring(self, level: DeviceLevel) -> HostLevel:
+        """Copy a level to the host."""
+        return HostLevel(*map(self._device.download, (*level.rows, level.degrees)))
+
+    def unfold(
+        self, aggregates: DeviceAggregates, order: Array | None, *, by_place: bool
+    ) -> tuple[Array, Array]:
+        """Order vertices by their aggregates; see :meth:`umapcore.linalg.Linalg.unfold`."""
+        device, n_coarse = self._device, aggregates.n_coarse
+        size, offsets = np.int64(n_coarse), aggregates.offsets
+        starts = device.empty(n_coarse + 1, np.int64)
+        device.launch("count_unfolded", n_coarse, size, order, offsets, starts)
+        sum_up(device, starts, n_coarse + 1)
+        fine, source = (device.empty(aggregates.n_vertices, np.int32) for _ in range(2))
+        device.launch(
+            "unfold", n_coarse, size, order, np.int32(by_place), offsets, aggregates.members,
+            starts, fine, source,
+        )  # fmt: skip
+        return fine, source
+
+    def reorder(self, level: DeviceLevel, order: Array) -> DeviceLevel:
+        """Renumber vertices; see :meth:`umapcore.linalg.Linalg.reorder`."""
+        return reorder(self._device, level, order)
+
+    def source(self, aggregates: DeviceAggregates) -> Array:
+        """Rows to prolong from; see :meth:`umapcore.linalg.Linalg.source`."""
+        return aggregates.coarse
+
+    def block(self, values: NDArray[np.float32]) -> Block:
+        """Bring a block."""
+        n, width = values.shape
+        return Block(n, width, self._device.upload(values))
+
+    def zeros_like(self, x: Block) -> Block:
+        """Make a block of zeros."""
+        return Block(x.n, x.width, self._device.zeros(x.n * x.width, np.float32))
+
+    def prolong(self, x: Block, source: Array) -> Block:
+        """Repeat rows; see :meth:`umapcore.linalg.Linalg.prolong`."""
+        n = int(source.values.shape[0])
+        out = self._device.empty(n * x.width, np.float32)
+        self._device.launch(
+            "prolong", n * x.width, np.int64(n), np.int32(x.width), x.values, source, out
+        )  # fmt: skip
+        return Block(n, x.width, out)
+
+    def apply(
+        self, level: DeviceLevel, x: Block, y: Block, alpha: float, beta: float, gamma: float
+    ) -> None:
+        """Y = alpha (P - 1) x + beta x + gamma y; see :meth:`umapcore.linalg.Linalg.apply`."""
+        device, width = self._device, np.int32(x.width)
+        sums = None
+        if level.n_runs > 0:
+            sums = device.empty(level.n_runs * x.width, np.float32)
+            device.launch(
+                "sum_runs", level.n_runs * x.width, np.int64(level.n_runs), width,
+                level.run_rows, level.first_runs, *level.rows, x.values, sums,
+            )  # fmt: skip
+        device.launch(
+            "apply_laplacian", x.n * x.width, np.int64(x.n), width, *level.rows, level.inverse,
+            level.first_runs, sums, x.values, y.values,
+            np.float32(alpha), np.float32(beta), np.float32(gamma),
+        )  # fmt: skip
+
+    def gram(self, level: DeviceLevel, x: Block, y: Block) -> NDArray[np.float64]:
+        """Dot products; see :meth:`umapcore.linalg.Linalg.gram`."""
+        device, m = self._device, x.width
+        n_blocks = -(-x.n // BLOCK_ROWS)
+        parts = device.empty(n_blocks * 3 * m * m, np.float64)
+        device.launch(
+            "sum_products", n_blocks * m * m, np.int64(x.n), np.int32(m), level.degrees,
+            x.values, y.values, parts,
+        )  # fmt: skip
+        device.launch("add_parts", 3 * m * m, np.int64(n_blocks), np.int32(3 * m * m), parts)
+        found: NDArray[np.float64] = device.download(parts, 3 * m * m)
+        return found.reshape(3, m, m)
+
+    def rotate(
+        self, x: Block, rotation: NDArray[np.float64], offset: NDArray[np.float64], out: Block
+    ) -> None:
+        """Out = x @ rotation - offset; see :meth:`umapcore.linalg.Linalg.rotate`."""
+        device = self._device
+        device.launch(
+            "rotate_block", x.n * x.width, np.int64(x.n), np.int32(x.width), x.values,
+            device.upload(rotation), device.upload(offset), out.values,
+        )  # fmt: skip
+
+    def unscale(
+        self, level: DeviceLevel, x: Block, order: Array | None, n_vectors: int
+    ) -> NDArray[np.float64]:
+        """Give sqrt(D) x; see :meth:`umapcore.linalg.Linalg.unscale`."""
+        device = self._device
+        out = device.empty(x.n * n_vectors, np.float64)
+        device.launch(
+            "unscale", x.n * n_vectors, np.int64(x.n), np.int32(x.width), np.int32(n_vectors),
+            level.degrees, x.values, order, out,
+        )  # fmt: skip
+        found: NDArray[np.float64] = device.download(out)
+        return found.reshape(x.n, n_vectors)

@@ -1,0 +1,38 @@
+"""Work on ranges of rows, in threads: kernels release the GIL."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from umapcore.threads import thread_count
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Rows of a range; a multiple of the number of phases in which a plan's buckets are chosen.
+ROWS_PER_TASK = 65_536
+
+
+def over_rows(n: int, n_threads: int | None, task: Callable[[int, int], Any]) -> list[Any]:
+    """Run a task over ranges of rows, in threads where there are several ranges.
+
+    Parameters
+    ----------
+    n
+        Number of rows.
+    n_threads
+        Threads at most; None takes the settings' number.
+    task
+        Called as ``task(first, last)`` for the rows `first` … `last` - 1.
+
+    Returns
+    -------
+    What the calls return, in the order of the ranges.
+    """
+    ranges = [(a, min(n, a + ROWS_PER_TASK)) for a in range(0, n, ROWS_PER_TASK)]
+    threads = min(thread_count(n_threads), len(ranges))
+    if threads <= 1:
+        return [task(a, b) for a, b in ranges]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(lambda r: task(*r), ranges))
