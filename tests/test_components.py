@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from graphs import clusters
+from graphs import clusters, hub, path, random_tree
 from scipy import sparse
 from scipy.sparse import csgraph
 
@@ -30,6 +30,30 @@ def test_labels_are_those_of_scipy(density: float, rng: np.random.Generator) -> 
     # Numbered in the order of their first vertices.
     _, firsts = np.unique(labels, return_index=True)
     assert (np.diff(firsts) > 0).all()
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 8])
+@pytest.mark.parametrize("shape", ["path", "tree", "hub", "pairs", "mixed"])
+def test_labels_by_any_number_of_threads(
+    shape: str, n_threads: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("umapcore.rows.ROWS_PER_TASK", 256)
+    monkeypatch.setattr("umapcore.rows.thread_count", lambda n: n)
+    graph = {
+        "path": lambda: path(20_000),
+        "tree": lambda: random_tree(20_000),
+        "hub": lambda: hub(3000),
+        "pairs": lambda: sparse.block_diag([[[0, 1], [1, 0]]] * 5000),
+        "mixed": lambda: sparse.block_diag([path(7000), random_tree(8000), clusters(900)]),
+    }[shape]()
+    graph = sparse.csr_array(graph)
+    order = rng.permutation(graph.shape[0])
+    graph = prepare_graph(graph[order][:, order])
+    count, labels = connected_components(graph, n_threads=n_threads)
+    expected_count, expected = csgraph.connected_components(graph, directed=False)
+    assert count == expected_count
+    _, firsts, expected = np.unique(expected, return_index=True, return_inverse=True)
+    np.testing.assert_array_equal(labels, np.argsort(np.argsort(firsts))[expected])
 
 
 @pytest.mark.parametrize("n_dimensions", [1, 2, 3, 10])
@@ -101,6 +125,26 @@ def test_targets_are_the_principal_components_of_the_centroids(
     for found, expected in zip(targets.T, u.T, strict=False):
         assert abs(np.corrcoef(found, expected)[0, 1]) > 0.9999
         assert found[np.abs(found).argmax()] > 0
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("metric", ["cosine", "correlation"])
+def test_only_directions_count_for_some_metrics(
+    form: object, metric: str, rng: np.random.Generator
+) -> None:
+    """Along an arc, each component at another distance from the origin."""
+    angles = np.linspace(0.1, 1.4, 9)
+    lengths = rng.uniform(0.5, 50.0, 9)
+    centres = lengths[:, None] * np.stack([np.cos(angles), np.sin(angles), 0 * angles], axis=1)
+    if metric == "correlation" and form is np.asarray:
+        centres += rng.normal(size=(9, 1)) * 30  # a shift that correlation does not see
+    labels = np.repeat(np.arange(9), 4).astype(np.int32)
+    sizes = np.full(9, 4)
+    points = form(centres[labels])
+    along = centroid_targets(points, labels, sizes, 1, metric=metric)[:, 0]
+    assert np.argsort(along).tolist() in (list(range(9)), list(range(9))[::-1])
+    plain = centroid_targets(points, labels, sizes, 1)[:, 0]
+    assert np.argsort(plain).tolist() not in (list(range(9)), list(range(9))[::-1])
 
 
 @pytest.mark.parametrize(

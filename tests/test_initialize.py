@@ -200,8 +200,8 @@ def test_odd_graphs_start_somewhere_sensible(name: str, d: int) -> None:
     start = start_positions("spectral", graph, n_components=d, seed=0)
     assert start.shape == (n, d)
     assert np.isfinite(start).all()
-    # Along a line, float32 has few numbers for vertices that are close.
-    assert np.unique(start, axis=0).shape[0] >= (0.95 * n if d == 1 else n)
+    # Float32 has few numbers for vertices that are close, as the leaves of a star are.
+    assert np.unique(start, axis=0).shape[0] >= (0.95 if d == 1 else 0.99) * n
     assert start.min() >= 0
     assert start.max() <= 10
     assert (np.ptp(start, axis=0) > 1e-5).all()

@@ -119,7 +119,7 @@ def test_graph_is_only_read(graph: sp.csr_array) -> None:
 
 
 def test_threads_and_index_width_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("umapcore.plan._ROWS_PER_TASK", 64)
+    monkeypatch.setattr("umapcore.rows.ROWS_PER_TASK", 64)
     graph = graphs.surface(400)
     wide = graph.copy()
     wide.indices = wide.indices.astype(np.int64)

@@ -207,6 +207,22 @@ class TestGraphs:
         adata.X = None
         assert np.isfinite(embed(adata, maxiter=0)).all()
 
+    def test_metric_of_the_neighbors_places_components(self) -> None:
+        """Lengths of the representation's rows do not matter for cosine."""
+        adata = islands()
+        lengths = np.r_[1.0, 9.0, 81.0][np.arange(120) % 3, None]
+        for metric, same in (("cosine", True), ("euclidean", False)):
+            adata.obsm["X_pca"] = np.eye(3)[np.arange(120) % 3] + [0.0, 0.1, 0.3]
+            adata.uns["neighbors"]["params"]["metric"] = metric
+            plain = embed(adata, maxiter=0)
+            adata.obsm["X_pca"] = adata.obsm["X_pca"] * lengths
+            assert (embed(adata, maxiter=0) == plain).all() == same
+
+    def test_a_metric_that_is_a_function_is_no_problem(self) -> None:
+        adata = islands()
+        adata.uns["neighbors"]["params"]["metric"] = np.hypot
+        assert np.isfinite(embed(adata, maxiter=0)).all()
+
 
 class TestStarts:
     def test_maxiter_0_gives_the_scaled_start(self) -> None:
