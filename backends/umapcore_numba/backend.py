@@ -17,6 +17,7 @@ from umapcore.threads import load_tbb, thread_count
 from umapcore_numba.epochs import run_parallel, run_serial
 from umapcore_numba.linalg import NumbaLinalg
 from umapcore_numba.pace import Pace
+from umapcore_numba.schedule import WORD_BITS
 from umapcore_numba.walk import LANES, float_scratch, int_scratch
 
 if TYPE_CHECKING:
@@ -138,7 +139,11 @@ class NumbaLayout:
         self._dims = (0,) * d if d in SPECIAL_DIMENSIONS else ()
         self._floats = _aligned_zeros(n_workers, float_scratch(d), np.float32)
         self._ints = _aligned_zeros(n_workers, int_scratch(d), np.int32)
-        self._fired = np.empty((n_workers, _most_edges_of_a_block(plan) + 1), np.int32)
+        most = _most_edges_of_a_block(plan)
+        self._fired = np.empty((n_workers, most + 1), np.int32)
+        n_words = most // int(WORD_BITS) + 2
+        self._words = np.empty((n_workers, n_words), np.uint64)
+        self._before = np.empty((n_workers, n_words), np.int32)
         # Two counters on cache lines of their own.
         self._tickets = _aligned_zeros(1, 16, np.int64)[0]
         self._pace = Pace(n_workers)
@@ -198,6 +203,8 @@ class NumbaLayout:
             self._floats[:workers],
             self._ints[:workers],
             self._fired[:workers],
+            self._words[:workers],
+            self._before[:workers],
             self._tickets,
         )
 

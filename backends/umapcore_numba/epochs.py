@@ -14,7 +14,7 @@ from numba import prange
 
 from umapcore import plan
 from umapcore.jit import inline, kernel
-from umapcore_numba import atomics, floats, walk
+from umapcore_numba import atomics, floats, pairs, schedule, walk
 from umapcore_numba.atomics import fetch_add
 from umapcore_numba.floats import ONE, mix64
 from umapcore_numba.walk import LANES, LANES_STEP, dimensions, walk_block
@@ -137,6 +137,8 @@ def walk_share(
     floats_scratch: Any,
     ints_scratch: Any,
     fired: Any,
+    words: Any,
+    before: Any,
     tickets: Any,
 ) -> None:
     """Walk blocks of the bucket `start` … `end` - 1 as worker `number`, until none is left.
@@ -150,10 +152,13 @@ def walk_share(
     part = 0 if shared else worker
     walkers_start = first_walkers[start]
     walkers_end = first_walkers[end]
-    # Several blocks for each worker, so that all end at about one time.
-    share = (walkers_end - walkers_start) // (4 * n_workers) + 1
-    share = (share + LANES_STEP - 1) // LANES_STEP * LANES_STEP
-    block = LANES if n_workers == 1 else min(LANES, share)
+    # Blocks of about one size; several for each of several workers, so that all end at one time.
+    n_walkers = walkers_end - walkers_start
+    n_blocks = (n_walkers + LANES - 1) // LANES
+    if n_workers > 1:
+        n_blocks = max(n_blocks, 4 * n_workers)
+    block = (n_walkers + n_blocks - 1) // n_blocks
+    block = (block + LANES_STEP - 1) // LANES_STEP * LANES_STEP
     while True:
         first = walkers_start + fetch_add(tickets, 0, 1) * block
         if first >= walkers_end:
@@ -164,6 +169,7 @@ def walk_share(
             positions, walked, pulls[part], shared,
             pool, pool_places, own_sample, step, b, log2_a, gamma, n_samples, unit,
             floats_scratch[worker], ints_scratch[worker], fired[worker],
+            words[worker], before[worker],
         )  # fmt: skip
 
 
@@ -192,7 +198,7 @@ def add_share(
         )  # fmt: skip
 
 
-@kernel(floats, atomics, walk, plan)
+@kernel(floats, atomics, pairs, schedule, walk, plan)
 def run_serial(
     dims: Any,
     n_components: Any,
@@ -221,6 +227,8 @@ def run_serial(
     floats_scratch: Any,
     ints_scratch: Any,
     fired: Any,
+    words: Any,
+    before: Any,
     tickets: Any,
 ) -> None:
     """Run the epochs `first_epoch` … `stop_epoch` - 1 on the calling thread.
@@ -247,13 +255,13 @@ def run_serial(
                     worker, dims, n_components, epoch, key, start, end,
                     first_walkers, heads, row_offsets, tails, rates, positions, walked, pulls,
                     pool, pool_places, own_sample, step, b, log2_a, gamma, n_samples, unit,
-                    floats_scratch, ints_scratch, fired, tickets,
+                    floats_scratch, ints_scratch, fired, words, before, tickets,
                 )  # fmt: skip
             for _ in range(1):
                 add_share(dims, n_components, start, end, positions, walked, pulls, unit, tickets)
 
 
-@kernel(floats, atomics, walk, plan, parallel=True)
+@kernel(floats, atomics, pairs, schedule, walk, plan, parallel=True)
 def run_parallel(
     dims: Any,
     n_components: Any,
@@ -282,6 +290,8 @@ def run_parallel(
     floats_scratch: Any,
     ints_scratch: Any,
     fired: Any,
+    words: Any,
+    before: Any,
     tickets: Any,
 ) -> None:
     """Run the same epochs on as many workers as there is scratch."""
@@ -306,7 +316,7 @@ def run_parallel(
                     worker, dims, n_components, epoch, key, start, end,
                     first_walkers, heads, row_offsets, tails, rates, positions, walked, pulls,
                     pool, pool_places, own_sample, step, b, log2_a, gamma, n_samples, unit,
-                    floats_scratch, ints_scratch, fired, tickets,
+                    floats_scratch, ints_scratch, fired, words, before, tickets,
                 )  # fmt: skip
             for _ in prange(n_workers):
                 add_share(dims, n_components, start, end, positions, walked, pulls, unit, tickets)

@@ -27,6 +27,8 @@ from umapcore.jit import inline
 from umapcore.plan import LONGEST_MOVE
 from umapcore_numba.atomics import fetch_add
 from umapcore_numba.floats import HALF, ONE, ZERO, clip, exp2, log2, mix64, reciprocal
+from umapcore_numba.pairs import copy_pair, subtract_pair
+from umapcore_numba.schedule import find_fires
 
 #: Walkers a block at most: enough to fill the vectors to the last rounds, few enough for the
 #: scratch to stay in cache (measured: 256, 512 and 1024 take 26.1, 22.7 and 24.2 ns a fire).
@@ -56,14 +58,33 @@ def float_scratch(n_components: int) -> int:
 
 
 def int_scratch(n_components: int) -> int:
-    """Int32 scratch of a walk: six columns of the lanes, their pulls, and the bins."""
-    return (6 + n_components) * LANES + COUNT_BINS + 1
+    """Int32 scratch of a walk: seven columns of the lanes, their pulls, and the bins."""
+    return (7 + n_components) * LANES + COUNT_BINS + 1
 
 
 @inline
 def dimensions(dims: Any, n_components: Any) -> Any:
     """Give the length of `dims`, which the compiler knows, or `n_components` where that is 0."""
     return len(dims) if len(dims) > 0 else n_components
+
+
+@inline
+def spot(dims: Any, k: Any, i: Any) -> Any:
+    """Place of coordinate `k` of lane `i` in what is read from elsewhere or written there.
+
+    In two dimensions a lane's coordinates lie side by side, and move as one word of 64 bits.
+    """
+    return 2 * i + k if len(dims) == 2 else k * LANES + i
+
+
+@inline
+def take(dims: Any, d: Any, source: Any, place: Any, other: Any, i: Any) -> None:
+    """Copy what is at a place of positions or of the pool to lane `i` of `other`."""
+    if len(dims) == 2:
+        copy_pair(other, np.uint64(i), source, place)
+    else:
+        for k in range(d):
+            other[k * LANES + i] = source[place * np.uint64(d) + np.uint64(k)]
 
 
 @inline
@@ -86,7 +107,7 @@ def measure(
         for i in range(m):
             total = ZERO
             for k in range(len(dims)):
-                difference = y[k * LANES + i] - other[k * LANES + i]
+                difference = y[k * LANES + i] - other[spot(dims, k, i)]
                 total += difference * difference
             squared[i] = total
             power[i] = b * log2(max(total, TINY)) + log2_a
@@ -124,9 +145,9 @@ def attract(
         for i in range(m):
             for k in range(len(dims)):
                 j = k * LANES + i
-                step = clip(coefficient[i] * (y[j] - other[j]), limit)
+                step = clip(coefficient[i] * (y[j] - other[spot(dims, k, i)]), limit)
                 y[j] += step
-                pull[j] = whole(step * unit)
+                pull[spot(dims, k, i)] = whole(step * unit)
     else:
         for k in range(d):
             for i in range(m):
@@ -145,41 +166,12 @@ def repel(
         for i in range(m):
             for k in range(len(dims)):
                 j = k * LANES + i
-                y[j] += clip(coefficient[i] * (stand[j] - other[j]), limit)
+                y[j] += clip(coefficient[i] * (stand[j] - other[spot(dims, k, i)]), limit)
     else:
         for k in range(d):
             for i in range(m):
                 j = k * LANES + i
                 y[j] += clip(coefficient[i] * (stand[j] - other[j]), limit)
-
-
-@inline
-def find_fires(
-    epoch: Any,
-    first: Any,
-    n_walkers: Any,
-    row_offsets: Any,
-    tails: Any,
-    rates: Any,
-    start: Any,
-    count: Any,
-    fired: Any,
-) -> None:
-    """List the tails of the firing edges, row by row, without branches."""
-    t = np.uint32(epoch)
-    found = U0
-    e = np.uint64(row_offsets[first])
-    for w in range(n_walkers):
-        before = found
-        end = np.uint64(row_offsets[first + w + 1])
-        while e < end:
-            rate = rates[e]
-            fired[found] = tails[e]
-            # numba widens uint32 * uint32 to 64 bits; the schedule needs it modulo 2**32.
-            found += np.uint64(np.uint32(t * rate) < rate)
-            e += U1
-        start[w] = before
-        count[w] = found - before
 
 
 @inline
@@ -239,6 +231,8 @@ def walk_block(
     floats_scratch: Any,
     ints_scratch: Any,
     fired: Any,
+    words: Any,
+    before: Any,
 ) -> None:
     """Take the walkers `first` … `last` - 1 of the plan through one epoch.
 
@@ -260,16 +254,24 @@ def walk_block(
     walker = ints_scratch[3 * LANES : 4 * LANES]
     cursor = ints_scratch[4 * LANES : 5 * LANES]
     tail = ints_scratch[5 * LANES : 6 * LANES]
-    pull = ints_scratch[6 * LANES : (6 + d) * LANES]
-    bins = ints_scratch[(6 + d) * LANES :]
+    left = ints_scratch[6 * LANES : 7 * LANES]
+    pull = ints_scratch[7 * LANES : (7 + d) * LANES]
+    bins = ints_scratch[(7 + d) * LANES :]
 
-    find_fires(epoch, first, n_walkers, row_offsets, tails, rates, start, count, fired)
+    find_fires(
+        epoch, first, n_walkers, row_offsets, tails, rates, start, count, fired, words, before
+    )
     sort_lanes(n_walkers, count, lane_of, bins)
+    # Without hubs, every head has one walker and is numbered as it is.
+    plain = heads.shape[0] == first_walkers.shape[0] - 1
     for i in range(n_walkers):
-        w = lane_of[i]
-        walker[i] = first + w
+        w = np.uint64(lane_of[i])
+        walker[i] = np.uint64(first) + w
         cursor[i] = start[w]
-        place = np.uint64(heads[first + w])
+        left[i] = count[w]
+        place = np.uint64(walker[i])
+        if not plain:
+            place = np.uint64(heads[place])
         for k in range(d):
             y[k * LANES + i] = positions[place * stride + np.uint64(k)]
 
@@ -284,13 +286,16 @@ def walk_block(
     live = n_walkers
     fire = U0
     while True:
-        while live > 0 and np.uint64(count[lane_of[live - 1]]) <= fire:
+        while live > 0 and np.uint64(left[live - 1]) <= fire:
             live -= 1
-            home = np.int64(heads[walker[live]])
-            n_sharing = first_walkers[home + 1] - first_walkers[home]
+            home = np.int64(walker[live])
+            n_sharing = np.int64(1)
+            if not plain:
+                home = np.int64(heads[home])
+                n_sharing = first_walkers[home + 1] - first_walkers[home]
             if n_sharing == 1:
                 for k in range(d):
-                    walked[home * d + k] = y[k * LANES + live]
+                    walked[np.uint64(home) * stride + np.uint64(k)] = y[k * LANES + live]
             else:
                 # A hub stays, and is moved by its walkers' pulls on it: their mean move.
                 share = ONE / np.float32(n_sharing)
@@ -310,8 +315,7 @@ def walk_block(
         for i in range(live):
             j = fired[np.uint64(cursor[i]) + fire]
             tail[i] = j
-            for k in range(d):
-                other[k * LANES + i] = positions[np.uint64(j) * stride + np.uint64(k)]
+            take(dims, d, positions, np.uint64(j), other, i)
         measure(dims, d, y, other, squared, power, m, b, log2_a)
         for i in range(m):
             p = exp2(power[i])
@@ -320,11 +324,14 @@ def walk_block(
         if shared_pulls:
             for i in range(live):
                 for k in range(d):
-                    fetch_add(pulls, tail[i] * d + k, np.int32(-pull[k * LANES + i]))
+                    fetch_add(pulls, tail[i] * d + k, np.int32(-pull[spot(dims, k, i)]))
+        elif len(dims) == 2:
+            for i in range(live):
+                subtract_pair(pulls, np.uint64(tail[i]), pull, np.uint64(i))
         else:
             for i in range(live):
                 for k in range(d):
-                    pulls[np.uint64(tail[i]) * stride + np.uint64(k)] -= pull[k * LANES + i]
+                    pulls[np.uint64(tail[i]) * stride + np.uint64(k)] -= pull[spot(dims, k, i)]
 
         # All samples of a fire act on the head where the attraction left it: a GPU can work on
         # several at once.
@@ -340,15 +347,14 @@ def walk_block(
             shift = offset - np.uint64(bucket_start)
             for i in range(live):
                 e = (np.uint64(walker[i]) + shift) & pool_mask
-                for k in range(d):
-                    other[k * LANES + i] = pool[e * stride + np.uint64(k)]
+                take(dims, d, pool, e, other, i)
             if own_sample[offset]:
                 # Somewhere in this bucket a head meets itself. A sample at the head's own
                 # position exerts no force.
                 for i in range(live):
                     if pool_places[(np.uint64(walker[i]) + shift) & pool_mask] == heads[walker[i]]:
                         for k in range(d):
-                            other[k * LANES + i] = stand[k * LANES + i]
+                            other[spot(dims, k, i)] = stand[k * LANES + i]
             measure(dims, d, stand, other, squared, power, m, b, log2_a)
             for i in range(m):
                 squared[i] = repulsion * reciprocal((NEAR + squared[i]) * (ONE + exp2(power[i])))
