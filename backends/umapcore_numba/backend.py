@@ -14,7 +14,7 @@ import numpy as np
 from umapcore.curve import exact_log2
 from umapcore.plan import build_plan
 from umapcore.threads import load_tbb, thread_count
-from umapcore_numba.epochs import run_parallel, run_serial
+from umapcore_numba.epochs import TICKET_STRIDE, run_parallel, run_serial
 from umapcore_numba.linalg import NumbaLinalg
 from umapcore_numba.pace import Pace
 from umapcore_numba.schedule import WORD_BITS
@@ -144,8 +144,7 @@ class NumbaLayout:
         n_words = most // int(WORD_BITS) + 2
         self._words = np.empty((n_workers, n_words), np.uint64)
         self._before = np.empty((n_workers, n_words), np.int32)
-        # Two counters on cache lines of their own.
-        self._tickets = _aligned_zeros(1, 16, np.int64)[0]
+        self._tickets = _aligned_zeros(1, TICKET_STRIDE * n_workers, np.int64)[0]
         self._pace = Pace(n_workers)
         self._parallel = n_workers > 1
         if self._parallel:

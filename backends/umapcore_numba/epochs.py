@@ -19,8 +19,10 @@ from umapcore_numba.atomics import fetch_add
 from umapcore_numba.floats import ONE, mix64
 from umapcore_numba.walk import LANES, LANES_STEP, dimensions, walk_block
 
-#: Positions that one thread takes at a time when pulls are added.
+#: Positions that one thread takes at a time when pulls are added, at most.
 SLICE = 16_384
+#: Two counters of a worker, each on a cache line of its own.
+TICKET_STRIDE = 16
 
 WORD = np.uint64(32)
 LOW_WORD = np.uint64(0xFFFFFFFF)
@@ -109,6 +111,31 @@ def step_size(alpha: Any, epoch: Any, n_epochs: Any) -> Any:
 
 
 @inline
+def share_end(owner: Any, n_workers: Any, count: Any) -> Any:
+    """Give the number after the last piece of work of one worker's share."""
+    return (owner + 1) * count // n_workers
+
+
+@inline
+def next_of_share(owner: Any, n_workers: Any, count: Any, tickets: Any, which: Any) -> Any:
+    """Draw the next piece of work of one worker's share by ticket.
+
+    Every worker begins with its own share, which is the same part of the vertices in every bucket,
+    so that most of what it reads is in its own cache; then it helps the others, so that one that
+    the system holds up holds up one piece only.
+    """
+    return owner * count // n_workers + fetch_add(tickets, TICKET_STRIDE * owner + which, 1)
+
+
+@inline
+def reset_tickets(tickets: Any, n_workers: Any) -> None:
+    """Begin with the first piece of every share."""
+    for worker in range(n_workers):
+        tickets[TICKET_STRIDE * worker] = 0
+        tickets[TICKET_STRIDE * worker + 8] = 0
+
+
+@inline
 def walk_share(
     number: Any,
     dims: Any,
@@ -143,7 +170,6 @@ def walk_share(
 ) -> None:
     """Walk blocks of the bucket `start` … `end` - 1 as worker `number`, until none is left.
 
-    Workers draw blocks by ticket, so that one that the system holds up holds up one block only.
     Each has scratch of its own, and pulls of its own if `pulls` has several rows.
     """
     worker = np.int64(number)  # prange counts in uint64, which 0 would turn to a float
@@ -157,24 +183,31 @@ def walk_share(
     n_blocks = (n_walkers + LANES - 1) // LANES
     if n_workers > 1:
         n_blocks = max(n_blocks, 4 * n_workers)
-    block = (n_walkers + n_blocks - 1) // n_blocks
-    block = (block + LANES_STEP - 1) // LANES_STEP * LANES_STEP
-    while True:
-        first = walkers_start + fetch_add(tickets, 0, 1) * block
-        if first >= walkers_end:
-            break
-        walk_block(
-            dims, n_components, epoch, key, first, min(walkers_end, first + block),
-            walkers_start, first_walkers, heads, row_offsets, tails, rates,
-            positions, walked, pulls[part], shared,
-            pool, pool_places, own_sample, step, b, log2_a, gamma, n_samples, unit,
-            floats_scratch[worker], ints_scratch[worker], fired[worker],
-            words[worker], before[worker],
-        )  # fmt: skip
+    size = (n_walkers + n_blocks - 1) // n_blocks
+    size = (size + LANES_STEP - 1) // LANES_STEP * LANES_STEP
+    n_blocks = (n_walkers + size - 1) // size
+    for turn in range(n_workers):
+        owner = (worker + turn) % n_workers
+        last_block = share_end(owner, n_workers, n_blocks)
+        while True:
+            block = next_of_share(owner, n_workers, n_blocks, tickets, 0)
+            if block >= last_block:
+                break
+            first = walkers_start + block * size
+            walk_block(
+                dims, n_components, epoch, key, first, min(walkers_end, first + size),
+                walkers_start, first_walkers, heads, row_offsets, tails, rates,
+                positions, walked, pulls[part], shared,
+                pool, pool_places, own_sample, step, b, log2_a, gamma, n_samples, unit,
+                floats_scratch[worker], ints_scratch[worker], fired[worker],
+                words[worker], before[worker],
+            )  # fmt: skip
 
 
 @inline
 def add_share(
+    number: Any,
+    n_workers: Any,
     dims: Any,
     n_components: Any,
     start: Any,
@@ -185,17 +218,24 @@ def add_share(
     unit: Any,
     tickets: Any,
 ) -> None:
-    """Add pulls to slices of the positions until none is left."""
+    """Add pulls to slices of the positions, as worker `number`, until none is left."""
     d = dimensions(dims, n_components)
+    worker = np.int64(number)
     size = positions.shape[0]
-    while True:
-        first = fetch_add(tickets, 8, 1) * SLICE
-        if first >= size:
-            break
-        add_pulls(
-            first, min(size, first + SLICE), start * d, end * d, positions, walked, pulls,
-            ONE / unit,
-        )  # fmt: skip
+    slice_size = min(SLICE, (size // (4 * n_workers) // LANES_STEP + 1) * LANES_STEP)
+    n_slices = (size + slice_size - 1) // slice_size
+    for turn in range(n_workers):
+        owner = (worker + turn) % n_workers
+        last_slice = share_end(owner, n_workers, n_slices)
+        while True:
+            number_of_slice = next_of_share(owner, n_workers, n_slices, tickets, 8)
+            if number_of_slice >= last_slice:
+                break
+            first = number_of_slice * slice_size
+            add_pulls(
+                first, min(size, first + slice_size), start * d, end * d,
+                positions, walked, pulls, ONE / unit,
+            )  # fmt: skip
 
 
 @kernel(floats, atomics, pairs, schedule, walk, plan)
@@ -233,8 +273,9 @@ def run_serial(
 ) -> None:
     """Run the epochs `first_epoch` … `stop_epoch` - 1 on the calling thread.
 
-    `tickets` are two counters, on cache lines of their own.
+    `tickets` are two counters for each worker, on cache lines of their own.
     """
+    n_workers = 1
     for epoch in range(first_epoch, stop_epoch):
         step = step_size(alpha, epoch, n_epochs)
         for bucket in range(bucket_offsets.shape[0] - 1):
@@ -247,9 +288,7 @@ def run_serial(
                 dims, n_components, key, start, end, first_walkers, positions,
                 pool, pool_places, own_sample,
             )  # fmt: skip
-            # One by one: an assignment to the whole array would be a parallel region of its own.
-            tickets[0] = 0
-            tickets[8] = 0
+            reset_tickets(tickets, n_workers)
             for worker in range(1):
                 walk_share(
                     worker, dims, n_components, epoch, key, start, end,
@@ -257,8 +296,11 @@ def run_serial(
                     pool, pool_places, own_sample, step, b, log2_a, gamma, n_samples, unit,
                     floats_scratch, ints_scratch, fired, words, before, tickets,
                 )  # fmt: skip
-            for _ in range(1):
-                add_share(dims, n_components, start, end, positions, walked, pulls, unit, tickets)
+            for worker in range(1):
+                add_share(
+                    worker, n_workers, dims, n_components, start, end,
+                    positions, walked, pulls, unit, tickets,
+                )  # fmt: skip
 
 
 @kernel(floats, atomics, pairs, schedule, walk, plan, parallel=True)
@@ -308,9 +350,7 @@ def run_parallel(
                 dims, n_components, key, start, end, first_walkers, positions,
                 pool, pool_places, own_sample,
             )  # fmt: skip
-            # One by one: an assignment to the whole array would be a parallel region of its own.
-            tickets[0] = 0
-            tickets[8] = 0
+            reset_tickets(tickets, n_workers)
             for worker in prange(n_workers):
                 walk_share(
                     worker, dims, n_components, epoch, key, start, end,
@@ -318,5 +358,8 @@ def run_parallel(
                     pool, pool_places, own_sample, step, b, log2_a, gamma, n_samples, unit,
                     floats_scratch, ints_scratch, fired, words, before, tickets,
                 )  # fmt: skip
-            for _ in prange(n_workers):
-                add_share(dims, n_components, start, end, positions, walked, pulls, unit, tickets)
+            for worker in prange(n_workers):
+                add_share(
+                    worker, n_workers, dims, n_components, start, end,
+                    positions, walked, pulls, unit, tickets,
+                )  # fmt: skip
