@@ -88,7 +88,7 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str, *, data: str | None = None) -> BenchGraph:
-    """Graph and start positions by name.
+    """Graph and start positions by name; ``generated1000`` is made with 1,000 vertices.
 
     Raises
     ------
@@ -99,6 +99,11 @@ def load(name: str, *, data: str | None = None) -> BenchGraph:
     """
     if name in GENERATORS:
         return _generated(name)
+    if (size := name.removeprefix("generated")).isdigit():
+        from benchmarks.generated import generated
+
+        made = generated(int(size))
+        return BenchGraph(name, sp.csr_matrix(made.graph), made.start)
     if name in DATA_SETS:
         return _read(name, data_folder(data) / f"{name}.h5ad")
     msg = f"graph {name!r} is unknown; known are {', '.join((*DATA_SETS, *GENERATORS))}"

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 LOSS_PAIRS = 2_000_000
 RECALL_VERTICES = 10_000
 RECALL_NEIGHBORS = 15
+TRUST_VERTICES = 2_000
+TRIPLETS = 200_000
 # Guards the logarithm where two vertices coincide; the same guard as in the repulsive force.
 EPSILON = 1e-3
 
@@ -210,3 +212,37 @@ def figures(
         largest=largest_coordinate(embedding),
         largest_centred=largest_coordinate(embedding, centred=True),
     )
+
+
+def trustworthiness(
+    data: NDArray[np.floating], embedding: NDArray[np.floating], *, k: int = RECALL_NEIGHBORS
+) -> float:
+    """Trustworthiness (Venna and Kaski 2001) of at most 2,000 vertices among each other.
+
+    Parameters
+    ----------
+    data, embedding
+        (n, p) and (n, d).
+    k
+        Neighbours of each.
+    """
+    from sklearn.manifold import trustworthiness as of_all
+
+    n = data.shape[0]
+    chosen = np.random.default_rng(n).choice(n, min(n, TRUST_VERTICES), replace=False)
+    found: float = of_all(data[chosen], embedding[chosen], n_neighbors=k)
+    return float(found)
+
+
+def triplet_accuracy(data: NDArray[np.floating], embedding: NDArray[np.floating]) -> float:
+    """Share of random triplets whose two distances are in the same order in both spaces."""
+    n = data.shape[0]
+    i, j, k = np.random.default_rng(n).integers(n, size=(3, TRIPLETS))
+
+    def nearer(x: NDArray[np.floating]) -> NDArray[np.bool_]:
+        x = np.asarray(x, np.float64)
+        to_j, to_k = ((x[i] - x[other]) ** 2 for other in (j, k))
+        result: NDArray[np.bool_] = to_j.sum(axis=1) < to_k.sum(axis=1)
+        return result
+
+    return float((nearer(data) == nearer(embedding)).mean())

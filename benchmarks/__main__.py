@@ -1,0 +1,5 @@
+"""The whole suite: ``python -m benchmarks``."""
+
+from benchmarks.suite import main
+
+raise SystemExit(main())

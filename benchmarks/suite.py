@@ -1,0 +1,206 @@
+"""Everything beside its rivals, in one run: ``python -m benchmarks [--graphs NAME …]``.
+
+Every measurement is made in a process of its own, and programs take turns, so that what else the
+machine does falls on all of them. Rivals that are not installed are left out. Parts:
+
+optimisation
+    The same graph and the same start positions for everybody; only the optimisation counts.
+whole
+    From an AnnData object with a graph to its embedding, with the defaults of ``tl.umap``.
+scale
+    umapcore alone on generated graphs of 1e4 to 1e6 vertices (``--largest`` for more), by stage;
+    and how time grows with epochs, dimensions and negative samples.
+first call
+    Importing, and the first call of a fresh process on 700 cells, without and with compiled code
+    on disk.
+
+Beside every time stands the quality of what was made in it. ``python -m benchmarks.pages`` makes
+tables and plots of the results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from benchmarks import contenders, first_call, graphs, report
+from benchmarks.metrics import figures, triplet_accuracy, trustworthiness
+from benchmarks.scale import growth, sizes
+from umapcore import OptimizerSpec
+
+RESULTS = report.RESULTS / "suite.json"
+GRAPHS = ("cbmc8k", "pendigits11k", "letter20k", "mammoth50k", "shuttle58k", "fashion_mnist70k")
+PARTS = ("optimisation", "whole", "scale", "first call")
+ROUNDS = 3
+#: umapcore's runs in a round: it is so quick that one says little.
+OUR_REPEATS = 3
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure what was asked for and write it."""
+    options = _options(arguments)
+    n_threads = options.threads or os.cpu_count() or 1
+    result: dict[str, Any] = {
+        "threads": n_threads,
+        "rounds": options.rounds,
+        "repeats_of_umapcore_in_a_round": OUR_REPEATS,
+        "load_average_before": report.load_average(),
+    }
+    for part, names in (
+        ("optimisation", contenders.layout_contenders(n_threads)),
+        ("whole", contenders.whole_contenders(n_threads)),
+    ):
+        if part not in options.parts:
+            continue
+        result[part] = []
+        for graph in options.graphs:
+            if part == "whole" and graph not in graphs.DATA_SETS:
+                continue
+            case = compare(part, graph, names, options)
+            result[part].append(case)
+            print(_table(part, case), flush=True)
+    if "scale" in options.parts:
+        result["scale"] = sizes(options.largest, n_threads)
+        result["growth"] = growth(n_threads)
+    if "first call" in options.parts:
+        result["first_call"] = first_call.measure(graphs.data_folder(options.data))
+        print(report.rounded(result["first_call"]))
+    report.write_json(options.out, result)
+    return 0
+
+
+def compare(part: str, graph: str, names: list[str], options: argparse.Namespace) -> dict[str, Any]:
+    """Run all contenders on one graph, taking turns."""
+    bench = graphs.load(graph, data=options.data)
+    data = _representation(graph, options.data)
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    quality: dict[str, dict[str, float]] = {}
+    digests: dict[str, set[bytes]] = {name: set() for name in names}
+    for number in range(options.rounds):
+        for name in names:
+            if number >= options.rival_rounds and not contenders.is_ours(name):
+                continue
+            repeats = OUR_REPEATS if contenders.is_ours(name) else 1
+            embedding, measured = _in_process(name, graph, repeats, options)
+            runs[name].append(measured)
+            digests[name].add(embedding.tobytes())
+            if name not in quality:
+                quality[name] = _quality(bench, data, embedding)
+    case: dict[str, Any] = {
+        "graph": graph,
+        "n_vertices": bench.n_vertices,
+        "n_edges": int(bench.graph.nnz),
+        "n_epochs": bench.n_epochs,
+        "load_average_after": report.load_average(),
+        "contenders": {
+            name: _summary(part, runs[name]) | {"quality": quality[name]} for name in names
+        },
+    }
+    ours = {digest for name in names if contenders.is_ours(name) for digest in digests[name]}
+    case["all_of_umapcores_runs_have_the_same_bits"] = len(ours) == 1
+    return case
+
+
+def _in_process(
+    name: str, graph: str, repeats: int, options: argparse.Namespace
+) -> tuple[Any, dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "result.npz"
+        command = [sys.executable, "-m", "benchmarks.contenders", name, graph]
+        command += ["--repeats", str(repeats), "--out", str(out)]
+        command += ["--data", options.data] if options.data else []
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        with np.load(out) as stored:
+            measured = {
+                "stages": json.loads(str(stored["stages"])),
+                "more_bytes": float(stored["more_bytes"]),
+            }
+            return stored["embedding"], measured
+
+
+def _summary(part: str, rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    counts = "optimise" if part == "optimisation" else "whole"
+    stages = [stage for one in rounds for stage in one["stages"]]
+    seconds = [stage[counts] for stage in stages]
+    return {
+        "median": median(seconds),
+        "best": min(seconds),
+        "seconds": seconds,
+        "stages": {key: median(stage[key] for stage in stages) for key in stages[0]},
+        "bytes_above_the_data": max(one["more_bytes"] for one in rounds),
+    }
+
+
+def _quality(bench: graphs.BenchGraph, data: Any, embedding: Any) -> dict[str, float]:
+    a, b = OptimizerSpec().curve()
+    found = figures(bench.graph, embedding, a=a, b=b)
+    quality = {key: getattr(found, key) for key in ("loss", "recall", "extent", "largest_centred")}
+    if data is not None:
+        quality["trustworthiness"] = trustworthiness(data, embedding)
+        quality["triplets"] = triplet_accuracy(data, embedding)
+    return quality
+
+
+def _representation(graph: str, data: str | None) -> Any:
+    if graph not in graphs.DATA_SETS:
+        return None
+    import h5py
+
+    with h5py.File(graphs.data_folder(data) / f"{graph}.h5ad") as file:
+        return file["obsm/X_pca"][:]
+
+
+def _table(part: str, case: dict[str, Any]) -> str:
+    title = f"\n{part}: {case['graph']}, {case['n_vertices']:,} vertices, {case['n_epochs']} epochs"
+    return f"{title}\n{contender_table(case)}"
+
+
+def contender_table(case: dict[str, Any]) -> str:
+    """Table of one graph: times, what they are of the slowest umapcore's, memory, quality."""
+    found = case["contenders"]
+    base = next(iter(found.values()))["median"]
+    rows = []
+    for name, run in found.items():
+        quality = run["quality"]
+        spread = f"{min(run['seconds']):.2f}–{max(run['seconds']):.2f}"
+        optional = [
+            f"{quality[key]:.3f}" if key in quality else ""
+            for key in ("trustworthiness", "triplets")
+        ]
+        rows.append(
+            [
+                name, f"{run['median']:.3g} s", spread, f"{run['median'] / base:.2f}",
+                f"{run['bytes_above_the_data'] / 1e6:.0f} MB", f"{quality['loss']:.3f}",
+                f"{quality['recall']:.3f}", f"{quality['extent']:.1f}", *optional,
+            ]
+        )  # fmt: skip
+    first = next(iter(found))
+    header = (
+        "program", "median", "spread, s", f"of {first}", "memory", "loss", "recall", "extent",
+        "trust", "triplets",
+    )  # fmt: skip
+    return report.table(header, rows)
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="benchmarks", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--graphs", nargs="+", default=list(GRAPHS), metavar="NAME")
+    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
+    parser.add_argument("--threads", type=int, help="default: all")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--rival-rounds", type=int, default=ROUNDS, help="rounds with rivals")
+    parser.add_argument("--largest", type=int, default=1_000_000, help="vertices, part 'scale'")
+    parser.add_argument("--data", help="folder of the AnnData files (or $UMAPCORE_DATA)")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    return parser.parse_args(arguments)
