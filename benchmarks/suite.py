@@ -171,7 +171,7 @@ def contender_table(case: dict[str, Any]) -> str:
     rows = []
     for name, run in found.items():
         quality = run["quality"]
-        spread = f"{min(run['seconds']):.2f}–{max(run['seconds']):.2f}"
+        spread = f"{min(run['seconds']):.2f} to {max(run['seconds']):.2f}"
         optional = [
             f"{quality[key]:.3f}" if key in quality else ""
             for key in ("trustworthiness", "triplets")

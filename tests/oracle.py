@@ -80,6 +80,25 @@ def whole(v: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.trunc(v + np.where(v >= 0, f32(0.5), f32(-0.5))).astype(np.int64)
 
 
+def turns(plan: EdgePlan, first: int, last: int, t: int) -> dict[int, int]:
+    """In groups of at most 256, walkers take samples in the order of their falling fires.
+
+    Groups are equal, but for the last, and multiples of 16.
+    """
+    turn: dict[int, int] = {}
+    n_groups = max(1, math.ceil((last - first) / 256))
+    size = max(16, 16 * math.ceil((last - first) / n_groups / 16))
+    for begin in range(first, last, size):
+        group = range(begin, min(begin + size, last))
+        fires = {}
+        for w in group:
+            rates = [int(q) for q in plan.rates[plan.row_offsets[w] : plan.row_offsets[w + 1]]]
+            fires[w] = sum(t * q % 2**32 < q for q in rates)
+        for rank, w in enumerate(sorted(group, key=lambda w: (-fires[w], w))):
+            turn[w] = begin - first + rank
+    return turn
+
+
 def epoch(
     plan: EdgePlan, spec: OptimizerSpec, positions: NDArray[np.float32], t: int
 ) -> NDArray[np.float32]:
@@ -103,7 +122,9 @@ def epoch(
         frozen = positions.copy()
         pulls = np.zeros(positions.shape, np.int64)
         first_walker = int(plan.first_walkers[start])
-        for w in range(first_walker, int(plan.first_walkers[end])):
+        last_walker = int(plan.first_walkers[end])
+        sample_turns = turns(plan, first_walker, last_walker, t)
+        for w in range(first_walker, last_walker):
             i = plan.heads[w]
             y = frozen[i].copy()
             hashed = 0
@@ -124,7 +145,7 @@ def epoch(
                         word = mix64((sample_key + hashed) & MASK)
                         hashed += 1
                     offset = word >> (12 * (r % 5))
-                    k = pool[(w - first_walker + offset) % plan.pool_size]
+                    k = pool[(sample_turns[w] + offset) % plan.pool_size]
                     if k == i:
                         continue
                     d2 = squared_distance(stand, frozen[k])

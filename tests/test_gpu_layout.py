@@ -135,7 +135,7 @@ def test_order_of_threads_and_recording_do_not_matter(options: dict[str, bool]) 
 @needs_compiler
 @pytest.mark.parametrize("threads", [1, 32, 1024])
 def test_launch_shape_does_not_matter(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "WALK_THREADS", threads)
+    """But for the walk, whose blocks are groups of walkers."""
     monkeypatch.setattr(programs, "THREADS", threads)
     graph, spec, start, expected = case("hubs")
     backend = CupyBackend(cuda_host.HostDevice)
@@ -158,12 +158,16 @@ def test_an_epoch_is_few_launches() -> None:
 
 @needs_compiler
 def test_streamed_chunks_take_turns() -> None:
-    """The stand-in refuses to fill a slot that is in use; here several chunks make a bucket."""
-    graph, spec, start, _ = case("surface")
+    """The stand-in refuses to fill a slot that is in use; here three groups make a bucket."""
+    graph, spec = prepare_graph(graphs.surface(9600)), OptimizerSpec(n_epochs=60)
+    start = graphs.random_start(9600, 2)
     device, plan = cuda_host.HostDevice(), build_plan(graph, spec)
     edges = EdgesOnHost(device, plan, 600)
     layout = layouts.DeviceLayout(device, bring(device, plan, with_edges=False), edges, start, spec)
     device.launches.clear()
-    layout.advance(1, 2)
+    layout.advance(1, 3)
     assert device.launches.count("walk") > 2 * device.launches.count("apply")
     assert device.pinned == [plan.tails.nbytes, plan.rates.nbytes]
+    running = NumbaLayout(plan, start, spec, 1)
+    running.advance(1, 3)
+    assert_equal_bits(layout.positions(), running.positions())

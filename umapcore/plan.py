@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
 
     from umapcore.spec import OptimizerSpec
 
+#: Walkers that are ranked together, at most: consecutive ones of a bucket, whose ranks by falling
+#: fires say in every epoch which entries of the pool they read. Devices work on a group in
+#: lockstep, in the order of the ranks: neighbours then fire about as often and read neighbouring
+#: entries.
+GROUP = 256
+#: Sizes of groups are multiples of this, the lanes of the widest vectors.
+GROUP_STEP = 16
 #: Edges of a row that one walker takes at most.
 LONGEST_WALK = 256
 #: A walker that shares its head moves it by no more than this along an axis in one epoch. Start
@@ -41,7 +49,7 @@ CLIP = 4.0
 #: Up to this many epochs, edges are pruned as for the default number of epochs (umap-learn).
 FEW_EPOCHS = 10
 
-_MAX_POOL = 1024
+MAX_POOL = 1024
 _MIN_POOL = 256
 
 
@@ -215,7 +223,26 @@ def pull_exponent(crowd: int, alpha: float) -> int:
     return min(24, 30 - math.frexp(largest_sum)[1])
 
 
+def group_size(n_walkers: int) -> int:
+    """Give the size of the groups of a bucket: as few and as equal as possible."""
+    n_groups = max(1, -(-n_walkers // GROUP))
+    return -(-n_walkers // (n_groups * GROUP_STEP)) * GROUP_STEP
+
+
 def pool_size(n_vertices: int) -> int:
     """Give about a quarter of a small graph, as a pool is drawn for every bucket and epoch."""
     quarter = 1 << max(0, (n_vertices // 4).bit_length())
-    return min(_MAX_POOL, max(_MIN_POOL, quarter))
+    return min(MAX_POOL, max(_MIN_POOL, quarter))
+
+
+def most_edges_of_a_group(plan: EdgePlan) -> int:
+    """Largest number of edges that the walkers of one group have."""
+    most = 0
+    bounds = plan.first_walkers[plan.bucket_offsets]
+    for start, end in pairwise(bounds):
+        size = group_size(int(end - start))
+        firsts = np.arange(start, end, max(1, size))
+        lasts = np.minimum(firsts + size, end)
+        if firsts.size:
+            most = max(most, int((plan.row_offsets[lasts] - plan.row_offsets[firsts]).max()))
+    return most

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from umapcore.curve import exact_log2
-from umapcore_cupy.programs import WALK_THREADS
+from umapcore.plan import GROUP, group_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,28 +116,31 @@ class DeviceLayout:
             if start == end:
                 continue
             first, last = plan.bucket_walkers[bucket : bucket + 2]
-            draws_pool = last - first <= BLOCKS_THAT_DRAW * WALK_THREADS
+            draws_pool = last - first <= BLOCKS_THAT_DRAW * GROUP
             if not draws_pool:
                 launch(
                     "draw_pool", plan.pool_size, self._epoch, self._seed, np.int32(bucket),
                     np.int32(plan.pool_size), n, self._positions, self._pool_places, self._pool,
                 )  # fmt: skip
-            self._edges.walk(int(first), int(last), self._walker(bucket, draws_pool=draws_pool))
+            size = group_size(int(last - first))
+            walk = self._walker(bucket, size, draws_pool=draws_pool)
+            self._edges.walk(int(first), int(last), size, walk)
             launch(
                 "apply", plan.n_vertices, np.int64(start), np.int64(end), n,
                 self._positions, self._walked, self._pulls, self._unit,
             )  # fmt: skip
         launch("next_epoch", 1, self._epoch)
 
-    def _walker(self, bucket: int, *, draws_pool: bool) -> Callable[..., None]:
-        """Give the function that walks some walkers of a bucket, whose edges it is given."""
+    def _walker(self, bucket: int, size: int, *, draws_pool: bool) -> Callable[..., None]:
+        """Give the function that walks some groups of a bucket, whose edges it is given."""
         plan = self._plan
 
         def walk(first: int, last: int, first_edge: int, tails: Array, rates: Array) -> None:
             self._device.launch(
-                "walk", last - first, self._epoch, self._steps, self._seed, np.int32(bucket),
+                "walk", -(-(last - first) // size) * GROUP,
+                self._epoch, self._steps, self._seed, np.int32(bucket),
                 np.int64(plan.bucket_offsets[bucket]), np.int64(plan.bucket_walkers[bucket]),
-                np.int64(first), np.int64(last), plan.first_walkers, plan.heads,
+                np.int64(first), np.int64(last), np.int32(size), plan.first_walkers, plan.heads,
                 plan.row_offsets, np.int64(first_edge), tails, rates,
                 self._positions, self._walked, self._pulls, np.int64(plan.n_vertices),
                 np.int32(draws_pool), np.int32(plan.pool_size), self._pool_places, self._pool,

@@ -6,12 +6,12 @@ import re
 from functools import cache
 
 from umapcore.linalg import BLOCK_ROWS, RUN
-from umapcore.plan import LONGEST_MOVE, LONGEST_WALK
+from umapcore.plan import GROUP, LONGEST_MOVE, LONGEST_WALK
 from umapcore.plan_rows import N_BUCKETS, N_PHASES
 from umapcore_cupy.compile import KERNELS
 
-#: Threads of a block of the walk: few, since a bucket of a small graph has few walkers.
-WALK_THREADS = 128
+#: Threads of a block of the walk, which takes a group of walkers.
+WALK_THREADS = GROUP
 #: Threads of a block of all other kernels.
 THREADS = 256
 #: Numbers that one thread of a running sum adds up.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from umapcore.plan import most_edges_of_a_group
 from umapcore_cupy import memory
 
 if TYPE_CHECKING:
@@ -25,8 +26,11 @@ class Edges(Protocol):
 
     on_device: bool
 
-    def walk(self, first: int, last: int, walk: Walk) -> None:
-        """Let `walk` take the walkers `first` … `last` - 1, all at once or range by range."""
+    def walk(self, first: int, last: int, group_size: int, walk: Walk) -> None:
+        """Let `walk` take the walkers `first` … `last` - 1, all at once or some groups at a time.
+
+        `first` is the first walker of a bucket.
+        """
 
 
 class EdgesOnDevice:
@@ -39,7 +43,7 @@ class EdgesOnDevice:
         assert plan.rates is not None
         self._tails, self._rates = plan.tails, plan.rates
 
-    def walk(self, first: int, last: int, walk: Walk) -> None:
+    def walk(self, first: int, last: int, group_size: int, walk: Walk) -> None:
         """See :class:`Edges`."""
         walk(first, last, 0, self._tails, self._rates)
 
@@ -54,15 +58,16 @@ class EdgesOnHost:
     plan
         On the host.
     chunk_edges
-        Edges of one of the two buffers, at least as many as one walker can have; None: as many
-        as the estimates of memory take for it.
+        Edges of one of the two buffers; None: as many as the estimates of memory take for it. It
+        is more where one group has more.
     """
 
     on_device = False
 
     def __init__(self, device: Device, plan: EdgePlan, chunk_edges: int | None = None) -> None:
         self._device, self._plan = device, plan
-        size = max(1, min(chunk_edges or memory.CHUNK_EDGES, plan.n_edges))
+        size = max(most_edges_of_a_group(plan), chunk_edges or memory.CHUNK_EDGES)
+        size = max(1, min(size, plan.n_edges))
         self._buffers = [
             (device.empty(size, np.int32), device.empty(size, np.uint32)) for _ in range(2)
         ]
@@ -71,10 +76,10 @@ class EdgesOnHost:
         device.pin(plan.rates)
         self._turn = 0
 
-    def walk(self, first: int, last: int, walk: Walk) -> None:
+    def walk(self, first: int, last: int, group_size: int, walk: Walk) -> None:
         """See :class:`Edges`."""
         offsets = self._plan.row_offsets
-        chunks = list(self._chunks(first, last))
+        chunks = list(self._chunks(first, last, group_size))
         slots = [(self._turn + i) % 2 for i in range(len(chunks))]
         self._turn += len(chunks)
         for i, (begin, end) in enumerate(chunks):
@@ -86,12 +91,13 @@ class EdgesOnHost:
             walk(begin, end, int(offsets[begin]), *self._buffers[slots[i]])
             self._device.used(slots[i])
 
-    def _chunks(self, first: int, last: int) -> Iterator[tuple[int, int]]:
-        """Ranges of walkers whose edges fit into a buffer."""
+    def _chunks(self, first: int, last: int, group_size: int) -> Iterator[tuple[int, int]]:
+        """Ranges of whole groups whose edges fit into a buffer."""
         offsets = self._plan.row_offsets
         while first < last:
-            end = int(np.searchsorted(offsets, offsets[first] + self._size, side="right")) - 1
-            end = max(first + 1, min(end, last))
+            fitting = int(np.searchsorted(offsets, offsets[first] + self._size, side="right")) - 1
+            n_groups = max(1, (fitting - first) // group_size)
+            end = min(first + n_groups * group_size, last)
             yield first, end
             first = end
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import nullcontext
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
 
 from umapcore.curve import exact_log2
-from umapcore.plan import build_plan
+from umapcore.plan import build_plan, most_edges_of_a_group
 from umapcore.threads import load_tbb, thread_count
 from umapcore_numba.epochs import TICKET_STRIDE, run_parallel, run_serial
 from umapcore_numba.linalg import NumbaLinalg
 from umapcore_numba.pace import Pace
 from umapcore_numba.schedule import WORD_BITS
-from umapcore_numba.walk import LANES, float_scratch, int_scratch
+from umapcore_numba.walk import POOL_STRIDE, float_scratch, int_scratch
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -122,9 +121,9 @@ class NumbaLayout:
         parts = n_workers if n_workers <= PRIVATE_PULLS else 1
         self._pulls = np.zeros((parts, n * d), np.int32)
         self._pool = (
-            np.empty(plan.pool_size * d, np.float32),
+            np.zeros(POOL_STRIDE * d, np.float32),
             np.empty(plan.pool_size, np.int32),
-            np.empty(plan.pool_size, np.bool_),
+            np.empty(plan.pool_size + 1, np.int32),
         )
         a, b = spec.curve()
         self._constants = (
@@ -139,10 +138,11 @@ class NumbaLayout:
         self._dims = (0,) * d if d in SPECIAL_DIMENSIONS else ()
         self._floats = _aligned_zeros(n_workers, float_scratch(d), np.float32)
         self._ints = _aligned_zeros(n_workers, int_scratch(d), np.int32)
-        most = _most_edges_of_a_block(plan)
+        most = most_edges_of_a_group(plan)
         self._fired = np.empty((n_workers, most + 1), np.int32)
         n_words = most // int(WORD_BITS) + 2
         self._words = np.empty((n_workers, n_words), np.uint64)
+        self._meets_itself = np.zeros((n_workers, plan.pool_size), np.int16)
         self._before = np.empty((n_workers, n_words), np.int32)
         self._tickets = _aligned_zeros(1, TICKET_STRIDE * n_workers, np.int64)[0]
         self._pace = Pace(n_workers)
@@ -204,6 +204,7 @@ class NumbaLayout:
             self._fired[:workers],
             self._words[:workers],
             self._before[:workers],
+            self._meets_itself[:workers],
             self._tickets,
         )
 
@@ -220,15 +221,3 @@ def _aligned_zeros(rows: int, columns: int, dtype: type) -> NDArray[Any]:
 def _lock_if_needed() -> AbstractContextManager[object]:
     """Guard a parallel run where the threading layer needs it."""
     return _workqueue_lock if numba.threading_layer() == "workqueue" else nullcontext()
-
-
-def _most_edges_of_a_block(plan: EdgePlan) -> int:
-    """Largest number of edges that the walkers of one block have."""
-    most = 0
-    bounds = plan.first_walkers[plan.bucket_offsets]
-    for start, end in pairwise(bounds):
-        firsts = np.arange(start, end, LANES)
-        lasts = np.minimum(firsts + LANES, end)
-        if firsts.size:
-            most = max(most, int((plan.row_offsets[lasts] - plan.row_offsets[firsts]).max()))
-    return most

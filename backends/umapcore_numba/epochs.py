@@ -1,7 +1,7 @@
 """Epochs of the layout: for every bucket draw the pool, walk the heads, add the pulls.
 
 The serial and the parallel form differ in how the work of a bucket is handed out and in nothing
-else. Pulls are integers and every head writes to a place of its own, so who walks which block,
+else. Pulls are integers and every head writes to a place of its own, so who walks which group,
 and when, cannot reach the bits.
 """
 
@@ -17,7 +17,7 @@ from umapcore.jit import inline, kernel
 from umapcore_numba import atomics, floats, pairs, schedule, walk
 from umapcore_numba.atomics import fetch_add
 from umapcore_numba.floats import ONE, mix64
-from umapcore_numba.walk import LANES, LANES_STEP, dimensions, walk_block
+from umapcore_numba.walk import LANES, LANES_STEP, POOL_STRIDE, dimensions, walk_group
 
 #: Positions that one thread takes at a time when pulls are added, at most.
 SLICE = 16_384
@@ -45,32 +45,37 @@ def draw_pool(
     positions: Any,
     pool: Any,
     pool_places: Any,
-    own_sample: Any,
+    own_entries: Any,
 ) -> None:
     """Draw the vertices that serve a bucket as negative samples and copy their positions.
 
-    The bucket has the places `start` … `end` - 1. Also marks in `own_sample` the offsets at
-    which some head of the bucket would meet itself: the w-th walker of the bucket reads entry
-    w + offset modulo the size of the pool.
+    The bucket has the places `start` … `end` - 1. `pool` receives the coordinates in columns, each
+    followed by its own beginning: the w-th walker of a group reads entries from w on, modulo the
+    size of the pool. `own_entries` receives the entries that are of the bucket, and how many these
+    are at its end.
     """
     d = dimensions(dims, n_components)
     stride = np.uint64(d)
     n = np.uint64(positions.shape[0]) // stride
-    half = pool_places.shape[0] // 2
+    size = pool_places.shape[0]
+    half = size // 2
     for e in range(half):
         # Both halves of a hash are used: the upper one for entry e, the lower for half + e.
         bits = mix64(key + np.uint64(e))
         pool_places[e] = np.int64(((bits >> WORD) * n) >> WORD)
         pool_places[half + e] = np.int64(((bits & LOW_WORD) * n) >> WORD)
-    mask = np.int64(2 * half - 1)
-    own_sample[:] = False
-    for e in range(2 * half):
+    n_own = 0
+    for e in range(size):
         place = pool_places[e]
         for k in range(d):
-            pool[e * d + k] = positions[np.uint64(place) * stride + np.uint64(k)]
-        if start <= place < end:
-            for w in range(first_walkers[place], first_walkers[place + 1]):
-                own_sample[(e - (w - first_walkers[start])) & mask] = True
+            pool[k * POOL_STRIDE + e] = positions[np.uint64(place) * stride + np.uint64(k)]
+        own_entries[n_own] = e
+        n_own += start <= place < end
+    own_entries[own_entries.shape[0] - 1] = n_own
+    for k in range(d):
+        column = pool[k * POOL_STRIDE : (k + 1) * POOL_STRIDE]
+        for e in range(LANES):
+            column[size + e] = column[e]
 
 
 @inline
@@ -154,7 +159,7 @@ def walk_share(
     pulls: Any,
     pool: Any,
     pool_places: Any,
-    own_sample: Any,
+    own_entries: Any,
     step: Any,
     b: Any,
     log2_a: Any,
@@ -166,9 +171,10 @@ def walk_share(
     fired: Any,
     words: Any,
     before: Any,
+    meets_itself: Any,
     tickets: Any,
 ) -> None:
-    """Walk blocks of the bucket `start` … `end` - 1 as worker `number`, until none is left.
+    """Walk groups of the bucket `start` … `end` - 1 as worker `number`, until none is left.
 
     Each has scratch of its own, and pulls of its own if `pulls` has several rows.
     """
@@ -178,29 +184,27 @@ def walk_share(
     part = 0 if shared else worker
     walkers_start = first_walkers[start]
     walkers_end = first_walkers[end]
-    # Blocks of about one size; several for each of several workers, so that all end at one time.
+    # As umapcore.plan.group_size has it.
     n_walkers = walkers_end - walkers_start
-    n_blocks = (n_walkers + LANES - 1) // LANES
-    if n_workers > 1:
-        n_blocks = max(n_blocks, 4 * n_workers)
-    size = (n_walkers + n_blocks - 1) // n_blocks
-    size = (size + LANES_STEP - 1) // LANES_STEP * LANES_STEP
-    n_blocks = (n_walkers + size - 1) // size
+    n_groups = (n_walkers + LANES - 1) // LANES
+    whole = n_groups * LANES_STEP
+    size = (n_walkers + whole - 1) // whole * LANES_STEP
+    n_groups = (n_walkers + size - 1) // size
     for turn in range(n_workers):
         owner = (worker + turn) % n_workers
-        last_block = share_end(owner, n_workers, n_blocks)
+        last_group = share_end(owner, n_workers, n_groups)
         while True:
-            block = next_of_share(owner, n_workers, n_blocks, tickets, 0)
-            if block >= last_block:
+            group = next_of_share(owner, n_workers, n_groups, tickets, 0)
+            if group >= last_group:
                 break
-            first = walkers_start + block * size
-            walk_block(
+            first = walkers_start + group * size
+            walk_group(
                 dims, n_components, epoch, key, first, min(walkers_end, first + size),
                 walkers_start, first_walkers, heads, row_offsets, tails, rates,
                 positions, walked, pulls[part], shared,
-                pool, pool_places, own_sample, step, b, log2_a, gamma, n_samples, unit,
+                pool, pool_places, own_entries, step, b, log2_a, gamma, n_samples, unit,
                 floats_scratch[worker], ints_scratch[worker], fired[worker],
-                words[worker], before[worker],
+                words[worker], before[worker], meets_itself[worker],
             )  # fmt: skip
 
 
@@ -257,7 +261,7 @@ def run_serial(
     pulls: Any,
     pool: Any,
     pool_places: Any,
-    own_sample: Any,
+    own_entries: Any,
     alpha: Any,
     b: Any,
     log2_a: Any,
@@ -269,6 +273,7 @@ def run_serial(
     fired: Any,
     words: Any,
     before: Any,
+    meets_itself: Any,
     tickets: Any,
 ) -> None:
     """Run the epochs `first_epoch` … `stop_epoch` - 1 on the calling thread.
@@ -286,15 +291,15 @@ def run_serial(
             key = bucket_key(seed, epoch, bucket)
             draw_pool(
                 dims, n_components, key, start, end, first_walkers, positions,
-                pool, pool_places, own_sample,
+                pool, pool_places, own_entries,
             )  # fmt: skip
             reset_tickets(tickets, n_workers)
             for worker in range(1):
                 walk_share(
                     worker, dims, n_components, epoch, key, start, end,
                     first_walkers, heads, row_offsets, tails, rates, positions, walked, pulls,
-                    pool, pool_places, own_sample, step, b, log2_a, gamma, n_samples, unit,
-                    floats_scratch, ints_scratch, fired, words, before, tickets,
+                    pool, pool_places, own_entries, step, b, log2_a, gamma, n_samples, unit,
+                    floats_scratch, ints_scratch, fired, words, before, meets_itself, tickets,
                 )  # fmt: skip
             for worker in range(1):
                 add_share(
@@ -322,7 +327,7 @@ def run_parallel(
     pulls: Any,
     pool: Any,
     pool_places: Any,
-    own_sample: Any,
+    own_entries: Any,
     alpha: Any,
     b: Any,
     log2_a: Any,
@@ -334,6 +339,7 @@ def run_parallel(
     fired: Any,
     words: Any,
     before: Any,
+    meets_itself: Any,
     tickets: Any,
 ) -> None:
     """Run the same epochs on as many workers as there is scratch."""
@@ -348,15 +354,15 @@ def run_parallel(
             key = bucket_key(seed, epoch, bucket)
             draw_pool(
                 dims, n_components, key, start, end, first_walkers, positions,
-                pool, pool_places, own_sample,
+                pool, pool_places, own_entries,
             )  # fmt: skip
             reset_tickets(tickets, n_workers)
             for worker in prange(n_workers):
                 walk_share(
                     worker, dims, n_components, epoch, key, start, end,
                     first_walkers, heads, row_offsets, tails, rates, positions, walked, pulls,
-                    pool, pool_places, own_sample, step, b, log2_a, gamma, n_samples, unit,
-                    floats_scratch, ints_scratch, fired, words, before, tickets,
+                    pool, pool_places, own_entries, step, b, log2_a, gamma, n_samples, unit,
+                    floats_scratch, ints_scratch, fired, words, before, meets_itself, tickets,
                 )  # fmt: skip
             for worker in prange(n_workers):
                 add_share(

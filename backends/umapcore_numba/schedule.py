@@ -124,7 +124,7 @@ def find_fires(
     begin = np.uint64(row_offsets[first])
     end = np.uint64(row_offsets[first + n_walkers])
     n_words = (end - begin + _BIT_MASK) >> _WORD_SHIFT
-    found = U0
+    found: Any = U0
     for number in range(n_words):
         base = begin + (number << _WORD_SHIFT)
         word = _fires(rates, base, min(end, base + WORD_BITS), t)
@@ -141,9 +141,9 @@ def find_fires(
     following = np.uint64(first) + U1
     for w in range(np.uint64(n_walkers)):
         edge = np.uint64(row_offsets[following + w]) - begin
-        number = edge >> _WORD_SHIFT
-        lower = words[number] & ((U1 << (edge & _BIT_MASK)) - U1)
-        fires_after = np.int32(np.uint64(before[number]) + _count_ones(lower))
+        place = edge >> _WORD_SHIFT
+        lower = words[place] & ((U1 << (edge & _BIT_MASK)) - U1)
+        fires_after = np.int32(np.uint64(before[place]) + _count_ones(lower))
         start[w] = fires_before
         count[w] = fires_after - fires_before
         fires_before = fires_after

@@ -1,9 +1,9 @@
-"""The walk of one block of walkers: the inner loop of the layout.
+"""The walk of one group of walkers: the inner loop of the layout.
 
 A walker takes its head along a row, one firing edge after another, seeing all other vertices as
-they stood when the bucket began. SIMD runs over walkers: every lane is one of the block, lanes
-are sorted by how many of their edges fire, and in round r those that still have an r-th fire are
-a prefix.
+they stood when the bucket began. SIMD runs over walkers: every lane is one of the group, in the
+order of their ranks by falling fires, so that in round r those that still have an r-th fire are a
+prefix, and that the samples of all of them are one stretch of the pool.
 
 The arithmetic of a round is split into short loops over small arrays instead of one loop. A fused
 loop carries a chain of some hundred cycles of dependent operations, of which a core can overlap
@@ -24,17 +24,19 @@ from typing import Any
 import numpy as np
 
 from umapcore.jit import inline
-from umapcore.plan import LONGEST_MOVE
+from umapcore.plan import GROUP, GROUP_STEP, LONGEST_MOVE, MAX_POOL
 from umapcore_numba.atomics import fetch_add
 from umapcore_numba.floats import HALF, ONE, ZERO, clip, exp2, log2, mix64, reciprocal
 from umapcore_numba.pairs import copy_pair, subtract_pair
 from umapcore_numba.schedule import find_fires
 
-#: Walkers a block at most: enough to fill the vectors to the last rounds, few enough for the
-#: scratch to stay in cache (measured: 256, 512 and 1024 take 26.1, 22.7 and 24.2 ns a fire).
-LANES = 512
-#: Loops over lanes are rounded up to this: the widest vectors have 16 lanes.
-LANES_STEP = 16
+LANES = GROUP
+#: Distance of the columns of the pool, and of what a group meets in place of it.
+POOL_STRIDE = MAX_POOL + GROUP
+#: In place of the lane that would meet itself: none, or several.
+NOBODY, SEVERAL = -1, -2
+#: Loops over lanes are rounded up to this.
+LANES_STEP = GROUP_STEP
 #: Lanes with fewer fires are sorted by counting, those with more by insertion.
 COUNT_BINS = 64
 
@@ -116,7 +118,7 @@ def measure(
             squared[i] = ZERO
         for k in range(d):
             for i in range(m):
-                difference = y[k * LANES + i] - other[k * LANES + i]
+                difference = y[k * LANES + i] - other[spot(dims, k, i)]
                 squared[i] += difference * difference
         for i in range(m):
             power[i] = b * log2(max(squared[i], TINY)) + log2_a
@@ -134,44 +136,110 @@ def attract(
     d: Any,
     y: Any,
     other: Any,
-    coefficient: Any,
+    squared: Any,
+    power: Any,
     pull: Any,
     m: Any,
+    attraction: Any,
     limit: Any,
     unit: Any,
 ) -> None:
     """Move the heads and note what their tails have to move, as whole units."""
+    for i in range(m):
+        p = exp2(power[i])
+        squared[i] = attraction * (p * reciprocal(max(squared[i], TINY) * (ONE + p)))
     if len(dims) > 0:
         for i in range(m):
             for k in range(len(dims)):
                 j = k * LANES + i
-                step = clip(coefficient[i] * (y[j] - other[spot(dims, k, i)]), limit)
+                step = clip(squared[i] * (y[j] - other[spot(dims, k, i)]), limit)
                 y[j] += step
                 pull[spot(dims, k, i)] = whole(step * unit)
     else:
         for k in range(d):
             for i in range(m):
                 j = k * LANES + i
-                step = clip(coefficient[i] * (y[j] - other[j]), limit)
+                step = clip(squared[i] * (y[j] - other[j]), limit)
                 y[j] += step
                 pull[j] = whole(step * unit)
 
 
 @inline
 def repel(
-    dims: Any, d: Any, y: Any, stand: Any, other: Any, coefficient: Any, m: Any, limit: Any
+    dims: Any,
+    d: Any,
+    y: Any,
+    stand: Any,
+    other: Any,
+    squared: Any,
+    power: Any,
+    m: Any,
+    b: Any,
+    log2_a: Any,
+    repulsion: Any,
+    limit: Any,
 ) -> None:
-    """Move the heads away from one of their samples, as seen from where they stand."""
-    if len(dims) > 0:
+    """Move the heads away from one of their samples, as seen from where they stand.
+
+    Two dimensions are written out: LLVM vectorises an inner
+    loop over dimensions only as long as there is little else in the outer one.
+    """
+    if len(dims) == 2:
         for i in range(m):
-            for k in range(len(dims)):
-                j = k * LANES + i
-                y[j] += clip(coefficient[i] * (stand[j] - other[spot(dims, k, i)]), limit)
-    else:
-        for k in range(d):
-            for i in range(m):
-                j = k * LANES + i
-                y[j] += clip(coefficient[i] * (stand[j] - other[j]), limit)
+            first = stand[i] - other[i]
+            second = stand[LANES + i] - other[LANES + i]
+            total = first * first + second * second
+            squared[i] = total
+            power[i] = b * log2(max(total, TINY)) + log2_a
+        for i in range(m):
+            coefficient = repulsion * reciprocal((NEAR + squared[i]) * (ONE + exp2(power[i])))
+            y[i] += clip(coefficient * (stand[i] - other[i]), limit)
+            y[LANES + i] += clip(coefficient * (stand[LANES + i] - other[LANES + i]), limit)
+        return
+    for i in range(m):
+        squared[i] = ZERO
+    for k in range(d):
+        for i in range(m):
+            difference = stand[k * LANES + i] - other[k * LANES + i]
+            squared[i] += difference * difference
+    for i in range(m):
+        power[i] = b * log2(max(squared[i], TINY)) + log2_a
+    for i in range(m):
+        squared[i] = repulsion * reciprocal((NEAR + squared[i]) * (ONE + exp2(power[i])))
+    for k in range(d):
+        for i in range(m):
+            j = k * LANES + i
+            y[j] += clip(squared[i] * (stand[j] - other[k * LANES + i]), limit)
+
+
+@inline
+def mark_own(
+    plain: Any,
+    base: Any,
+    first: Any,
+    last: Any,
+    first_walkers: Any,
+    pool_places: Any,
+    own_entries: Any,
+    lane_of_walker: Any,
+    meets_itself: Any,
+) -> None:
+    """Note at which offsets which lane of the group would meet its own head in the pool.
+
+    `own_entries` lists the entries that are heads of the bucket, and how many these are at its
+    end. Lane i reads entry base + i + offset; `meets_itself` receives i, or `SEVERAL`.
+    """
+    mask = np.int64(pool_places.shape[0] - 1)
+    for number in range(own_entries[own_entries.shape[0] - 1]):
+        entry = np.int64(own_entries[number])
+        place = np.int64(pool_places[entry])
+        begin, end = place, place + 1
+        if not plain:
+            begin, end = first_walkers[place], first_walkers[place + 1]
+        for w in range(max(first, begin), min(last, end)):
+            lane = np.int64(lane_of_walker[w - first])
+            offset = (entry - base - lane) & mask
+            meets_itself[offset] = lane if meets_itself[offset] == NOBODY else SEVERAL
 
 
 @inline
@@ -202,7 +270,7 @@ def sort_lanes(n_walkers: Any, count: Any, lane_of: Any, bins: Any) -> None:
 
 
 @inline
-def walk_block(
+def walk_group(
     dims: Any,
     n_components: Any,
     epoch: Any,
@@ -221,7 +289,7 @@ def walk_block(
     shared_pulls: Any,
     pool: Any,
     pool_places: Any,
-    own_sample: Any,
+    own_entries: Any,
     alpha: Any,
     b: Any,
     log2_a: Any,
@@ -233,12 +301,15 @@ def walk_block(
     fired: Any,
     words: Any,
     before: Any,
+    meets_itself: Any,
 ) -> None:
-    """Take the walkers `first` … `last` - 1 of the plan through one epoch.
+    """Take a group, the walkers `first` … `last` - 1 of the plan, through one epoch.
 
     Reads `positions`, writes where the heads went to `walked` and adds their tails' moves to
     `pulls`, all three flat, of n × d. With `shared_pulls` other threads add to `pulls` as well.
-    `bucket_start` is the bucket's first walker, by which samples are numbered.
+    `bucket_start` is the bucket's first walker, by which samples are numbered. Lane i reads the
+    pool's entries from ``i`` on: `pool` has its columns, each a group longer than the pool itself,
+    so that no stretch has an end.
     """
     d = dimensions(dims, n_components)
     stride = np.uint64(d)
@@ -269,6 +340,7 @@ def walk_block(
         walker[i] = np.uint64(first) + w
         cursor[i] = start[w]
         left[i] = count[w]
+        count[w] = i
         place = np.uint64(walker[i])
         if not plain:
             place = np.uint64(heads[place])
@@ -280,11 +352,15 @@ def walk_block(
     attraction = -TWO * b * alpha
     repulsion = TWO * gamma * b * alpha
     pool_mask = np.uint64(pool_places.shape[0] - 1)
+    base = first - bucket_start
+    meets_itself[:] = NOBODY
+    # `count` now says which lane each walker is.
+    mark_own(plain, base, first, last, first_walkers, pool_places, own_entries, count, meets_itself)
     sample_key = mix64(~key)
     word = U0
     hashed = U0
     live = n_walkers
-    fire = U0
+    fire: Any = U0
     while True:
         while live > 0 and np.uint64(left[live - 1]) <= fire:
             live -= 1
@@ -317,10 +393,7 @@ def walk_block(
             tail[i] = j
             take(dims, d, positions, np.uint64(j), other, i)
         measure(dims, d, y, other, squared, power, m, b, log2_a)
-        for i in range(m):
-            p = exp2(power[i])
-            squared[i] = attraction * (p * reciprocal(max(squared[i], TINY) * (ONE + p)))
-        attract(dims, d, y, other, squared, pull, m, limit, unit)
+        attract(dims, d, y, other, squared, power, pull, m, attraction, limit, unit)
         if shared_pulls:
             for i in range(live):
                 for k in range(d):
@@ -344,19 +417,19 @@ def walk_block(
                 hashed += U1
             offset = word & pool_mask
             word >>= SAMPLE_BITS
-            shift = offset - np.uint64(bucket_start)
-            for i in range(live):
-                e = (np.uint64(walker[i]) + shift) & pool_mask
-                take(dims, d, pool, e, other, i)
-            if own_sample[offset]:
-                # Somewhere in this bucket a head meets itself. A sample at the head's own
-                # position exerts no force.
-                for i in range(live):
-                    if pool_places[(np.uint64(walker[i]) + shift) & pool_mask] == heads[walker[i]]:
+            window = pool[np.int64((np.uint64(base) + offset) & pool_mask) :]
+            for k in range(d):
+                for i in range(m):
+                    other[k * LANES + i] = window[k * POOL_STRIDE + i]
+            lane = np.int64(meets_itself[offset])
+            if lane != NOBODY:
+                # A sample at the head's own position exerts no force.
+                begin, end = (0, live) if lane == SEVERAL else (lane, min(lane + 1, live))
+                for i in range(begin, end):
+                    entry = (np.uint64(base + i) + offset) & pool_mask
+                    home = np.int64(walker[i]) if plain else np.int64(heads[walker[i]])
+                    if pool_places[entry] == home:
                         for k in range(d):
-                            other[spot(dims, k, i)] = stand[k * LANES + i]
-            measure(dims, d, stand, other, squared, power, m, b, log2_a)
-            for i in range(m):
-                squared[i] = repulsion * reciprocal((NEAR + squared[i]) * (ONE + exp2(power[i])))
-            repel(dims, d, y, stand, other, squared, m, limit)
+                            other[k * LANES + i] = stand[k * LANES + i]
+            repel(dims, d, y, stand, other, squared, power, m, b, log2_a, repulsion, limit)
         fire += U1

@@ -1,8 +1,9 @@
-// The walk of a bucket's heads, one walker a thread.
+// The walk of a bucket's heads, one walker a thread and one group of walkers a block.
 //
 // A walker takes its head along a row, one firing edge after another, seeing all other vertices as
-// they stood when the bucket began. Walkers are sorted by how often they fire, so that the threads
-// of a warp have about equally much to do and the longest walks begin first.
+// they stood when the bucket began. In each epoch the walkers of a group are ranked by how often
+// they fire, so that the threads of a warp have equally much to do and read neighbouring entries of
+// the pool.
 #include "pool.cuh"
 
 // The fires of a walker, in the order of its row: 32 edges at a time are tested at once, which
@@ -57,6 +58,14 @@ DEVICE Units attract(Point& y, const Point& tail, const Forces& f) {
   return pull;
 }
 
+// How often a row fires in an epoch.
+DEVICE int count_fires(int64 from, int64 to, uint32 epoch, const uint32* rates) {
+  int count = 0;
+#pragma unroll 4
+  for (int64 e = from; e < to; e++) count += epoch * rates[e] < rates[e];
+  return count;
+}
+
 // The samples of a bucket as one walker meets them.
 struct Samples {
   const int* places;       // of the pool's entries
@@ -104,11 +113,13 @@ DEVICE void share_move(Pull* pulls, int head, const Point& y, const Point& home,
 }
 
 // Walkers first_walker ... last_walker - 1 of a bucket whose first walker is bucket_walker and
-// whose first place is bucket_start. `tails` and `rates` begin with edge first_edge of the plan.
-// With draws_pool every block draws the pool itself, which pays where there are few blocks.
+// whose first place is bucket_start, in groups of group_size, at most a block. `tails` and `rates`
+// begin with edge first_edge of the plan. With draws_pool every block draws the pool itself, which
+// pays where there are few blocks.
 KERNEL __launch_bounds__(WALK_THREADS)
 walk(const int* __restrict__ epoch, const float* __restrict__ steps, uint64 seed, int bucket,
      int64 bucket_start, int64 bucket_walker, int64 first_walker, int64 last_walker,
+     int group_size,
      const int64* __restrict__ first_walkers, const int* __restrict__ heads,
      const int64* __restrict__ row_offsets, int64 first_edge, const int* __restrict__ tails,
      const uint32* __restrict__ rates, const float* __restrict__ positions, float* walked,
@@ -128,12 +139,29 @@ walk(const int* __restrict__ epoch, const float* __restrict__ steps, uint64 seed
                 draws_pool ? load_point(positions, place) : load_point(pool, entry));
 #endif
   }
+  const uint32 t = (uint32)*epoch;
+  __shared__ int counts[WALK_THREADS];
+  __shared__ int ranked[WALK_THREADS];
+  const int thread = threadIdx.x;
+  const int64 group = first_walker + (int64)blockIdx.x * group_size;
+  const bool has_one = thread < group_size && group + thread < last_walker;
+  counts[thread] = has_one ? count_fires(row_offsets[group + thread] - first_edge,
+                                         row_offsets[group + thread + 1] - first_edge, t, rates)
+                           : -1;
   BLOCK_BARRIER();
 
-  const int64 walker = first_walker + thread_number();
-  if (walker >= last_walker) return;
+  int rank = 0;
+  for (int other = 0; other < WALK_THREADS; other++) {
+    rank += counts[other] > counts[thread] ||
+            (counts[other] == counts[thread] && other < thread);
+  }
+  ranked[rank] = thread;
+  BLOCK_BARRIER();
+
+  // Threads without a walker have the last ranks.
+  if (counts[ranked[thread]] < 0) return;
+  const int64 walker = group + ranked[thread];
   const int head = heads[walker];
-  const uint32 t = (uint32)*epoch;
   const float alpha = steps[t];
   Forces forces;
   forces.b = b;
@@ -154,7 +182,7 @@ walk(const int* __restrict__ epoch, const float* __restrict__ steps, uint64 seed
 #else
   samples.positions = positions;
 #endif
-  samples.turn = (uint32)(walker - bucket_walker);
+  samples.turn = (uint32)(group - bucket_walker + thread);
   samples.mask = (uint32)pool_size - 1;
   samples.head = head;
 
