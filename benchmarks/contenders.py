@@ -42,7 +42,9 @@ def layout_contenders(n_threads: int) -> list[str]:
     names = [f"umapcore {k}" for k in threads]
     if _gpu_problem() is None:
         names.append("umapcore GPU")
-    return [*names, "umap-learn serial", "umap-learn parallel"]
+    if find_spec("umap"):
+        names += ["umap-learn serial", "umap-learn parallel"]
+    return names
 
 
 def whole_contenders(n_threads: int) -> list[str]:

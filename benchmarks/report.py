@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("numpy", "scipy", "numba", "llvmlite", "tbb", "umap-learn", "scikit-learn")
+PACKAGES = (
+    "numpy", "scipy", "numba", "llvmlite", "tbb", "anndata", "umap-learn", "scanpy", "scranpy",
+    "scikit-learn",
+)  # fmt: skip
 # Instruction sets that change which code a compiler writes for the kernels.
 FLAGS = ("sse2", "sse4_2", "avx", "f16c", "avx2", "fma", "avx512f", "avx512bw", "avx512vl")
 

@@ -32,10 +32,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import contenders, first_call, graphs, report
+from benchmarks import contenders, cpu_floor, first_call, graphs, report
 from benchmarks.metrics import figures, triplet_accuracy, trustworthiness
 from benchmarks.scale import growth, sizes
 from umapcore import OptimizerSpec
+from umapcore.graph import prepare_graph
+from umapcore.plan import build_plan
 
 RESULTS = report.RESULTS / "suite.json"
 GRAPHS = ("cbmc8k", "pendigits11k", "letter20k", "mammoth50k", "shuttle58k", "fashion_mnist70k")
@@ -55,6 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
         "repeats_of_umapcore_in_a_round": OUR_REPEATS,
         "load_average_before": report.load_average(),
     }
+    if "optimisation" in options.parts:
+        result["rates"] = cpu_floor.rates(OptimizerSpec())
     for part, names in (
         ("optimisation", contenders.layout_contenders(n_threads)),
         ("whole", contenders.whole_contenders(n_threads)),
@@ -66,6 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
             if part == "whole" and graph not in graphs.DATA_SETS:
                 continue
             case = compare(part, graph, names, options)
+            if part == "optimisation":
+                case["floor"] = _floor(case, result["rates"], options.data)
             result[part].append(case)
             print(_table(part, case), flush=True)
     if "scale" in options.parts:
@@ -108,6 +114,14 @@ def compare(part: str, graph: str, names: list[str], options: argparse.Namespace
     ours = {digest for name in names if contenders.is_ours(name) for digest in digests[name]}
     case["all_of_umapcores_runs_have_the_same_bits"] = len(ours) == 1
     return case
+
+
+def _floor(case: dict[str, Any], rates: dict[str, float], data: str | None) -> dict[str, Any]:
+    """Work out the least that one thread could take, and how much more it takes."""
+    bench = graphs.load(case["graph"], data=data)
+    spec = OptimizerSpec(n_epochs=bench.n_epochs)
+    least = cpu_floor.floor(build_plan(prepare_graph(bench.graph), spec), spec, rates)
+    return {**least, "times": case["contenders"]["umapcore 1"]["median"] / least["seconds"]}
 
 
 def _in_process(

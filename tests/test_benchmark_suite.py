@@ -1,0 +1,79 @@
+"""The benchmark suite runs, on small graphs and without rivals, and its page can be written."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from benchmarks import contenders, pages, readme, suite
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    out = tmp_path_factory.mktemp("suite") / "suite.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contenders, "find_spec", lambda name: None)
+        patch.setattr("benchmarks.scale.SIZES", (2000, 3000))
+        patch.setattr("benchmarks.scale.GROWTH_VERTICES", 500)
+        patch.setattr("benchmarks.scale.CHANGES", {"n_epochs": (5, 10)})
+        arguments = ["--graphs", "generated3000", "--parts", "optimisation", "scale"]
+        arguments += ["--rounds", "1", "--threads", "2", "--out", str(out)]
+        assert suite.main(arguments) == 0
+    found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    return found
+
+
+def test_everything_is_measured(result: dict[str, Any]) -> None:
+    (case,) = result["optimisation"]
+    assert case["n_vertices"] == 3000
+    assert list(case["contenders"])[:2] == ["umapcore 1", "umapcore 2"]
+    assert case["all_of_umapcores_runs_have_the_same_bits"]
+    for run in case["contenders"].values():
+        assert len(run["seconds"]) == suite.OUR_REPEATS
+        assert 0 < run["best"] <= run["median"]
+        assert 0 < run["quality"]["recall"] <= 1
+        assert {"graph", "start", "plan", "optimise"} <= set(run["stages"])
+    assert case["floor"]["seconds"] > 0
+    assert case["floor"]["times"] > 1
+    assert [size["n_vertices"] for size in result["scale"]] == [2000, 3000]
+    assert [point["value"] for point in result["growth"]["n_epochs"]] == [5, 10]
+
+
+def test_page(result: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With made-up rivals, and the parts that need them."""
+    case = json.loads(json.dumps(result["optimisation"][0]))
+    ours = case["contenders"]["umapcore 1"]
+    case["contenders"] |= {"umap-learn serial": {**ours, "median": 100 * ours["median"]}}
+    whole = {**case, "graph": readme.GRAPH, "contenders": {
+        "umapcore.tl.umap 1": ours, "umapcore.tl.umap 2": ours,
+        "scanpy.tl.umap": {**ours, "median": 50 * ours["median"]},
+    }}  # fmt: skip
+    alone = {**case, "graph": readme.GRAPH}
+    first_call = {
+        "cells": 700, "import_seconds": 0.01, "seconds_without_cache": 9.0,
+        "seconds_with_cache": 1.0,
+    }  # fmt: skip
+    made_up = {**result, "optimisation": [alone], "whole": [whole], "first_call": first_call}
+    made_up["versions"] = {**result["versions"], "scanpy": "1.11", "umap-learn": "0.5"}
+    (tmp_path / "suite.json").write_text(json.dumps(made_up), encoding="utf-8")
+    monkeypatch.setattr(pages, "RESULTS", tmp_path)
+    monkeypatch.setattr(pages, "PAGE", tmp_path / "benchmarks.md")
+    monkeypatch.setattr(pages, "PLOTS", tmp_path / "plots")
+    assert pages.main() == 0
+    text = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
+    assert "| fashion_mnist70k | 100.0" in text
+    assert {plot.name for plot in (tmp_path / "plots").iterdir()} == {
+        "whole.png", "quality.png", "optimisation.png", "scale.png"
+    }  # fmt: skip
+    assert readme.figure(made_up).startswith("**50 times as fast as scanpy**")
+
+
+@pytest.mark.parametrize("bad", [["--parts", "everything"], ["--graphs"]])
+def test_bad_options(bad: list[str]) -> None:
+    with pytest.raises(SystemExit):
+        suite.main(bad)
