@@ -6,9 +6,11 @@ operations alone, so its bits are equal on every machine; the backends have it a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from umapcore.jit import inline
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,8 +47,27 @@ def uniform(seed: int, stream: int, count: int) -> NDArray[np.float64]:
     count
         How many.
     """
-    key = mix64(mix64(np.array([seed], np.uint64)) ^ np.uint64(stream))
     counters = np.arange(count, dtype=np.uint64)
-    counters += key
+    counters += stream_key(seed, stream)
     bits = mix64(counters)
     return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def stream_key(seed: int, stream: int) -> NDArray[np.uint64]:
+    """Give the number that the counters of a stream begin with, as an array of one."""
+    return mix64(mix64(np.array([seed], np.uint64)) ^ np.uint64(stream))
+
+
+@inline
+def mix64_of(x: Any) -> Any:
+    """Do as `mix64` for one number, in kernels."""
+    x = x + _GOLDEN
+    x = (x ^ (x >> np.uint64(30))) * _MIX_1
+    x = (x ^ (x >> np.uint64(27))) * _MIX_2
+    return x ^ (x >> np.uint64(31))
+
+
+@inline
+def unit(bits: Any) -> Any:
+    """Make a number in [0, 1) of 64 bits, as `uniform` does, in kernels."""
+    return np.float64(bits >> np.uint64(11)) * 2.0**-53

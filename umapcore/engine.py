@@ -184,7 +184,9 @@ def embed(
         with _timed("graph", run.timings):
             checked = backend.adopt_graph(graph) if on_gpu(graph) else None
             if checked is None:
-                checked = prepare_graph(graph, n_vertices=n_vertices, name=name)
+                checked = prepare_graph(
+                    graph, n_vertices=n_vertices, name=name, n_threads=run.n_threads
+                )
         start_epoch, stop_epoch = run.epochs(spec.epochs_for(checked.shape[0]))
         with _timed("start", run.timings):
             positions = _start(

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore.counter import mix64, uniform
+from umapcore import counter
+from umapcore.counter import mix64, mix64_of, stream_key, uniform, unit
 from umapcore.errors import bad_type, nearest
 from umapcore.graph import in_memory, is_sparse
+from umapcore.jit import kernel
 from umapcore.logs import logger
+from umapcore.rows import over_rows
 from umapcore.spectral import spectral_layout
 
 if TYPE_CHECKING:
@@ -89,7 +92,7 @@ def start_positions(
             linalg=linalg,
             n_threads=n_threads,
         )
-        return _scaled(_expanded(layout) + _noise(seed, layout.shape))
+        return _scaled(_expanded(layout) + _noise(seed, layout.shape, n_threads))
     scaled = _scaled(_checked(init, n, n_components, "init").astype(np.float64))
     if n > 1 and _has_equal_rows(scaled):
         logger.info("some start positions are equal; noise sets them apart")
@@ -186,15 +189,25 @@ def _scaled(positions: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.ascontiguousarray(scaled, dtype=np.float32)
 
 
-def _noise(seed: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def _noise(seed: int, shape: tuple[int, ...], n_threads: int | None = None) -> NDArray[np.float64]:
     """Draw near-normal numbers of standard deviation `NOISE`.
 
     They are sums of twelve uniforms: logarithms and cosines would differ between machines.
     """
-    total = np.zeros(shape)
-    for k in range(12):
-        total += uniform(seed, _NOISE_STREAM + k, shape[0] * shape[1]).reshape(shape)
-    return (total - 6.0) * NOISE
+    keys = np.concatenate([stream_key(seed, _NOISE_STREAM + k) for k in range(12)])
+    noise = np.empty(shape)
+    flat = noise.reshape(-1)
+    over_rows(flat.shape[0], n_threads, lambda a, b: _draw_noise(a, b, keys, flat))
+    return noise
+
+
+@kernel(counter)
+def _draw_noise(first: Any, last: Any, keys: Any, noise: Any) -> None:
+    for i in range(np.uint64(first), np.uint64(last)):
+        total = 0.0
+        for k in range(keys.shape[0]):
+            total += unit(mix64_of(keys[k] + i))
+        noise[i] = (total - 6.0) * NOISE
 
 
 def _has_equal_rows(positions: NDArray[np.float32]) -> bool:
