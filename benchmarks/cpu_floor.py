@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
-from umapcore_numba.walk import LANES, POOL_STRIDE, attract, measure, repel
+from umapcore_numba.forces import attract, measure, repel
+from umapcore_numba.lanes import LANES
 
 if TYPE_CHECKING:
     from umapcore.plan import EdgePlan
@@ -38,7 +39,7 @@ def rates(spec: OptimizerSpec) -> dict[str, float]:
     """Seconds of an attraction and of a repulsion in two dimensions, and bytes copied a second."""
     a, b = spec.curve()
     rng = np.random.default_rng(0)
-    scratch = np.empty(8 * LANES + 2 * POOL_STRIDE + 16, np.float32)
+    scratch = np.empty(8 * LANES + 16, np.float32)
     scratch = scratch[-scratch.ctypes.data % 64 // 4 :]
     pulls = np.empty(2 * LANES, np.int32)
     found = {}

@@ -14,7 +14,7 @@ from umapcore.graph import prepare_graph
 from umapcore_numba.linalg import NumbaLinalg
 
 if TYPE_CHECKING:
-    from umapcore_numba.coarsen import Aggregates, NumbaLevel
+    from umapcore_numba.level import Aggregates, NumbaLevel
 
 
 def steps(

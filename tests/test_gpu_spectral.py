@@ -23,7 +23,7 @@ from umapcore_numba.linalg import NumbaLinalg
 
 if TYPE_CHECKING:
     from umapcore_cupy.level import DeviceLevel
-    from umapcore_numba.coarsen import NumbaLevel
+    from umapcore_numba.level import NumbaLevel
 
 needs_compiler = pytest.mark.skipif(cuda_host.MISSING is not None, reason=str(cuda_host.MISSING))
 

@@ -9,10 +9,12 @@ from scipy import sparse
 
 from umapcore.graph import prepare_graph
 from umapcore.linalg import BLOCK_ROWS, RUN
-from umapcore_numba import linalg as numba_linalg
-from umapcore_numba.coarsen import NumbaLevel as Level
-from umapcore_numba.coarsen import make_level
+from umapcore_numba import coarsen, ranges
+from umapcore_numba.coarsen import contract, group, propose, row_sums
+from umapcore_numba.level import NumbaLevel as Level
+from umapcore_numba.level import make_level
 from umapcore_numba.linalg import NumbaLinalg
+from umapcore_numba.ranges import Ranges
 
 
 def level_of(graph: sparse.csr_array) -> Level:
@@ -60,7 +62,7 @@ def test_apply_is_sums_in_written_order(
 
 
 def test_degrees(level: Level, linalg: NumbaLinalg) -> None:
-    np.testing.assert_allclose(linalg.degrees(level.indptr, level.weights), level.degrees)
+    np.testing.assert_allclose(row_sums(Ranges(1), level.indptr, level.weights), level.degrees)
 
 
 @pytest.mark.parametrize("n_blocks", [0, 1, 2, 3, 6])
@@ -93,7 +95,7 @@ def test_propose_gives_the_heaviest_neighbour_that_is_not_taken(
     taken = rng.random(n) < 0.5
     vertices = np.flatnonzero(~taken).astype(np.int32)
     choice = np.full(n, -7, np.int32)
-    linalg.propose(level, vertices, scale, taken, np.zeros(n, np.float32), choice)
+    propose(Ranges(1), level, vertices, scale, taken, np.zeros(n, np.float32), choice)
     weights = np.where(taken, 0.0, matrix_of(level).astype(np.float32) * scale)
     expected = np.where(weights.max(axis=1) > 0, weights.argmax(axis=1), -1)
     np.testing.assert_array_equal(choice[vertices], expected[vertices])
@@ -106,10 +108,10 @@ def test_weak_edges_are_not_proposed_along(linalg: NumbaLinalg) -> None:
     least, choice = np.zeros(3, np.float32), np.empty(3, np.int32)
     ones, taken = np.ones(3, np.float32), np.zeros(3, np.bool_)
     everyone = np.arange(3, dtype=np.int32)
-    linalg.propose(level, everyone, ones, taken, least, choice)
+    propose(Ranges(1), level, everyone, ones, taken, least, choice)
     assert choice.tolist() == [1, 0, 0]
     taken[1] = True
-    linalg.propose(level, everyone, ones, taken, least, choice)
+    propose(Ranges(1), level, everyone, ones, taken, least, choice)
     assert choice.tolist() == [-1, 0, 0]
 
 
@@ -117,9 +119,9 @@ def test_contract_and_group(level: Level, linalg: NumbaLinalg, rng: np.random.Ge
     n, n_coarse = level.n_vertices, 40
     coarse = np.r_[np.arange(n_coarse), rng.integers(n_coarse, size=n - n_coarse)].astype(np.int32)
     offsets = np.r_[0, np.cumsum(np.bincount(coarse))]
-    members = linalg.group(coarse, offsets)
+    members = group(coarse, offsets)
     np.testing.assert_array_equal(members, np.argsort(coarse, kind="stable"))
-    indptr, indices, weights = linalg.contract(level, offsets, members, coarse)
+    indptr, indices, weights = contract(Ranges(1), level, offsets, members, coarse)
     found = sparse.csr_array((weights, indices, indptr), shape=(n_coarse, n_coarse)).toarray()
     membership = np.eye(n_coarse)[coarse]
     expected = membership.T @ matrix_of(level) @ membership
@@ -163,9 +165,9 @@ def test_unscale(level: Level, linalg: NumbaLinalg, rng: np.random.Generator) ->
 @pytest.mark.parametrize("n_threads", [2, 3, 8])
 def test_threads(n_threads: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every operation, on rows that are dealt to several threads."""
-    monkeypatch.setattr(numba_linalg, "_SERIAL_ROWS", 0)
-    monkeypatch.setattr(numba_linalg, "_CONTRACTED", BLOCK_ROWS)
-    monkeypatch.setattr(numba_linalg, "thread_count", lambda n: n)
+    monkeypatch.setattr(ranges, "_SERIAL_ROWS", 0)
+    monkeypatch.setattr(coarsen, "_CONTRACTED", BLOCK_ROWS)
+    monkeypatch.setattr(ranges, "thread_count", lambda n: n)
     ready = prepare_graph(graphs.random_weights(graphs.grid(150, 130)))
     n = ready.shape[0]
     x, start = rng.normal(size=(2, n, 8)).astype(np.float32)
@@ -182,8 +184,8 @@ def test_threads(n_threads: int, rng: np.random.Generator, monkeypatch: pytest.M
             linalg.rotate(y, gram[0] / n, gram[2, 0] / n, z)
             nobody = np.zeros(n, np.bool_)
             scale, least = np.ones(n, np.float32), np.zeros(n, np.float32)
-            linalg.propose(level, everyone, scale, nobody, least, choice)
-            contracted = linalg.contract(level, offsets, linalg.group(coarse, offsets), coarse)
+            propose(linalg._ranges, level, everyone, scale, nobody, least, choice)
+            contracted = contract(linalg._ranges, level, offsets, group(coarse, offsets), coarse)
             turned = linalg.reorder(level, everyone[::-1])
             turned_rows = (turned.indptr, turned.indices, turned.weights)
             unscaled = linalg.unscale(level, z, everyone[::-1], 2)

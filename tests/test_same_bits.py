@@ -32,7 +32,7 @@ def test_threads_of_the_start(n_components: int, monkeypatch: pytest.MonkeyPatch
     """40,000 vertices: levels are renumbered, and rows dealt to threads."""
     from umapcore.initialize import start_positions
 
-    monkeypatch.setattr("umapcore_numba.linalg.thread_count", lambda n: n)
+    monkeypatch.setattr("umapcore_numba.ranges.thread_count", lambda n: n)
     sheet = graphs.random_weights(graphs.grid(200, 200))
     several = sp.block_diag([sheet, graphs.surface(300), graphs.star(5), graphs.path(2)])
     for graph in (sheet, several):
@@ -147,9 +147,9 @@ for dimensions in json.loads(sys.argv[4]):
             digest = hashlib.sha256(running.positions().tobytes()).hexdigest()
             digests.setdefault(f"{name} {dimensions}-D", set()).add(digest)
 # From the graph alone to the embedding: the start takes the paths of large graphs.
-import umapcore_numba.linalg
+import umapcore_numba.ranges
 from umapcore import multilevel, simplicial_set_embedding
-backend.SMALL_GRAPH_EDGES = umapcore_numba.linalg._SERIAL_ROWS = 0
+backend.SMALL_GRAPH_EDGES = umapcore_numba.ranges._SERIAL_ROWS = 0
 multilevel._OUT_OF_CACHE = 1000
 sheet = graphs.random_weights(graphs.grid(150, 60))
 whole = {

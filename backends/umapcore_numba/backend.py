@@ -14,10 +14,10 @@ from umapcore.curve import exact_log2
 from umapcore.plan import build_plan, most_edges_of_a_group
 from umapcore.threads import load_tbb, thread_count
 from umapcore_numba.epochs import TICKET_STRIDE, run_parallel, run_serial
+from umapcore_numba.lanes import POOL_STRIDE, float_scratch, int_scratch
 from umapcore_numba.linalg import NumbaLinalg
 from umapcore_numba.pace import Pace
 from umapcore_numba.schedule import WORD_BITS
-from umapcore_numba.walk import POOL_STRIDE, float_scratch, int_scratch
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

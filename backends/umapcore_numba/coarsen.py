@@ -13,113 +13,45 @@ level has much more than half the vertices of the one before, and no aggregate m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from umapcore.counter import mix64
 from umapcore.graph import read_only
-from umapcore.linalg import BOUND, FEW, LARGEST_INVERSE, ROUNDS, SECLUDED, TOSSES
+from umapcore.linalg import FEW, ROUNDS, SECLUDED, TOSSES
+from umapcore_numba import blocks, contraction
+from umapcore_numba.level import Aggregates, make_level
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from umapcore_numba.linalg import NumbaLinalg
+    from umapcore_numba.level import NumbaLevel
+    from umapcore_numba.ranges import Ranges
+
+#: Aggregates that one task contracts at most, which bounds its memory.
+_CONTRACTED = 262_144
 
 
-@dataclass(frozen=True)
-class NumbaLevel:
-    """See :class:`umapcore.linalg.Level`.
-
-    Attributes
-    ----------
-    indptr, indices
-        Offsets and columns of a CSR; no self-loops.
-    weights
-        float32, (edges,).
-    degrees
-        float64, (n,): weight of every vertex, that of edges inside of an aggregate included.
-    shares
-        float64, (n,): what of its degree leaves a vertex, by the edges that are stored.
-    inverse
-        float32, (n,): 1 / degrees.
-    """
-
-    indptr: NDArray[Any]
-    indices: NDArray[Any]
-    weights: NDArray[np.float32]
-    degrees: NDArray[np.float64]
-    shares: NDArray[np.float64]
-    inverse: NDArray[np.float32]
-
-    @property
-    def n_vertices(self) -> int:
-        """Number of vertices."""
-        return int(self.degrees.shape[0])
-
-    @property
-    def bound(self) -> float:
-        """No eigenvalue of 1 - P is above this."""
-        return BOUND * float(self.shares.max())
-
-
-@dataclass(frozen=True)
-class Aggregates:
-    """Which vertices of a level are one vertex of the next.
-
-    Attributes
-    ----------
-    coarse
-        int32, (n,): aggregate of every vertex.
-    offsets, members
-        Aggregate c has the vertices ``members[offsets[c]:offsets[c + 1]]``.
-    """
-
-    coarse: NDArray[np.int32]
-    offsets: NDArray[np.int64]
-    members: NDArray[np.int32]
-
-
-def make_level(
-    indptr: Any,
-    indices: Any,
-    weights: Any,
-    degrees: NDArray[np.float64],
-    shares: NDArray[np.float64],
-) -> NumbaLevel:
-    """Put a level together; its arrays become read-only."""
-    # Divided in float64: an inverse of one rounding.
-    inverse = np.minimum(1.0 / degrees, LARGEST_INVERSE).astype(np.float32)
-    return NumbaLevel(
-        read_only(indptr),
-        read_only(indices),
-        read_only(weights),
-        read_only(degrees),
-        read_only(shares),
-        read_only(inverse),
-    )
-
-
-def coarsen(linalg: NumbaLinalg, level: NumbaLevel) -> tuple[NumbaLevel, Aggregates]:
+def coarsen(ranges: Ranges, level: NumbaLevel) -> tuple[NumbaLevel, Aggregates]:
     """Make a level of about half as many vertices, and say which belong together."""
-    root = _matched(linalg, level)
+    root = _matched(ranges, level)
     is_root = root == np.arange(root.shape[0], dtype=np.int32)
     number = np.cumsum(is_root, dtype=np.int32) - np.int32(1)
     coarse = number[root]
     sizes = np.bincount(coarse)
     offsets = np.zeros(sizes.shape[0] + 1, np.int64)
     np.cumsum(sizes, out=offsets[1:])
-    members = linalg.group(coarse, offsets)
-    indptr, indices, weights = linalg.contract(level, offsets, members, coarse)
+    members = group(coarse, offsets)
+    indptr, indices, weights = contract(ranges, level, offsets, members, coarse)
     # One addition after the other, in the order of the vertices.
     degrees = np.bincount(coarse, level.degrees).astype(np.float64, copy=False)
-    shares = linalg.degrees(indptr, weights) / degrees
+    shares = row_sums(ranges, indptr, weights) / degrees
     smaller = make_level(indptr, indices, weights, degrees, shares)
     return smaller, Aggregates(coarse, offsets, members)
 
 
-def _matched(linalg: NumbaLinalg, level: NumbaLevel) -> NDArray[np.int32]:
+def _matched(ranges: Ranges, level: NumbaLevel) -> NDArray[np.int32]:
     """Give every vertex the first vertex of the pair that its aggregate is made of."""
     n = level.n_vertices
     root = np.arange(n, dtype=np.int32)
@@ -130,7 +62,7 @@ def _matched(linalg: NumbaLinalg, level: NumbaLevel) -> NDArray[np.int32]:
     scale = np.sqrt(level.inverse)
     least = np.zeros(n, np.float32)
     for _ in range(ROUNDS):
-        linalg.propose(level, free, scale, taken, least, choice)
+        propose(ranges, level, free, scale, taken, least, choice)
         chosen = choice[free]
         # Whoever was chosen is free, so its own choice is of this round too.
         mutual = (chosen >= 0) & (choice[chosen] == free)
@@ -142,7 +74,7 @@ def _matched(linalg: NumbaLinalg, level: NumbaLevel) -> NDArray[np.int32]:
             break
     if free.size:
         taken[:] = False
-        linalg.propose(level, free, scale, taken, least, choice)
+        propose(ranges, level, free, scale, taken, least, choice)
         _place_leftovers(free, choice[free], stays, root)
     return root
 
@@ -181,3 +113,71 @@ def _place_leftovers(
         root[lone[joins]] = root[neighbour[joins]]
         is_lone[lone[joins]] = is_lone[neighbour[joins]] = False
         lone, neighbour = lone[is_lone[lone]], neighbour[is_lone[lone]]
+
+
+def row_sums(ranges: Ranges, indptr: Any, weights: Any) -> NDArray[np.float64]:
+    """Sum every row in float64, in the order of its edges."""
+    out = np.empty(indptr.shape[0] - 1)
+    source = (read_only(indptr), read_only(weights))
+    ranges.over(out.shape[0], lambda a, b: blocks.degrees(a, b, *source, out))
+    return out
+
+
+def propose(
+    ranges: Ranges,
+    level: NumbaLevel,
+    vertices: Any,
+    scale: Any,
+    taken: Any,
+    least: Any,
+    choice: Any,
+) -> None:
+    """Write the heaviest neighbour of some vertices into their places in `choice`.
+
+    Heaviest by ``weights[e] * scale[neighbour]``, of equals the one whose edge has the largest
+    hash; neighbours that are `taken` do not count; -1 where there is none.
+    """
+    source = (vertices, level.indptr, level.indices, level.weights, scale, taken, least, choice)
+    ranges.over(vertices.shape[0], lambda a, b: contraction.propose(a, b, *source))
+
+
+def group(coarse: Any, offsets: Any) -> NDArray[np.int32]:
+    """Sort vertices by aggregate, and within it by number."""
+    members = np.empty(coarse.shape[0], np.int32)
+    contraction.group(coarse, offsets[:-1].copy(), members)
+    return members
+
+
+def contract(
+    ranges: Ranges, level: NumbaLevel, offsets: Any, members: Any, coarse: Any
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float32]]:
+    """Add up the edges between aggregates.
+
+    Aggregate c has the vertices ``members[offsets[c]:offsets[c + 1]]``; `coarse` is the aggregate
+    of every vertex. In a row of the result neighbours come in the order in which the members'
+    edges first meet them; weights are summed in that order in float64.
+
+    Returns
+    -------
+    indptr, indices, weights of the CSR of aggregates.
+    """
+    n = offsets.shape[0] - 1
+    lengths = np.diff(level.indptr)[members]
+    most = np.zeros(members.shape[0] + 1, np.int64)
+    np.cumsum(lengths, out=most[1:])
+    counts = np.empty(n, np.int64)
+    source = (offsets, members, coarse, level.indptr, level.indices, level.weights)
+
+    def task(first: int, last: int) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        room = int(most[offsets[last]] - most[offsets[first]])
+        indices, sums = np.empty(room, np.int32), np.empty(room)
+        seen = np.full(n, -1, np.int32 if room < 2**31 else np.int64)
+        used = contraction.contract(first, last, *source, indices, sums, counts, seen)
+        return indices[:used].astype(level.indices.dtype), sums[:used].astype(np.float32)
+
+    parts = ranges.over(n, task, _CONTRACTED)
+    indptr = np.zeros(n + 1, level.indptr.dtype)
+    np.cumsum(counts, out=indptr[1:])
+    indices = parts[0][0] if len(parts) == 1 else np.concatenate([p[0] for p in parts])
+    weights = parts[0][1] if len(parts) == 1 else np.concatenate([p[1] for p in parts])
+    return indptr, indices, weights

@@ -14,10 +14,11 @@ from numba import prange
 
 from umapcore import plan
 from umapcore.jit import inline, kernel
-from umapcore_numba import atomics, floats, pairs, schedule, walk
+from umapcore_numba import atomics, floats, forces, lanes, pairs, schedule, walk
 from umapcore_numba.atomics import fetch_add
 from umapcore_numba.floats import ONE, mix64
-from umapcore_numba.walk import LANES, LANES_STEP, POOL_STRIDE, dimensions, walk_group
+from umapcore_numba.lanes import LANES, LANES_STEP, POOL_STRIDE, dimensions
+from umapcore_numba.walk import walk_group
 
 #: Positions that one thread takes at a time when pulls are added, at most.
 SLICE = 16_384
@@ -242,7 +243,7 @@ def add_share(
             )  # fmt: skip
 
 
-@kernel(floats, atomics, pairs, schedule, walk, plan)
+@kernel(floats, forces, lanes, atomics, pairs, schedule, walk, plan)
 def run_serial(
     dims: Any,
     n_components: Any,
@@ -308,7 +309,7 @@ def run_serial(
                 )  # fmt: skip
 
 
-@kernel(floats, atomics, pairs, schedule, walk, plan, parallel=True)
+@kernel(floats, forces, lanes, atomics, pairs, schedule, walk, plan, parallel=True)
 def run_parallel(
     dims: Any,
     n_components: Any,

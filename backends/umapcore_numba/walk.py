@@ -24,24 +24,23 @@ from typing import Any
 import numpy as np
 
 from umapcore.jit import inline
-from umapcore.plan import GROUP, GROUP_STEP, LONGEST_MOVE, MAX_POOL
+from umapcore.plan import LONGEST_MOVE
 from umapcore_numba.atomics import fetch_add
-from umapcore_numba.floats import HALF, ONE, ZERO, clip, exp2, log2, mix64, reciprocal
-from umapcore_numba.pairs import copy_pair, subtract_pair
+from umapcore_numba.floats import ONE, clip, mix64
+from umapcore_numba.forces import attract, measure, repel, spot, take, whole
+from umapcore_numba.lanes import (
+    LANES,
+    LANES_STEP,
+    NOBODY,
+    POOL_STRIDE,
+    SEVERAL,
+    dimensions,
+    mark_own,
+    sort_lanes,
+)
+from umapcore_numba.pairs import subtract_pair
 from umapcore_numba.schedule import find_fires
 
-LANES = GROUP
-#: Distance of the columns of the pool, and of what a group meets in place of it.
-POOL_STRIDE = MAX_POOL + GROUP
-#: In place of the lane that would meet itself: none, or several.
-NOBODY, SEVERAL = -1, -2
-#: Loops over lanes are rounded up to this.
-LANES_STEP = GROUP_STEP
-#: Lanes with fewer fires are sorted by counting, those with more by insertion.
-COUNT_BINS = 64
-
-#: Smaller squared distances count as this: nothing subnormal enters the logarithm.
-TINY = np.float32(1e-30)
 U0 = np.uint64(0)
 U1 = np.uint64(1)
 
@@ -49,224 +48,8 @@ U1 = np.uint64(1)
 SAMPLES_A_WORD = 5
 SAMPLE_BITS = np.uint64(12)
 
-NEAR = np.float32(0.001)
 TWO = np.float32(2.0)
 FOUR = np.float32(4.0)
-
-
-def float_scratch(n_components: int) -> int:
-    """Float32 scratch: where walkers are, where they stand, whom they meet, two intermediates."""
-    return (3 * n_components + 2) * LANES
-
-
-def int_scratch(n_components: int) -> int:
-    """Int32 scratch of a walk: seven columns of the lanes, their pulls, and the bins."""
-    return (7 + n_components) * LANES + COUNT_BINS + 1
-
-
-@inline
-def dimensions(dims: Any, n_components: Any) -> Any:
-    """Give the length of `dims`, which the compiler knows, or `n_components` where that is 0."""
-    return len(dims) if len(dims) > 0 else n_components
-
-
-@inline
-def spot(dims: Any, k: Any, i: Any) -> Any:
-    """Place of coordinate `k` of lane `i` in what is read from elsewhere or written there.
-
-    In two dimensions a lane's coordinates lie side by side, and move as one word of 64 bits.
-    """
-    return 2 * i + k if len(dims) == 2 else k * LANES + i
-
-
-@inline
-def take(dims: Any, d: Any, source: Any, place: Any, other: Any, i: Any) -> None:
-    """Copy what is at a place of positions or of the pool to lane `i` of `other`."""
-    if len(dims) == 2:
-        copy_pair(other, np.uint64(i), source, place)
-    else:
-        for k in range(d):
-            other[k * LANES + i] = source[place * np.uint64(d) + np.uint64(k)]
-
-
-@inline
-def measure(
-    dims: Any,
-    d: Any,
-    y: Any,
-    other: Any,
-    squared: Any,
-    power: Any,
-    m: Any,
-    b: Any,
-    log2_a: Any,
-) -> None:
-    """Write squared distances, summed in the order of the dimensions, and log2(a d^(2b)).
-
-    The logarithm is the only one that attraction and repulsion need.
-    """
-    if len(dims) > 0:
-        for i in range(m):
-            total = ZERO
-            for k in range(len(dims)):
-                difference = y[k * LANES + i] - other[spot(dims, k, i)]
-                total += difference * difference
-            squared[i] = total
-            power[i] = b * log2(max(total, TINY)) + log2_a
-    else:
-        for i in range(m):
-            squared[i] = ZERO
-        for k in range(d):
-            for i in range(m):
-                difference = y[k * LANES + i] - other[spot(dims, k, i)]
-                squared[i] += difference * difference
-        for i in range(m):
-            power[i] = b * log2(max(squared[i], TINY)) + log2_a
-
-
-@inline
-def whole(x: Any) -> Any:
-    """Nearest integer of a float32 within range, halves away from zero."""
-    return np.int32(x + (HALF if x >= ZERO else -HALF))
-
-
-@inline
-def attract(
-    dims: Any,
-    d: Any,
-    y: Any,
-    other: Any,
-    squared: Any,
-    power: Any,
-    pull: Any,
-    m: Any,
-    attraction: Any,
-    limit: Any,
-    unit: Any,
-) -> None:
-    """Move the heads and note what their tails have to move, as whole units."""
-    for i in range(m):
-        p = exp2(power[i])
-        squared[i] = attraction * (p * reciprocal(max(squared[i], TINY) * (ONE + p)))
-    if len(dims) > 0:
-        for i in range(m):
-            for k in range(len(dims)):
-                j = k * LANES + i
-                step = clip(squared[i] * (y[j] - other[spot(dims, k, i)]), limit)
-                y[j] += step
-                pull[spot(dims, k, i)] = whole(step * unit)
-    else:
-        for k in range(d):
-            for i in range(m):
-                j = k * LANES + i
-                step = clip(squared[i] * (y[j] - other[j]), limit)
-                y[j] += step
-                pull[j] = whole(step * unit)
-
-
-@inline
-def repel(
-    dims: Any,
-    d: Any,
-    y: Any,
-    stand: Any,
-    other: Any,
-    squared: Any,
-    power: Any,
-    m: Any,
-    b: Any,
-    log2_a: Any,
-    repulsion: Any,
-    limit: Any,
-) -> None:
-    """Move the heads away from one of their samples, as seen from where they stand.
-
-    Two dimensions are written out: LLVM vectorises an inner
-    loop over dimensions only as long as there is little else in the outer one.
-    """
-    if len(dims) == 2:
-        for i in range(m):
-            first = stand[i] - other[i]
-            second = stand[LANES + i] - other[LANES + i]
-            total = first * first + second * second
-            squared[i] = total
-            power[i] = b * log2(max(total, TINY)) + log2_a
-        for i in range(m):
-            coefficient = repulsion * reciprocal((NEAR + squared[i]) * (ONE + exp2(power[i])))
-            y[i] += clip(coefficient * (stand[i] - other[i]), limit)
-            y[LANES + i] += clip(coefficient * (stand[LANES + i] - other[LANES + i]), limit)
-        return
-    for i in range(m):
-        squared[i] = ZERO
-    for k in range(d):
-        for i in range(m):
-            difference = stand[k * LANES + i] - other[k * LANES + i]
-            squared[i] += difference * difference
-    for i in range(m):
-        power[i] = b * log2(max(squared[i], TINY)) + log2_a
-    for i in range(m):
-        squared[i] = repulsion * reciprocal((NEAR + squared[i]) * (ONE + exp2(power[i])))
-    for k in range(d):
-        for i in range(m):
-            j = k * LANES + i
-            y[j] += clip(squared[i] * (stand[j] - other[k * LANES + i]), limit)
-
-
-@inline
-def mark_own(
-    plain: Any,
-    base: Any,
-    first: Any,
-    last: Any,
-    first_walkers: Any,
-    pool_places: Any,
-    own_entries: Any,
-    lane_of_walker: Any,
-    meets_itself: Any,
-) -> None:
-    """Note at which offsets which lane of the group would meet its own head in the pool.
-
-    `own_entries` lists the entries that are heads of the bucket, and how many these are at its
-    end. Lane i reads entry base + i + offset; `meets_itself` receives i, or `SEVERAL`.
-    """
-    mask = np.int64(pool_places.shape[0] - 1)
-    for number in range(own_entries[own_entries.shape[0] - 1]):
-        entry = np.int64(own_entries[number])
-        place = np.int64(pool_places[entry])
-        begin, end = place, place + 1
-        if not plain:
-            begin, end = first_walkers[place], first_walkers[place + 1]
-        for w in range(max(first, begin), min(last, end)):
-            lane = np.int64(lane_of_walker[w - first])
-            offset = (entry - base - lane) & mask
-            meets_itself[offset] = lane if meets_itself[offset] == NOBODY else SEVERAL
-
-
-@inline
-def sort_lanes(n_walkers: Any, count: Any, lane_of: Any, bins: Any) -> None:
-    """Order walkers by falling number of fires."""
-    top = COUNT_BINS
-    for c in range(COUNT_BINS + 1):
-        bins[c] = 0
-    for w in range(n_walkers):
-        bins[min(count[w], top)] += 1
-    place = 0
-    for c in range(top, -1, -1):
-        size = bins[c]
-        bins[c] = place
-        place += size
-    n_crowded = bins[top - 1]
-    for w in range(n_walkers):
-        c = min(count[w], top)
-        lane_of[bins[c]] = w
-        bins[c] += 1
-    for i in range(1, n_crowded):
-        w = lane_of[i]
-        j = i
-        while j > 0 and count[lane_of[j - 1]] < count[w]:
-            lane_of[j] = lane_of[j - 1]
-            j -= 1
-        lane_of[j] = w
 
 
 @inline

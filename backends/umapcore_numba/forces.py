@@ -1,0 +1,162 @@
+"""The forces on a group of heads, as short loops over its lanes.
+
+Heads are columns, coordinate k of lane i at ``k * LANES + i``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from umapcore.jit import inline
+from umapcore_numba.floats import HALF, ONE, ZERO, clip, exp2, log2, reciprocal
+from umapcore_numba.lanes import LANES
+from umapcore_numba.pairs import copy_pair
+
+#: Smaller squared distances count as this: nothing subnormal enters the logarithm.
+TINY = np.float32(1e-30)
+#: Squared distance that is added where samples repel, as in umap-learn.
+NEAR = np.float32(0.001)
+
+
+@inline
+def spot(dims: Any, k: Any, i: Any) -> Any:
+    """Place of coordinate `k` of lane `i` in what is read from elsewhere or written there.
+
+    In two dimensions a lane's coordinates lie side by side, and move as one word of 64 bits.
+    """
+    return 2 * i + k if len(dims) == 2 else k * LANES + i
+
+
+@inline
+def take(dims: Any, d: Any, source: Any, place: Any, other: Any, i: Any) -> None:
+    """Copy what is at a place of positions or of the pool to lane `i` of `other`."""
+    if len(dims) == 2:
+        copy_pair(other, np.uint64(i), source, place)
+    else:
+        for k in range(d):
+            other[k * LANES + i] = source[place * np.uint64(d) + np.uint64(k)]
+
+
+@inline
+def measure(
+    dims: Any,
+    d: Any,
+    y: Any,
+    other: Any,
+    squared: Any,
+    power: Any,
+    m: Any,
+    b: Any,
+    log2_a: Any,
+) -> None:
+    """Write squared distances, summed in the order of the dimensions, and log2(a d^(2b)).
+
+    The logarithm is the only one that attraction and repulsion need.
+    """
+    if len(dims) > 0:
+        for i in range(m):
+            total = ZERO
+            for k in range(len(dims)):
+                difference = y[k * LANES + i] - other[spot(dims, k, i)]
+                total += difference * difference
+            squared[i] = total
+            power[i] = b * log2(max(total, TINY)) + log2_a
+    else:
+        for i in range(m):
+            squared[i] = ZERO
+        for k in range(d):
+            for i in range(m):
+                difference = y[k * LANES + i] - other[spot(dims, k, i)]
+                squared[i] += difference * difference
+        for i in range(m):
+            power[i] = b * log2(max(squared[i], TINY)) + log2_a
+
+
+@inline
+def whole(x: Any) -> Any:
+    """Nearest integer of a float32 within range, halves away from zero."""
+    return np.int32(x + (HALF if x >= ZERO else -HALF))
+
+
+@inline
+def attract(
+    dims: Any,
+    d: Any,
+    y: Any,
+    other: Any,
+    squared: Any,
+    power: Any,
+    pull: Any,
+    m: Any,
+    attraction: Any,
+    limit: Any,
+    unit: Any,
+) -> None:
+    """Move the heads and note what their tails have to move, as whole units."""
+    for i in range(m):
+        p = exp2(power[i])
+        squared[i] = attraction * (p * reciprocal(max(squared[i], TINY) * (ONE + p)))
+    if len(dims) > 0:
+        for i in range(m):
+            for k in range(len(dims)):
+                j = k * LANES + i
+                step = clip(squared[i] * (y[j] - other[spot(dims, k, i)]), limit)
+                y[j] += step
+                pull[spot(dims, k, i)] = whole(step * unit)
+    else:
+        for k in range(d):
+            for i in range(m):
+                j = k * LANES + i
+                step = clip(squared[i] * (y[j] - other[j]), limit)
+                y[j] += step
+                pull[j] = whole(step * unit)
+
+
+@inline
+def repel(
+    dims: Any,
+    d: Any,
+    y: Any,
+    stand: Any,
+    other: Any,
+    squared: Any,
+    power: Any,
+    m: Any,
+    b: Any,
+    log2_a: Any,
+    repulsion: Any,
+    limit: Any,
+) -> None:
+    """Move the heads away from one of their samples, as seen from where they stand.
+
+    Two dimensions are written out: LLVM vectorises an inner
+    loop over dimensions only as long as there is little else in the outer one.
+    """
+    if len(dims) == 2:
+        for i in range(m):
+            first = stand[i] - other[i]
+            second = stand[LANES + i] - other[LANES + i]
+            total = first * first + second * second
+            squared[i] = total
+            power[i] = b * log2(max(total, TINY)) + log2_a
+        for i in range(m):
+            coefficient = repulsion * reciprocal((NEAR + squared[i]) * (ONE + exp2(power[i])))
+            y[i] += clip(coefficient * (stand[i] - other[i]), limit)
+            y[LANES + i] += clip(coefficient * (stand[LANES + i] - other[LANES + i]), limit)
+        return
+    for i in range(m):
+        squared[i] = ZERO
+    for k in range(d):
+        for i in range(m):
+            difference = stand[k * LANES + i] - other[k * LANES + i]
+            squared[i] += difference * difference
+    for i in range(m):
+        power[i] = b * log2(max(squared[i], TINY)) + log2_a
+    for i in range(m):
+        squared[i] = repulsion * reciprocal((NEAR + squared[i]) * (ONE + exp2(power[i])))
+    for k in range(d):
+        for i in range(m):
+            j = k * LANES + i
+            y[j] += clip(squared[i] * (stand[j] - other[k * LANES + i]), limit)

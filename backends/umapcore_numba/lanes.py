@@ -1,0 +1,93 @@
+"""The lanes of a group of walkers: their scratch, their order, and who meets itself in the pool."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from umapcore.jit import inline
+from umapcore.plan import GROUP, GROUP_STEP, MAX_POOL
+
+LANES = GROUP
+#: Loops over lanes are rounded up to this.
+LANES_STEP = GROUP_STEP
+#: Distance of the columns of the pool.
+POOL_STRIDE = MAX_POOL + GROUP
+#: In place of the lane that would meet itself: none, or several.
+NOBODY, SEVERAL = -1, -2
+#: Lanes with fewer fires are sorted by counting, those with more by insertion.
+COUNT_BINS = 64
+
+
+def float_scratch(n_components: int) -> int:
+    """Float32 scratch: where walkers are, where they stand, whom they meet, two intermediates."""
+    return (3 * n_components + 2) * LANES
+
+
+def int_scratch(n_components: int) -> int:
+    """Int32 scratch of a walk: seven columns of the lanes, their pulls, and the bins."""
+    return (7 + n_components) * LANES + COUNT_BINS + 1
+
+
+@inline
+def dimensions(dims: Any, n_components: Any) -> Any:
+    """Give the length of `dims`, which the compiler knows, or `n_components` where that is 0."""
+    return len(dims) if len(dims) > 0 else n_components
+
+
+@inline
+def sort_lanes(n_walkers: Any, count: Any, lane_of: Any, bins: Any) -> None:
+    """Order walkers by falling number of fires."""
+    top = COUNT_BINS
+    for c in range(COUNT_BINS + 1):
+        bins[c] = 0
+    for w in range(n_walkers):
+        bins[min(count[w], top)] += 1
+    place = 0
+    for c in range(top, -1, -1):
+        size = bins[c]
+        bins[c] = place
+        place += size
+    n_crowded = bins[top - 1]
+    for w in range(n_walkers):
+        c = min(count[w], top)
+        lane_of[bins[c]] = w
+        bins[c] += 1
+    for i in range(1, n_crowded):
+        w = lane_of[i]
+        j = i
+        while j > 0 and count[lane_of[j - 1]] < count[w]:
+            lane_of[j] = lane_of[j - 1]
+            j -= 1
+        lane_of[j] = w
+
+
+@inline
+def mark_own(
+    plain: Any,
+    base: Any,
+    first: Any,
+    last: Any,
+    first_walkers: Any,
+    pool_places: Any,
+    own_entries: Any,
+    lane_of_walker: Any,
+    meets_itself: Any,
+) -> None:
+    """Note at which offsets which lane of the group would meet its own head in the pool.
+
+    `own_entries` lists the entries that are heads of the bucket, and how many these are at its
+    end. Lane i reads entry base + i + offset; `meets_itself` receives i, or `SEVERAL`.
+    """
+    mask = np.int64(pool_places.shape[0] - 1)
+    for number in range(own_entries[own_entries.shape[0] - 1]):
+        entry = np.int64(own_entries[number])
+        place = np.int64(pool_places[entry])
+        begin, end = place, place + 1
+        if not plain:
+            begin, end = first_walkers[place], first_walkers[place + 1]
+        for w in range(max(first, begin), min(last, end)):
+            lane = np.int64(lane_of_walker[w - first])
+            offset = (entry - base - lane) & mask
+            meets_itself[offset] = lane if meets_itself[offset] == NOBODY else SEVERAL
