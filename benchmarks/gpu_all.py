@@ -12,6 +12,7 @@ from benchmarks.gpu_first_call import compile_seconds, in_fresh_processes
 from benchmarks.gpu_goals import find, goals
 from benchmarks.gpu_runs import Rig, measure
 from benchmarks.gpu_sections import Sections
+from benchmarks.gpu_start import start
 from umapcore import OptimizerSpec
 from umapcore.graph import prepare_graph
 
@@ -54,6 +55,7 @@ class Measurements:
             "rates": asdict(rates),
             "load_average_before": report.load_average(),
             "graphs": [],
+            "starts": [],
             "parity": [],
         }
 
@@ -70,6 +72,7 @@ class Measurements:
         for n in options.sizes:
             bench = run(f"making {n:,} vertices", generated, n)
             if bench is not None:
+                self._start(bench)
                 self._lay_out(bench)
                 if n <= PARTLY:
                     self._compare(bench)
@@ -79,6 +82,7 @@ class Measurements:
         if isinstance(real, str):
             self._sections.skipped["fashion_mnist70k"] = real
         else:
+            self._start(real)
             self._lay_out(real)
         return {
             "goals": goals(result),
@@ -87,6 +91,17 @@ class Measurements:
             "failed": self._sections.failed,
             "seconds": self._sections.seconds,
         }
+
+    def _start(self, bench: Generated) -> None:
+        n = bench.graph.shape[0]
+        runs = min(self._options.runs, FEW_RUNS) if n >= LARGE else self._options.runs
+        measured = self._sections.run(
+            f"{bench.name}, spectral start", start, self._rig, bench,
+            runs=runs, compared=n <= PARTLY,
+        )  # fmt: skip
+        if measured is not None:
+            print(f"          {measured['seconds']['wall']['median']:.4f} s")
+            self._result["starts"].append(measured)
 
     def _lay_out(self, bench: Generated) -> None:
         runs = self._options.runs

@@ -10,6 +10,8 @@ from benchmarks.report import table
 def tables(result: dict[str, Any]) -> str:
     """Write a result for people: the machine, times beside their floors, stages, memory, goals."""
     parts = [_machine(result), _layouts(result), _stages(result)]
+    if result.get("starts"):
+        parts.append(_starts(result))
     if "first_call" in result:
         parts.append(_first_call(result))
     if result.get("parity") or "streamed" in result:
@@ -76,6 +78,19 @@ def _stages(result: dict[str, Any]) -> str:
         "wall, s", "upload", "plan", "begin", "download", "peak, MB", "estimate, MB",
         "bytes an edge beside 64 a vertex",
     )  # fmt: skip
+    return table(header, rows)
+
+
+def _starts(result: dict[str, Any]) -> str:
+    rows = [
+        (
+            one["graph"], f"{one['seconds']['wall']['median']:.4f}",
+            f"{one['seconds']['device']['median']:.4f}", f"{one['peak_bytes_an_edge']:.1f}",
+            _yes(one["bits_equal"]),
+        )
+        for one in result["starts"]
+    ]  # fmt: skip
+    header = ("spectral start", "wall, s", "device, s", "peak, bytes an edge", "the CPU's bits")
     return table(header, rows)
 
 

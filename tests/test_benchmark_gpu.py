@@ -94,6 +94,15 @@ def test_everything_is_measured(result: dict[str, Any]) -> None:
         assert entry["over_floor"] == pytest.approx(seconds / entry["floor"]["seconds"])
 
 
+def test_starts_are_measured(result: dict[str, Any]) -> None:
+    assert [one["n_vertices"] for one in result["starts"]] == [600, 900]
+    for one in result["starts"]:
+        assert one["runs_agree"]
+        assert one["bits_equal"]
+        assert len(one["seconds"]["wall"]["runs"]) == 2
+        assert 8 < one["peak_bytes_an_edge"] < 200
+
+
 def test_fires_are_counted(result: dict[str, Any]) -> None:
     graph = generated(900).graph
     relative = graph.data.astype(np.float64) / graph.data.max()
@@ -181,15 +190,15 @@ def test_parts_that_fail_or_come_too_late(capsys: pytest.CaptureFixture[str]) ->
 def test_goals_are_met_or_not_or_not_measured(result: dict[str, Any]) -> None:
     found = goals(result)
     assert found == result["goals"]
-    assert [goal["met"] for goal in found] == [None, None, None, None, True, True]
+    assert [goal["met"] for goal in found] == [None, None, None, None, None, True, True]
     large = json.loads(json.dumps(result["graphs"][0]))
     large |= {"graph": "generated 1,000,000", "n_vertices": 1_000_000, "n_epochs": 200}
     large["seconds"]["epochs"]["device"]["median"] = 0.2
     large["runs_agree"] = False
     large["memory"] |= {"peak_bytes": 100, "promised_bytes": 100}
     found = goals({**result, "graphs": [large]})
-    assert [goal["met"] for goal in found] == [None, False, None, None, True, True, False]
-    assert [goal["met"] for goal in goals({})] == [None] * 6
+    assert [goal["met"] for goal in found] == [None, False, None, None, None, True, True, False]
+    assert [goal["met"] for goal in goals({})] == [None] * 7
 
 
 def test_tables(result: dict[str, Any]) -> None:

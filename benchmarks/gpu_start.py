@@ -1,0 +1,58 @@
+"""The spectral start on the device: how long it takes, and whether it has the CPU's bits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.gpu_clock import spread
+from umapcore.spectral import spectral_layout
+from umapcore_cupy.graph import bring_graph
+
+if TYPE_CHECKING:
+    from benchmarks.generated import Generated
+    from benchmarks.gpu_runs import Rig
+
+
+def start(rig: Rig, bench: Generated, *, runs: int, compared: bool) -> dict[str, Any]:
+    """Find the eigenvectors of a graph that is on the device, some times.
+
+    Parameters
+    ----------
+    rig
+        What is measured on.
+    bench
+        A connected graph.
+    runs
+        How often, after one run that loads the kernels.
+    compared
+        Whether the CPU finds them too.
+    """
+    backend = rig.open_backend()
+    try:
+        clock = rig.clock_of(backend.device)
+        there = bring_graph(backend.device, bench.graph)
+        timings, layouts = [], []
+        with backend.linalg() as linalg:
+            for _ in range(1 + runs):
+                layout, timing = clock.time(
+                    lambda: spectral_layout(there, 2, seed=0, linalg=linalg)
+                )
+                layouts.append(layout.tobytes())
+                timings.append(timing)
+        n_edges = int(bench.graph.nnz)
+        peak = backend.device.peak_bytes()
+    finally:
+        backend.close()
+    on_cpu = spectral_layout(bench.graph, 2, seed=0).tobytes() if compared else None
+    return {
+        "graph": bench.name,
+        "n_vertices": int(bench.graph.shape[0]),
+        "n_edges": n_edges,
+        "seconds": {
+            "device": spread([timing.device for timing in timings[1:]]),
+            "wall": spread([timing.wall for timing in timings[1:]]),
+        },
+        "peak_bytes_an_edge": peak / n_edges,
+        "runs_agree": len(set(layouts)) == 1,
+        "bits_equal": None if on_cpu is None else layouts[0] == on_cpu,
+    }
