@@ -29,11 +29,11 @@ def main() -> int:
     PLOTS.mkdir(parents=True, exist_ok=True)
     parts = [_opening(result)]
     if "whole" in result:
-        _bars(result["whole"], PLOTS / "whole.png", "From AnnData to the embedding")
+        _bars(result["whole"], PLOTS / "whole.png")
         _against_quality(result["whole"], PLOTS / "quality.png")
         parts.append(_whole(result))
     if "optimisation" in result:
-        _bars(result["optimisation"], PLOTS / "optimisation.png", "The optimisation alone")
+        _bars(result["optimisation"], PLOTS / "optimisation.png")
         parts.append(_optimisation(result))
     spectral = RESULTS / "spectral.json"
     if spectral.exists():
@@ -57,7 +57,8 @@ def _opening(result: dict[str, Any]) -> str:
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}, Python "
         f"{machine['python']}; {named}. Instruction sets: {', '.join(machine['flags'])}. "
         f"{result['rounds']} rounds in which the programs take turns, each in a process of its "
-        f"own; umapcore runs {result['repeats_of_umapcore_in_a_round']} times in a round. Medians; "
+        f"own; umapcore runs {result['repeats_of_umapcore_in_a_round']} times in a round, the "
+        f"others once, and in {result['rounds_with_rivals']} of the rounds. Medians; "
         "the spread is from the fastest to the slowest run. Every program is warmed up on a small "
         "graph first, so that no time contains compilation. The machine is virtual, and what its "
         "neighbours do shows in the spreads: ratios within a table mean more than seconds.\n\n"
@@ -187,7 +188,7 @@ def _first_call(found: dict[str, Any]) -> str:
     )
 
 
-def _bars(cases: list[dict[str, Any]], path: Path, title: str) -> None:
+def _bars(cases: list[dict[str, Any]], path: Path) -> None:
     """Seconds of every program, a panel a graph, on a logarithmic scale."""
     import matplotlib.pyplot as plt
 
@@ -206,7 +207,6 @@ def _bars(cases: list[dict[str, Any]], path: Path, title: str) -> None:
         axis.set_title(f"{case['graph']}\n{case['n_vertices']:,} vertices", fontsize=9)
         axis.set_xlabel("seconds")
         _plain(axis)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     figure.savefig(path, dpi=130, bbox_inches="tight")
     plt.close(figure)
 
@@ -259,7 +259,7 @@ def _scale(cases: list[dict[str, Any]], path: Path) -> None:
     left.loglog(n, [total[0] * m / n[0] for m in n], ":", color=THEIRS, label="linear")
     left.set_xlabel("vertices")
     left.set_ylabel("seconds")
-    left.legend(fontsize=8, frameon=False)
+    left.legend(fontsize=8, frameon=False, loc="upper left", ncols=2)
     begin = [0.0] * len(cases)
     names = [f"{m:,}" for m in n]
     for stage, colour in STAGE_COLOURS.items():

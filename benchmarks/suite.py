@@ -54,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     result: dict[str, Any] = {
         "threads": n_threads,
         "rounds": options.rounds,
+        "rounds_with_rivals": min(options.rounds, options.rival_rounds),
         "repeats_of_umapcore_in_a_round": OUR_REPEATS,
         "load_average_before": report.load_average(),
     }
