@@ -38,7 +38,7 @@ def test_labels_by_any_number_of_threads(
     shape: str, n_threads: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("umapcore.rows.ROWS_PER_TASK", 256)
-    monkeypatch.setattr("umapcore.rows.thread_count", lambda n: n)
+    monkeypatch.setattr("umapcore.rows.thread_count", lambda n: n or 1)
     graph = {
         "path": lambda: path(20_000),
         "tree": lambda: random_tree(20_000),
