@@ -140,10 +140,12 @@ def _spectral(result: dict[str, Any]) -> str:
             cells.append(f"{max(ratios):.3f}" if ratios else "")
         loss = case.get("layouts", {}).get("loss_ratio")
         cells.append("" if loss is None else f"{loss:.3f}")
+        cells.append(f"{case['load_average_before']}")
         rows.append(cells)
     header = (
         "graph", "vertices", *(f"{solver}, s" for solver in solvers),
         "largest quotient / eigenvalue", "umap-learn's", "eigsh's", "loss ratio",
+        "load before",
     )  # fmt: skip
     return (
         "## The spectral start\n\n"
@@ -151,6 +153,7 @@ def _spectral(result: dict[str, Any]) -> str:
         f"`eigsh(which='LA', ncv=64, tol=1e-4)`; BLAS on {result['blas_threads']} thread. Rayleigh "
         "quotients are divided by the exact eigenvalues (1 is exact). The loss ratio is that of "
         "umapcore's layouts from its own start over those from umap-learn's, means over seeds. "
+        "The load is the machine's when a graph's turn began: 1 is one program besides. "
         "`python -m benchmarks.spectral`.\n\n" + table(header, rows)
     )
 
