@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from umapcore import counter
+from umapcore.counter import mix64_of
 from umapcore.jit import inline, kernel
 
 if TYPE_CHECKING:
@@ -122,15 +124,6 @@ def _over_rows(n: int, task: Callable[[int, int], object]) -> None:
 
 
 @inline
-def _mix(x: Any) -> Any:
-    """Finaliser of SplitMix64."""
-    x += np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
-
-
-@inline
 def _unit(bits: Any) -> Any:
     """Make a number in [0, 1) from the upper half of a hash."""
     return np.float64(bits >> np.uint64(32)) * 2.0**-32
@@ -138,7 +131,7 @@ def _unit(bits: Any) -> Any:
 
 @inline
 def _popularity(key: Any, point: Any) -> Any:
-    return _UNPOPULAR + (_POPULAR - _UNPOPULAR) * _unit(_mix(_mix(key) ^ np.uint64(point)))
+    return _UNPOPULAR + (_POPULAR - _UNPOPULAR) * _unit(mix64_of(mix64_of(key) ^ np.uint64(point)))
 
 
 @inline
@@ -152,13 +145,13 @@ def _neighbour(n: Any, key: Any, offsets: Any, point: Any, own: Any, turn: Any) 
         other = (point + offsets[k]) % n
         first = point
     # Of the pair, the point that is behind the other: both directions have the same hash.
-    pair = _mix(~key ^ np.uint64(first * offsets.shape[0] + k))
+    pair = mix64_of(~key ^ np.uint64(first * offsets.shape[0] + k))
     if k > 0 and _unit(pair) >= own + _popularity(key, other):
         return np.int64(-1), pair
     return np.int64(other), pair
 
 
-@kernel()
+@kernel(counter)
 def _count_neighbours(
     begin: Any, end: Any, n: Any, key: Any, offsets: Any, points: Any, degrees: Any
 ) -> None:
@@ -173,7 +166,7 @@ def _count_neighbours(
         degrees[vertex] = count
 
 
-@kernel()
+@kernel(counter)
 def _fill_rows(
     begin: Any,
     end: Any,
@@ -195,7 +188,7 @@ def _fill_rows(
             other, pair = _neighbour(n, key, offsets, point, own, turn)
             if other < 0:
                 continue
-            v = _unit(_mix(pair))
+            v = _unit(mix64_of(pair))
             # Rows are short: columns are put in order as they come.
             column, at = numbers[other], free
             while at > first and indices[at - 1] > column:

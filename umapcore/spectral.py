@@ -62,7 +62,7 @@ def spectral_layout(
     linalg
         The device; None: the CPU.
     n_threads
-        Threads to use where `linalg` is None; the layout does not depend on it.
+        Threads of the CPU to use; the layout does not depend on it.
 
     Returns
     -------
@@ -80,6 +80,7 @@ def spectral_layout(
                 representation=representation,
                 metric=metric,
                 linalg=cpu,
+                n_threads=n_threads,
             )
     count, labels = linalg.components(graph)
     n = int(graph.shape[0])

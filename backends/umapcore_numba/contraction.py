@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from umapcore import counter
+from umapcore.counter import mix64_of
 from umapcore.jit import inline, kernel
 from umapcore.linalg import STRONG
-from umapcore_numba import floats
-from umapcore_numba.floats import mix64
 
 U1 = np.uint64(1)
 _STRONG = np.float32(STRONG)
@@ -19,10 +19,10 @@ _HALF_WORD = np.uint64(32)
 @inline
 def edge_hash(i: Any, j: Any) -> Any:
     """Give the two directions of an edge one number, unlike that of other edges."""
-    return mix64((np.uint64(min(i, j)) << _HALF_WORD) | np.uint64(max(i, j)))
+    return mix64_of((np.uint64(min(i, j)) << _HALF_WORD) | np.uint64(max(i, j)))
 
 
-@kernel(floats)
+@kernel(counter)
 def propose(
     first: Any,
     last: Any,

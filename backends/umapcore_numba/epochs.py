@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from umapcore import plan
+from umapcore import counter, plan
+from umapcore.counter import mix64_of
 from umapcore.jit import inline, kernel
 from umapcore_numba import atomics, floats, forces, lanes, pairs, schedule, walk
 from umapcore_numba.atomics import fetch_add
-from umapcore_numba.floats import ONE, mix64
+from umapcore_numba.floats import ONE
 from umapcore_numba.lanes import LANES, LANES_STEP, POOL_STRIDE, dimensions
 from umapcore_numba.walk import walk_group
 
@@ -28,11 +29,13 @@ TICKET_STRIDE = 16
 WORD = np.uint64(32)
 LOW_WORD = np.uint64(0xFFFFFFFF)
 
+_group_size = inline(plan.group_size)
+
 
 @inline
 def bucket_key(seed: Any, epoch: Any, bucket: Any) -> Any:
     """Key of the random numbers of one bucket in one epoch."""
-    return mix64(mix64(seed) ^ ((np.uint64(epoch) << np.uint64(32)) | np.uint64(bucket)))
+    return mix64_of(mix64_of(seed) ^ ((np.uint64(epoch) << np.uint64(32)) | np.uint64(bucket)))
 
 
 @inline
@@ -42,7 +45,6 @@ def draw_pool(
     key: Any,
     start: Any,
     end: Any,
-    first_walkers: Any,
     positions: Any,
     pool: Any,
     pool_places: Any,
@@ -62,7 +64,7 @@ def draw_pool(
     half = size // 2
     for e in range(half):
         # Both halves of a hash are used: the upper one for entry e, the lower for half + e.
-        bits = mix64(key + np.uint64(e))
+        bits = mix64_of(key + np.uint64(e))
         pool_places[e] = np.int64(((bits >> WORD) * n) >> WORD)
         pool_places[half + e] = np.int64(((bits & LOW_WORD) * n) >> WORD)
     n_own = 0
@@ -185,11 +187,8 @@ def walk_share(
     part = 0 if shared else worker
     walkers_start = first_walkers[start]
     walkers_end = first_walkers[end]
-    # As umapcore.plan.group_size has it.
     n_walkers = walkers_end - walkers_start
-    n_groups = (n_walkers + LANES - 1) // LANES
-    whole = n_groups * LANES_STEP
-    size = (n_walkers + whole - 1) // whole * LANES_STEP
+    size = _group_size(n_walkers)
     n_groups = (n_walkers + size - 1) // size
     for turn in range(n_workers):
         owner = (worker + turn) % n_workers
@@ -243,7 +242,7 @@ def add_share(
             )  # fmt: skip
 
 
-@kernel(floats, forces, lanes, atomics, pairs, schedule, walk, plan)
+@kernel(counter, floats, forces, lanes, atomics, pairs, schedule, walk, plan)
 def run_serial(
     dims: Any,
     n_components: Any,
@@ -291,8 +290,7 @@ def run_serial(
                 continue
             key = bucket_key(seed, epoch, bucket)
             draw_pool(
-                dims, n_components, key, start, end, first_walkers, positions,
-                pool, pool_places, own_entries,
+                dims, n_components, key, start, end, positions, pool, pool_places, own_entries,
             )  # fmt: skip
             reset_tickets(tickets, n_workers)
             for worker in range(1):
@@ -309,7 +307,7 @@ def run_serial(
                 )  # fmt: skip
 
 
-@kernel(floats, forces, lanes, atomics, pairs, schedule, walk, plan, parallel=True)
+@kernel(counter, floats, forces, lanes, atomics, pairs, schedule, walk, plan, parallel=True)
 def run_parallel(
     dims: Any,
     n_components: Any,
@@ -354,8 +352,7 @@ def run_parallel(
                 continue
             key = bucket_key(seed, epoch, bucket)
             draw_pool(
-                dims, n_components, key, start, end, first_walkers, positions,
-                pool, pool_places, own_entries,
+                dims, n_components, key, start, end, positions, pool, pool_places, own_entries,
             )  # fmt: skip
             reset_tickets(tickets, n_workers)
             for worker in prange(n_workers):

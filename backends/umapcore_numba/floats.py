@@ -1,4 +1,4 @@
-"""The arithmetic that every backend shares: integer hashes and the power function.
+"""The arithmetic that every backend shares: the power function and what it is made of.
 
 Only ``+ - * /``, integer operations, selects, bit casts and in-range conversions are used, all
 in float32 or in explicit integer widths and in one written order. Neither libm nor fused
@@ -111,17 +111,3 @@ def reciprocal(x: np.float32) -> np.float32:
 def clip(x: np.float32, limit: np.float32) -> np.float32:
     """Limit x to [-limit, limit]."""
     return min(max(x, -limit), limit)
-
-
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
-MIX_2 = np.uint64(0x94D049BB133111EB)
-
-
-@inline
-def mix64(x: np.uint64) -> np.uint64:
-    """Finaliser of SplitMix64 (Steele, Lea and Flood, 2014): a bijection that scatters bits."""
-    x = x + GOLDEN
-    x = (x ^ (x >> np.uint64(30))) * MIX_1
-    x = (x ^ (x >> np.uint64(27))) * MIX_2
-    return x ^ (x >> np.uint64(31))

@@ -23,10 +23,11 @@ from typing import Any
 
 import numpy as np
 
+from umapcore.counter import mix64_of
 from umapcore.jit import inline
 from umapcore.plan import LONGEST_MOVE
 from umapcore_numba.atomics import fetch_add
-from umapcore_numba.floats import ONE, clip, mix64
+from umapcore_numba.floats import ONE, clip
 from umapcore_numba.forces import attract, measure, repel, spot, take, whole
 from umapcore_numba.lanes import (
     LANES,
@@ -139,7 +140,7 @@ def walk_group(
     meets_itself[:] = NOBODY
     # `count` now says which lane each walker is.
     mark_own(plain, base, first, last, first_walkers, pool_places, own_entries, count, meets_itself)
-    sample_key = mix64(~key)
+    sample_key = mix64_of(~key)
     word = U0
     hashed = U0
     live = n_walkers
@@ -196,7 +197,7 @@ def walk_group(
                 stand[k * LANES + i] = y[k * LANES + i]
         for r in range(n_samples):
             if r % SAMPLES_A_WORD == 0:
-                word = mix64(sample_key + hashed)
+                word = mix64_of(sample_key + hashed)
                 hashed += U1
             offset = word & pool_mask
             word >>= SAMPLE_BITS
