@@ -1,0 +1,175 @@
+"""``umapcore embed``: a file with a neighbour graph in, the same file with an embedding out."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import Any
+
+from umapcore.cli.parser import count
+
+# What the library calls a parameter, where the command line calls it otherwise.
+_OPTIONS = {
+    "min_dist": "--min-dist",
+    "spread": "--spread",
+    "n_components": "--n-components",
+    "n_epochs": "--maxiter",
+    "alpha": "--alpha",
+    "gamma": "--gamma",
+    "negative_sample_rate": "--negative-sample-rate",
+    "seed": "--random-state",
+}
+
+
+def add(commands: Any, shared: argparse.ArgumentParser) -> None:
+    """Declare the command and its options."""
+    embed = commands.add_parser(
+        "embed",
+        parents=[shared],
+        help="embed the neighbour graph of an .h5ad file",
+        description="Embed the neighbour graph of an .h5ad file (scanpy.pp.neighbors makes it) "
+        "and write the file with the embedding in it. All else in the file stays as it was.",
+    )
+    _add_files(embed)
+    _add_layout(embed)
+    _add_running(embed)
+    embed.set_defaults(run=run, refuse=embed.error)
+
+
+def _add_files(embed: argparse.ArgumentParser) -> None:
+    files = embed.add_argument_group("files")
+    files.add_argument("input", type=Path, metavar="IN.h5ad")
+    files.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.h5ad")
+    files.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace OUT.h5ad if it exists; it may then be IN.h5ad itself",
+    )
+    files.add_argument(
+        "--neighbors-key", metavar="KEY", help="key of the graph in uns (default: neighbors)"
+    )
+    files.add_argument(
+        "--key-added", metavar="KEY", help="write obsm[KEY] and uns[KEY] (default: X_umap, umap)"
+    )
+
+
+def _add_layout(embed: argparse.ArgumentParser) -> None:
+    layout = embed.add_argument_group("layout")
+    layout.add_argument(
+        "--min-dist",
+        type=float,
+        default=0.5,
+        metavar="X",
+        help="from 0 to spread (default: %(default)s)",
+    )
+    layout.add_argument(
+        "--spread", type=float, default=1.0, metavar="X", help="above 0 (default: %(default)s)"
+    )
+    layout.add_argument(
+        "--a", type=float, metavar="X", help="curve parameter, with --b, in place of the two above"
+    )
+    layout.add_argument("--b", type=float, metavar="X", help="curve parameter, with --a")
+    layout.add_argument(
+        "--n-components", type=int, default=2, metavar="N", help="dimensions (default: %(default)s)"
+    )
+    layout.add_argument(
+        "--maxiter", type=int, metavar="N", help="epochs (default: 500 up to 10000 cells, else 200)"
+    )
+    layout.add_argument(
+        "--alpha",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="first step size (default: %(default)s)",
+    )
+    layout.add_argument(
+        "--gamma",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="weight of the repulsion (default: %(default)s)",
+    )
+    layout.add_argument(
+        "--negative-sample-rate",
+        type=int,
+        default=5,
+        metavar="N",
+        help="for each firing edge (default: %(default)s)",
+    )
+    layout.add_argument(
+        "--init-pos",
+        default="spectral",
+        metavar="START",
+        help="spectral, random, paga, or a key of obsm (default: %(default)s)",
+    )
+    layout.add_argument(
+        "--random-state", type=int, default=0, metavar="N", help="seed (default: %(default)s)"
+    )
+
+
+def _add_running(embed: argparse.ArgumentParser) -> None:
+    running = embed.add_argument_group("running")
+    running.add_argument(
+        "--method",
+        default="umap",
+        choices=("umap", "rapids", "auto"),
+        help="CPU, GPU, or the GPU if there is one; the bits are the same (default: %(default)s)",
+    )
+    running.add_argument(
+        "--threads", type=count, metavar="N", help="threads on the CPU (default: all)"
+    )
+    running.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="progress bar (default: on a terminal, when it lasts)",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Do what the arguments say."""
+    from umapcore.spec import OptimizerSpec
+
+    layout = {
+        name: getattr(args, name)
+        for name in ("min_dist", "spread", "n_components", "alpha", "gamma")
+    }
+    layout |= {"negative_sample_rate": args.negative_sample_rate, "a": args.a, "b": args.b}
+    try:
+        # Before a large file is read: what is wrong with the options themselves.
+        OptimizerSpec(n_epochs=args.maxiter, seed=args.random_state, **layout)
+    except (ValueError, TypeError) as error:
+        args.refuse(_in_options(str(error)))
+
+    from umapcore.embed_file import embed_file
+
+    done = embed_file(
+        args.input,
+        args.output,
+        overwrite=args.overwrite,
+        maxiter=args.maxiter,
+        init_pos=args.init_pos,
+        random_state=args.random_state,
+        method=args.method,
+        neighbors_key=args.neighbors_key,
+        key_added=args.key_added,
+        n_threads=args.threads,
+        progress=args.progress,
+        **layout,
+    )
+    n, d = done.shape
+    order = ("read", "graph", "start", "plan", "optimise", "write")
+    stages = {stage: done.timings[stage] for stage in order if stage in done.timings}
+    said = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in stages.items())
+    compiling = done.timings.get("compiling", 0.0)
+    once = f"; {compiling:.2f} s of it compiling, once for this processor" if compiling else ""
+    print(f"{args.output}: obsm[{done.key!r}], {n:,} x {d}")
+    print(f"{sum(stages.values()):.2f} s ({said}){once}")
+
+
+def _in_options(message: str) -> str:
+    """Put the options' names in place of the library's parameters."""
+    for name, option in _OPTIONS.items():
+        message = re.sub(rf"\b{name}\b", option, message)
+    return message
