@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import umapcore
-from umapcore import cli, demo, embed_file
+from umapcore import anndata_files, cli, demo, embed_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,7 +145,7 @@ def test_a_second_embedding_replaces_the_first(source: Path, tmp_path: Path) -> 
 def test_old_layout_is_rewritten(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embed_file, "_insert", lambda *_: False)
+    monkeypatch.setattr(anndata_files, "_insert", lambda *_: False)
     target = tmp_path / "out.h5ad"
     assert run("embed", source, "-o", target, *QUICK) == cli.OK
     assert anndata.read_h5ad(target).obsm["X_umap"].shape == (N, 2)
@@ -209,7 +209,7 @@ def test_failure_while_writing_leaves_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     before = source.read_bytes()
-    monkeypatch.setattr(embed_file, "_insert", _raise(error))
+    monkeypatch.setattr(anndata_files, "_insert", _raise(error))
     assert run("embed", source, "-o", tmp_path / "out.h5ad", *QUICK) == code
     one_error_line(capsys)
     assert run("embed", source, "-o", source, "--overwrite", *QUICK) == code
@@ -224,7 +224,7 @@ def test_a_full_disk_is_noticed_before_writing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     full = SimpleNamespace(total=10**9, used=10**9, free=0)
-    monkeypatch.setattr(embed_file.shutil, "disk_usage", lambda _: full)
+    monkeypatch.setattr(anndata_files.shutil, "disk_usage", lambda _: full)
     assert run("embed", source, "-o", tmp_path / "out.h5ad", *QUICK) == cli.FAILED
     assert "0.0 MB are free" in one_error_line(capsys)
     assert files_in(tmp_path) == {"in.h5ad"}
@@ -305,7 +305,7 @@ def test_unknown_keys_are_named(
     [
         ((), "COMMAND"),
         (("enbed",), "enbed"),
-        (("embed",), "IN.h5ad"),
+        (("embed",), "IN"),
         (("embed", "in.h5ad"), "-o"),
         (("embed", "in.h5ad", "-o", "out.h5ad", "--mindist", "1"), "--mindist"),
         (("embed", "in.h5ad", "-o", "out.h5ad", "--min-dist", "x"), "--min-dist"),
@@ -352,7 +352,7 @@ def test_unexpected_errors_are_named_and_can_be_traced(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(embed_file, "_open", _raise(KeyError("lost")))
+    monkeypatch.setattr(embed_file, "open_file", _raise(KeyError("lost")))
     assert run("embed", source, "-o", tmp_path / "out.h5ad") == cli.FAILED
     assert "KeyError: 'lost'" in one_error_line(capsys)
     with pytest.raises(KeyError):

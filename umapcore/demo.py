@@ -62,7 +62,7 @@ def run(folder: Path, *, n_threads: int | None = None) -> None:
     RuntimeError
         When the two runs differ in a bit.
     """
-    from umapcore.embed_file import write_with_embedding
+    from umapcore.anndata_files import write_with
 
     if folder.exists() and not folder.is_dir():
         msg = f"{folder}: is a file; a folder is needed."
@@ -89,7 +89,8 @@ def run(folder: Path, *, n_threads: int | None = None) -> None:
     _embed(adata, 1, again)
     same = embedding.tobytes() == adata.obsm["X_umap"].tobytes()
     with _timed(first, "write"), _bundled() as path:
-        write_with_embedding(path, folder / TABLE, "X_umap", "umap", embedding, adata.uns["umap"])
+        elements = {"obsm/X_umap": embedding, "uns/umap": dict(adata.uns["umap"])}
+        write_with(path, folder / TABLE, elements)
 
     _say_times(first, again, n_threads)
     if not same:
@@ -110,7 +111,7 @@ def draw(adata: AnnData, path: Path) -> None:
     from matplotlib.figure import Figure
 
     from umapcore import pl
-    from umapcore.embed_file import complete_or_absent
+    from umapcore.whole_path import complete_or_absent
 
     # A figure of its own: no window, no global state, no display needed.
     figure = Figure(figsize=(8.0, 6.4), dpi=160, layout="constrained")

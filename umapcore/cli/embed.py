@@ -27,9 +27,10 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     embed = commands.add_parser(
         "embed",
         parents=[shared],
-        help="embed the neighbour graph of an .h5ad file",
-        description="Embed the neighbour graph of an .h5ad file (scanpy.pp.neighbors makes it) "
-        "and write the file with the embedding in it. All else in the file stays as it was.",
+        help="embed the neighbour graph of an .h5ad file or a zarr store",
+        description="Embed the neighbour graph of an .h5ad file or a .zarr store "
+        "(scanpy.pp.neighbors makes it) and write it with the embedding in it. All else stays as "
+        "it was. The output appears only when it is complete.",
     )
     _add_files(embed)
     _add_layout(embed)
@@ -39,12 +40,19 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
 
 def _add_files(embed: argparse.ArgumentParser) -> None:
     files = embed.add_argument_group("files")
-    files.add_argument("input", type=Path, metavar="IN.h5ad")
-    files.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.h5ad")
+    files.add_argument("input", type=Path, metavar="IN", help="an .h5ad file or a zarr store")
+    files.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help="to write; a zarr store if its name ends in .zarr, else an .h5ad file",
+    )
     files.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace OUT.h5ad if it exists; it may then be IN.h5ad itself",
+        help="replace OUT if it exists; it may then be IN itself",
     )
     files.add_argument(
         "--neighbors-key", metavar="KEY", help="key of the graph in uns (default: neighbors)"

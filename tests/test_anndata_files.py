@@ -1,0 +1,177 @@
+"""Files and zarr stores: whole or not at all, formats, what else is in them, refusals."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import anndata
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from umapcore import whole_path
+from umapcore.anndata_files import check_paths, format_of, open_file, write_with
+from umapcore.whole_path import complete_or_absent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+zarr = pytest.importorskip("zarr", reason='zarr is not installed (pip install "umapcore[zarr]")')
+
+N = 30
+NEW = np.arange(2 * N, dtype=np.float32).reshape(N, 2)
+ELEMENTS = {"obsm/X_umap": NEW, "uns/umap": {"params": {"a": 1.5}}}
+
+
+@pytest.fixture
+def cells() -> anndata.AnnData:
+    made = anndata.AnnData(sp.random(N, 7, 0.4, format="csr", dtype=np.float32, random_state=0))
+    made.layers["counts"] = np.ones((N, 7))
+    made.obsm["X_umap"] = np.zeros((N, 3))
+    made.raw = made.copy()
+    return made
+
+
+def _store(cells: anndata.AnnData, path: Path, zarr_format: int = 2) -> Path:
+    if path.suffix == ".h5ad":
+        cells.write_h5ad(path)
+        return path
+    with warnings.catch_warnings(), ExitStack() as stack:
+        warnings.simplefilter("ignore")  # those of the tests' own writing
+        if zarr_format == 3:
+            if not hasattr(anndata.settings, "zarr_write_format"):
+                pytest.skip("this anndata writes version 2 of zarr only")
+            stack.enter_context(anndata.settings.override(zarr_write_format=3))
+        cells.write_zarr(path)
+    return path
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("source", ["in.h5ad", "in.zarr", "in3.zarr"])
+@pytest.mark.parametrize("target", ["out.h5ad", "out.zarr", "in place"])
+def test_elements_are_put_into_a_copy(
+    cells: anndata.AnnData, tmp_path: Path, source: str, target: str
+) -> None:
+    read = _store(cells, tmp_path / source, 3 if "3" in source else 2)
+    written = read if target == "in place" else tmp_path / target
+    write_with(read, written, ELEMENTS)
+    fmt = format_of(written)
+    result = (anndata.read_zarr if fmt == "zarr" else anndata.read_h5ad)(written)
+    np.testing.assert_array_equal(result.obsm["X_umap"], NEW)
+    assert result.uns["umap"]["params"]["a"] == 1.5
+    assert (result.X != cells.X).nnz == 0
+    assert (result.raw.X != cells.X).nnz == 0
+    np.testing.assert_array_equal(result.layers["counts"], cells.layers["counts"])
+    assert _names(tmp_path) == {read.name, written.name}
+
+
+def test_consolidated_metadata_know_what_was_put_in(cells: anndata.AnnData, tmp_path: Path) -> None:
+    del cells.obsm["X_umap"]
+    read = _store(cells, tmp_path / "in.zarr")
+    zarr.consolidate_metadata(str(read))
+    write_with(read, tmp_path / "out.zarr", ELEMENTS)
+    group = zarr.open_consolidated(str(tmp_path / "out.zarr"))
+    assert group["obsm/X_umap"].shape == (N, 2)
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_x_stays_on_disk(cells: anndata.AnnData, tmp_path: Path, dense: bool) -> None:
+    if dense:
+        cells.X = cells.X.toarray()
+    opened = open_file(_store(cells, tmp_path / "in.zarr"))
+    assert not isinstance(opened.X, (np.ndarray, sp.spmatrix, sp.sparray))
+    assert opened.shape == cells.shape
+    part = opened[:, [2]].X
+    part = part if dense else part.toarray()
+    expected = cells.X[:, [2]] if dense else cells.X[:, [2]].toarray()
+    np.testing.assert_array_equal(part, expected)
+
+
+def test_a_store_without_x(tmp_path: Path) -> None:
+    cells = anndata.AnnData(shape=(N, 0), obsm={"X_pca": np.zeros((N, 4))})
+    opened = open_file(_store(cells, tmp_path / "in.zarr"))
+    assert opened.X is None
+    assert opened.obsm["X_pca"].shape == (N, 4)
+
+
+@pytest.mark.parametrize("exchange", [True, False], ids=["exchange", "two renames"])
+@pytest.mark.parametrize("failing", [False, True])
+def test_a_folder_is_swapped_whole(
+    tmp_path: Path, exchange: bool, failing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not exchange:
+        monkeypatch.setattr(whole_path, "_exchange", lambda *_: False)
+    target = tmp_path / "a.zarr"
+    target.mkdir()
+    (target / "old").write_text("old")
+
+    def replace() -> None:
+        with complete_or_absent(target) as beside:
+            beside.mkdir()
+            (beside / "new").write_text("new")
+            assert _names(target) == {"old"}
+            if failing:
+                raise KeyboardInterrupt
+
+    if failing:
+        with pytest.raises(KeyboardInterrupt):
+            replace()
+    else:
+        replace()
+    assert _names(target) == ({"old"} if failing else {"new"})
+    assert _names(tmp_path) == {"a.zarr"}
+
+
+def test_interrupted_between_two_renames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whole_path, "_exchange", lambda *_: False)
+    rename, calls = whole_path.os.rename, []
+
+    def second_fails(one: Path, other: Path) -> None:
+        calls.append(other)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        rename(one, other)
+
+    target = tmp_path / "a.zarr"
+    target.mkdir()
+    (target / "old").write_text("old")
+    monkeypatch.setattr(whole_path.os, "rename", second_fails)
+    with pytest.raises(KeyboardInterrupt), complete_or_absent(target) as beside:
+        beside.mkdir()
+    assert _names(target) == {"old"}
+    assert _names(tmp_path) == {"a.zarr"}
+
+
+def test_folders_of_others_are_spared(cells: anndata.AnnData, tmp_path: Path) -> None:
+    source = _store(cells, tmp_path / "in.zarr")
+    thesis = tmp_path / "out.zarr"
+    thesis.mkdir()
+    (thesis / "thesis.tex").write_text("precious")
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        check_paths(source, thesis, overwrite=True)
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        check_paths(thesis, tmp_path / "new.zarr", overwrite=True)
+    shutil.rmtree(thesis)
+    thesis.write_text("a file")
+    with pytest.raises(NotADirectoryError, match="is a file"):
+        check_paths(source, thesis, overwrite=True)
+    with pytest.raises(OSError, match="within one another"):
+        check_paths(source, source / "obs" / "out.zarr", overwrite=True)
+
+
+@pytest.mark.parametrize("broken", ["other", "metadata"])
+def test_stores_that_are_no_anndata(tmp_path: Path, broken: str) -> None:
+    path = tmp_path / "in.zarr"
+    zarr.open_group(str(path), mode="w").create_group("table")
+    if broken == "metadata":
+        for mark in ("zarr.json", ".zgroup"):
+            if (path / mark).exists():
+                (path / mark).write_text("{")
+    with pytest.raises(ValueError, match=r"in\.zarr: (a zarr store, but|not a zarr store that)"):
+        open_file(path)
