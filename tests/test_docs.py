@@ -126,6 +126,12 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in map(slug, headings), f"{page.name}: {target}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_are_named_exist(page: Path) -> None:
+    for name in re.findall(r"`((?:[\w.]+/)+[\w.]+\.(?:py|md|cuh?|json))`", page.read_text("utf-8")):
+        assert any(ROOT.glob(name)), f"{page.name}: {name}"
+
+
 def slug(heading: str) -> str:
     """Anchor of a heading, as GitHub and MyST make it."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
