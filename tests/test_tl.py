@@ -63,7 +63,7 @@ class TestWrites:
         assert embedding.dtype == np.float32
         assert embedding.flags.c_contiguous
         assert np.isfinite(embedding).all()
-        assert list(adata.uns["umap"]) == ["params"]
+        assert list(adata.uns["umap"]) == ["params", "provenance"]
         assert list(adata.uns["umap"]["params"]) == ["a", "b"]
         for value, expected in zip(
             adata.uns["umap"]["params"].values(), (0.583030, 1.334167), strict=True

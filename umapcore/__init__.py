@@ -13,15 +13,21 @@ from umapcore.settings import settings
 
 if TYPE_CHECKING:
     from umapcore import pl, tl
+    from umapcore.checkpoint import Checkpoint
     from umapcore.curve import find_ab_params
     from umapcore.engine import simplicial_set_embedding
+    from umapcore.snapshots import Snapshots
     from umapcore.spec import OptimizerSpec
     from umapcore.tl import umap
+    from umapcore.verification import Verification, verify
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Checkpoint",
     "OptimizerSpec",
+    "Snapshots",
+    "Verification",
     "__version__",
     "find_ab_params",
     "pl",
@@ -29,14 +35,19 @@ __all__ = [
     "simplicial_set_embedding",
     "tl",
     "umap",
+    "verify",
 ]
 
 _MODULES = {"pl", "tl"}
 _HOMES = {
+    "Checkpoint": "checkpoint",
     "OptimizerSpec": "spec",
+    "Snapshots": "snapshots",
+    "Verification": "verification",
     "find_ab_params": "curve",
     "simplicial_set_embedding": "engine",
     "umap": "tl",
+    "verify": "verification",
 }
 
 

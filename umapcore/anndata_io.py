@@ -192,6 +192,20 @@ def read_start(
     return init_pos
 
 
+def start_kind(adata: AnnData, init_pos: Any) -> tuple[str, str]:
+    """Say what kind of start `init_pos` is, and the key of `obsm` where it is one.
+
+    Returns
+    -------
+    One of :data:`umapcore.provenance.START_KINDS`, and a key or ''.
+    """
+    if init_pos is None:
+        return "spectral", ""
+    if not isinstance(init_pos, str):
+        return "array", ""
+    return ("obsm", init_pos) if init_pos in adata.obsm else (init_pos, "")
+
+
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(repr(name) for name in names)
 
@@ -258,28 +272,35 @@ def copied(adata: AnnData) -> AnnData:
 
 
 def write_embedding(
-    adata: AnnData, key_obsm: str, key_uns: str, embedding: NDArray[np.float32], params: Any
+    adata: AnnData,
+    key_obsm: str,
+    key_uns: str,
+    embedding: NDArray[np.float32],
+    params: Any,
+    more: Mapping[str, Any] | None = None,
 ) -> None:
     """Write an embedding and its parameters, or, whatever happens, nothing.
 
     Parameters
     ----------
     adata
-        Receives ``obsm[key_obsm]`` and ``uns[key_uns] = {'params': params}``. A view becomes an
-        object of its own, as it does whenever something is written to it.
+        Receives ``obsm[key_obsm]`` and ``uns[key_uns] = {'params': params, **more}``. A view
+        becomes an object of its own, as it does whenever something is written to it.
     key_obsm, key_uns
         The keys.
     embedding
         (n_obs, n_components).
     params
         Plain Python numbers.
+    more
+        What else belongs to the embedding.
     """
     absent = object()
     before = [(adata.obsm, key_obsm), (adata.uns, key_uns)]
     values = [mapping.get(key, absent) for mapping, key in before]
     try:
         adata.obsm[key_obsm] = embedding
-        adata.uns[key_uns] = {"params": dict(params)}
+        adata.uns[key_uns] = {"params": dict(params)} | dict(more or {})
     except BaseException:
         # A view that is still one has not been written to; writing back would change that.
         if not adata.is_view:

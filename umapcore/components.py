@@ -199,7 +199,7 @@ def _orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float64]:
 def _sums(representation: Any, labels: NDArray[np.int32], count: int) -> Any:
     """Sum the coordinates of each component's vertices, dense or sparse as they come."""
     sums: Any = None
-    for first, rows in _pieces(representation):
+    for first, rows in row_pieces(representation):
         present, position = np.unique(labels[first : first + rows.shape[0]], return_inverse=True)
         shape = (present.shape[0], rows.shape[0])
         at = (position, np.arange(rows.shape[0]))
@@ -216,7 +216,7 @@ def _sums(representation: Any, labels: NDArray[np.int32], count: int) -> Any:
     return sums
 
 
-def _pieces(representation: Any) -> Iterator[tuple[int, Any]]:
+def row_pieces(representation: Any) -> Iterator[tuple[int, Any]]:
     """Rows of a representation, as many at a time as fit in memory, with their first row."""
     n, n_features = representation.shape
     if is_sparse(representation):

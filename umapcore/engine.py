@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from umapcore.checks import check_integer
+from umapcore.beginning import start_or_resume
 from umapcore.dispatch import fall_back, resolve_backend
-from umapcore.errors import GPUUnavailableError, bad_type, bad_value
+from umapcore.errors import GPUUnavailableError, bad_type
 from umapcore.graph import on_gpu, prepare_graph
-from umapcore.initialize import check_positions, start_positions
-from umapcore.logs import logger
 from umapcore.progress import ProgressBar
+from umapcore.run import Run
 from umapcore.spec import OptimizerSpec
-from umapcore.threads import thread_count
+from umapcore.watchers import Watchers
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterator
 
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
     from umapcore.backend import Backend
-
-    #: Called with the number of finished epochs and a copy of the positions; True stops the run.
-    Callback = Callable[[int, NDArray[np.float32]], bool | None]
+    from umapcore.checkpoint import Checkpoint
+    from umapcore.snapshots import Snapshots
+    from umapcore.watchers import Callback
 
 #: Seconds between looks at the clock, the progress bar and Ctrl-C.
 _SPAN_SECONDS = 0.1
@@ -44,6 +43,8 @@ def simplicial_set_embedding(
     progress: bool | None = None,
     callback: Callback | None = None,
     callback_every: int = 1,
+    snapshots: Snapshots | None = None,
+    checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
     start_epoch: int = 0,
     stop_epoch: int | None = None,
     timings: dict[str, float] | None = None,
@@ -82,6 +83,13 @@ def simplicial_set_embedding(
         run ends there.
     callback_every
         Epochs between calls; the last epoch is always reported.
+    snapshots
+        A :class:`umapcore.Snapshots`, which is emptied and receives the positions at its epochs,
+        the start positions and the result among them.
+    checkpoint
+        File that the run is saved to every ten seconds and, where it is there already, continued
+        from, with the bits of a run that never stopped; it is removed when the run is complete.
+        A :class:`umapcore.Checkpoint` says how often, and whether it stays.
     start_epoch
         Continue a run that was stopped after this many epochs: `init` must be the positions it
         was stopped at and is taken as it is. The result has the bits of an uninterrupted run.
@@ -108,55 +116,19 @@ def simplicial_set_embedding(
     >>> umapcore.simplicial_set_embedding(ring, init="random").shape
     (30, 2)
     """
-    return embed(
+    run = Run(n_threads, progress, callback, callback_every, start_epoch, stop_epoch, timings)
+    run.snapshots, run.checkpoint = snapshots, checkpoint
+    embedding = embed(
         graph,
         spec,
         init=init,
         representation=representation,
         metric=metric,
         method=method,
-        run=Run(n_threads, progress, callback, callback_every, start_epoch, stop_epoch, timings),
+        run=run,
     )
-
-
-@dataclass
-class Run:
-    """How a layout is run, beside what is laid out: see :func:`simplicial_set_embedding`."""
-
-    n_threads: int | None = None
-    progress: bool | None = None
-    callback: Callback | None = None
-    callback_every: int = 1
-    start_epoch: int = 0
-    stop_epoch: int | None = None
-    timings: dict[str, float] | None = None
-
-    def check(self) -> None:
-        """Refuse what is wrong whatever the graph.
-
-        Raises
-        ------
-        ValueError, TypeError
-            Naming the parameter.
-        """
-        if self.callback is not None and not callable(self.callback):
-            raise bad_type("callback", self.callback, "callable or None")
-        self.callback_every = check_integer("callback_every", self.callback_every, 1)
-        if self.progress is not None and not isinstance(self.progress, bool):
-            raise bad_type("progress", self.progress, "True, False or None")
-        thread_count(self.n_threads)
-
-    def epochs(self, n_epochs: int) -> tuple[int, int]:
-        """Give the first epoch and the one to stop at.
-
-        Raises
-        ------
-        ValueError, TypeError
-            When they are not in order, or beyond the number of epochs.
-        """
-        start = check_integer("start_epoch", self.start_epoch, 0, n_epochs)
-        stop = n_epochs if self.stop_epoch is None else self.stop_epoch
-        return start, check_integer("stop_epoch", stop, start, n_epochs)
+    run.close()
+    return embedding
 
 
 def embed(
@@ -187,60 +159,30 @@ def embed(
                 checked = prepare_graph(
                     graph, n_vertices=n_vertices, name=name, n_threads=run.n_threads
                 )
-        start_epoch, stop_epoch = run.epochs(spec.epochs_for(checked.shape[0]))
+        n_epochs = spec.epochs_for(int(checked.shape[0]))
+        start_epoch, stop_epoch = run.epochs(n_epochs)
         with _timed("start", run.timings):
-            positions = _start(
-                backend, checked, spec, init, representation, metric, start_epoch, run
+            positions, start_epoch = start_or_resume(
+                backend, checked, spec, init, representation, metric, start_epoch, stop_epoch, run
             )
         shape = (int(checked.shape[0]), spec.n_components)
+        watchers = Watchers(
+            run.callback, run.callback_every, run.snapshots, run.keeper, stop_epoch, n_epochs
+        )
         if start_epoch == stop_epoch:
-            return backend.start_to_host(positions, shape)
+            embedding = backend.start_to_host(positions, shape)
+            _end(start_epoch, embedding, watchers, run)
+            return embedding
+        ways = (watchers, run, start_epoch, stop_epoch)
         try:
-            return _optimise(backend, checked, positions, spec, run, start_epoch, stop_epoch)
+            return _optimise(backend, checked, positions, spec, *ways)
         except GPUUnavailableError as error:
             checked = backend.graph_to_host(checked)
             positions = backend.start_to_host(positions, shape)
             cpu = fall_back(method, str(error))
-        return _optimise(cpu, checked, positions, spec, run, start_epoch, stop_epoch)
+        return _optimise(cpu, checked, positions, spec, *ways)
     finally:
         backend.close()
-
-
-def _start(
-    backend: Backend,
-    graph: Any,
-    spec: OptimizerSpec,
-    init: Any,
-    representation: Any,
-    metric: str,
-    start_epoch: int,
-    run: Run,
-) -> Any:
-    """Positions to start from, on the host or, if they were there already, on the device."""
-    n, d = int(graph.shape[0]), spec.n_components
-    if start_epoch > 0:
-        if isinstance(init, str):
-            raise bad_value("init", init, "the positions at start_epoch when it is above 0")
-        return check_positions(init, n, d, name="init")
-    if on_gpu(init):
-        adopted = backend.adopt_start(init, (n, d))
-        if adopted is not None:
-            return adopted
-    options: dict[str, Any] = {
-        "n_components": d,
-        "seed": spec.seed,
-        "representation": representation,
-        "metric": metric,
-        "n_threads": run.n_threads,
-    }
-    if not (isinstance(init, str) and init == "spectral"):
-        return start_positions(init, graph, **options)
-    try:
-        with backend.linalg(n_threads=run.n_threads) as linalg:
-            return start_positions(init, graph, linalg=linalg, **options)
-    except GPUUnavailableError as error:
-        logger.info("the start is worked out on the CPU, which gives the same bits: %s", error)
-    return start_positions(init, backend.graph_to_host(graph), **options)
 
 
 def _optimise(
@@ -248,6 +190,7 @@ def _optimise(
     graph: Any,
     positions: Any,
     spec: OptimizerSpec,
+    watchers: Watchers,
     run: Run,
     start_epoch: int,
     stop_epoch: int,
@@ -258,11 +201,10 @@ def _optimise(
     with _timed("optimise", run.timings):
         layout = backend.begin(plan, positions, spec, n_threads=run.n_threads)
         epoch, span = start_epoch, 1
+        watchers.begin(epoch, layout.positions)
         with ProgressBar(stop_epoch - start_epoch, run.progress) as bar:
             while epoch < stop_epoch:
-                end = min(stop_epoch, epoch + span)
-                if run.callback is not None:
-                    end = min(end, epoch - epoch % run.callback_every + run.callback_every)
+                end = min(epoch + span, watchers.next_epoch(epoch))
                 began = time.perf_counter()
                 # Epoch 0 has no fires: the schedule starts at 1, as umap-learn's does.
                 layout.advance(max(1, epoch), end)
@@ -271,12 +213,17 @@ def _optimise(
                 span = max(1, min(fitting, 2 * span))
                 bar.update(end - epoch)
                 epoch = end
-                if run.callback is None:
-                    continue
-                due = epoch % run.callback_every == 0 or epoch == stop_epoch
-                if due and run.callback(epoch, layout.positions()) is True:
+                if watchers.look(epoch, layout.positions):
                     break
-        return layout.positions()
+        embedding = layout.positions()
+        _end(epoch, embedding, watchers, run)
+        return embedding
+
+
+def _end(epoch: int, embedding: NDArray[np.float32], watchers: Watchers, run: Run) -> None:
+    watchers.end(epoch, embedding)
+    if run.origin is not None:
+        run.origin.epochs = epoch
 
 
 @contextmanager

@@ -93,8 +93,13 @@ def start_positions(
             n_threads=n_threads,
         )
         return _scaled(_expanded(layout) + _noise(seed, layout.shape, n_threads))
-    scaled = _scaled(_checked(init, n, n_components, "init").astype(np.float64))
-    if n > 1 and _has_equal_rows(scaled):
+    return scaled_start(_checked(init, n, n_components, "init"), seed)
+
+
+def scaled_start(positions: NDArray[Any], seed: int) -> NDArray[np.float32]:
+    """Scale positions that were given, (n, d), finite; equal ones are set apart by noise."""
+    scaled = _scaled(positions.astype(np.float64))
+    if positions.shape[0] > 1 and _has_equal_rows(scaled):
         logger.info("some start positions are equal; noise sets them apart")
         centred = scaled.astype(np.float64) - 0.5 * EXTENT
         scaled = _scaled(_expanded(centred) + _noise(seed, scaled.shape))

@@ -6,11 +6,14 @@ specifications give equal bits on every backend.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
 
 from umapcore.checks import check_integer, check_real
 from umapcore.curve import find_ab_params
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Up to this many vertices the default is the larger number of epochs, as in umap-learn.
 SMALL_GRAPH = 10_000
@@ -109,3 +112,38 @@ class OptimizerSpec:
     def replace(self, **changes: Any) -> OptimizerSpec:
         """Copy with some parameters changed, checked anew."""
         return replace(self, **changes)
+
+    def to_dict(self) -> dict[str, float | int]:
+        """Give the parameters as plain numbers, which any file format can hold.
+
+        What is None is left out, and so are `min_dist` and `spread` where `a` and `b` do not come
+        from them. :meth:`from_dict` makes an equal specification of it.
+        """
+        given = {item.name: getattr(self, item.name) for item in fields(self)}
+        if not self._curve_is_fitted():
+            del given["min_dist"], given["spread"]
+        return {name: value for name, value in given.items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> OptimizerSpec:
+        """Make a specification of what :meth:`to_dict` gave, maybe by way of a file.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters that this version does not know, and as the constructor.
+        """
+        unknown = sorted(set(values) - {item.name for item in fields(cls)})
+        if unknown:
+            msg = (
+                f"the parameters {', '.join(map(repr, unknown))} are unknown to this version of "
+                "umapcore; a newer one must have written them."
+            )
+            raise ValueError(msg)
+        return cls(**values)
+
+    def _curve_is_fitted(self) -> bool:
+        try:
+            return find_ab_params(self.spread, self.min_dist) == (self.a, self.b)
+        except (ValueError, TypeError):  # not looked at when a and b were given
+            return False

@@ -8,19 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from umapcore import __version__
 from umapcore.anndata_io import (
     check_target,
     copied,
     read_neighbors,
     read_representation,
     read_start,
+    start_kind,
     write_embedding,
 )
+from umapcore.checkpoint import check_checkpoint
 from umapcore.checks import check_integer
+from umapcore.digest import positions_digest
 from umapcore.dispatch import check_method
-from umapcore.engine import Run, embed
+from umapcore.engine import embed
 from umapcore.errors import bad_type, bad_value
 from umapcore.logs import logger
+from umapcore.provenance import Origin, Provenance
+from umapcore.run import Run
+from umapcore.snapshots import recorder_for
 from umapcore.spec import OptimizerSpec
 from umapcore.threads import thread_count
 
@@ -30,6 +37,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.random import Generator, RandomState
     from numpy.typing import ArrayLike, NDArray
+
+    from umapcore.checkpoint import Checkpoint
+    from umapcore.snapshots import Snapshots
 
 _MAX_SEED = 2**64 - 1
 
@@ -56,6 +66,8 @@ def umap(
     progress: bool | None = None,
     callback: Callable[[int, NDArray[np.float32]], bool | None] | None = None,
     callback_every: int = 1,
+    snapshots: int | Snapshots | None = None,
+    checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
     timings: dict[str, float] | None = None,
 ) -> AnnData | None:
     """Embed the neighbourhood graph by UMAP (McInnes, Healy and Melville 2018).
@@ -110,6 +122,15 @@ def umap(
         copy of the positions. When it returns True the run ends there.
     callback_every
         Epochs between calls.
+    snapshots
+        An integer k keeps the positions at the epochs 0, k, 2k, … and at the last one, in
+        ``.uns``; :func:`umapcore.pl.movie` shows them. A :class:`umapcore.Snapshots` receives
+        them in place of `adata`.
+    checkpoint
+        File that the run is saved to every ten seconds and, where it is there already, continued
+        from, with the bits of a run that never stopped. A file of another graph, start, seed or
+        parameter is refused. It is removed when the run is complete. A
+        :class:`umapcore.Checkpoint` says how often, and whether it stays.
     timings
         A dictionary that receives the seconds of each stage: read, graph, start, plan,
         optimise, write.
@@ -121,13 +142,18 @@ def umap(
     ``.obsm['X_umap' | key_added]``
         Embedding, float32, n_obs × n_components.
     ``.uns['umap' | key_added]``
-        ``{'params': {'a': …, 'b': …}}``, with 'random_state' where that is an integer other
-        than 0.
+        'params': ``{'a': …, 'b': …}``, with 'random_state' where that is an integer other than
+        0. 'provenance': all that decided the bits, for :func:`umapcore.verify`: version,
+        parameters, seed, epochs, digests of graph, start and embedding. With an integer for
+        `snapshots`, 'snapshots': 'epochs', shape (s,), and 'positions', float32,
+        (s, n_obs, n_components).
 
     Raises
     ------
     ValueError, TypeError
         For bad input, before any work, naming the parameter, its value and what is allowed.
+    OSError
+        When `checkpoint` cannot be written to.
 
     Examples
     --------
@@ -136,6 +162,8 @@ def umap(
     >>> adata.obsm["X_umap"]  # doctest: +SKIP
     """
     _check_run(n_threads, progress, callback, callback_every, timings, copy)
+    recorder = recorder_for(snapshots)
+    checkpoint = check_checkpoint(checkpoint)
     check_method(method)
     neighbors_key = "neighbors" if neighbors_key is None else neighbors_key
     if not isinstance(neighbors_key, str):
@@ -167,6 +195,9 @@ def umap(
     def representation() -> Any:
         return read_representation(adata, params)
 
+    origin = Origin()
+    run = Run(n_threads, progress, callback, callback_every, timings=timings)
+    run.snapshots, run.checkpoint, run.origin = recorder, checkpoint, origin
     embedding = embed(
         stored,
         spec,
@@ -175,7 +206,7 @@ def umap(
         representation=representation,
         metric=str(params.get("metric", "euclidean")),
         method=method,
-        run=Run(n_threads, progress, callback, callback_every, timings=timings),
+        run=run,
         name=name,
         n_vertices=adata.n_obs,
     )
@@ -186,7 +217,23 @@ def umap(
     written: dict[str, float | int] = {"a": float(curve_a), "b": float(curve_b)}
     if isinstance(random_state, (int, np.integer)) and random_state != 0:
         written["random_state"] = int(random_state)
-    write_embedding(target, key_obsm, key_uns, embedding, written)
+    kind, start_key = start_kind(adata, init_pos)
+    provenance = Provenance(
+        version=__version__,
+        spec=spec.replace(n_epochs=spec.epochs_for(adata.n_obs)),
+        epochs=origin.epochs,
+        neighbors_key=neighbors_key,
+        graph=origin.graph,
+        start_kind=kind,
+        start_key=start_key,
+        start=origin.start,
+        embedding=positions_digest(embedding, n_threads=n_threads),
+    )
+    more = {"provenance": provenance.to_dict()}
+    if recorder is not None and recorder is not snapshots:
+        more["snapshots"] = recorder.to_dict()
+    write_embedding(target, key_obsm, key_uns, embedding, written, more)
+    run.close()
     if timings is not None:
         timings["read"] = read - began
         timings["write"] = time.perf_counter() - embedded
