@@ -86,3 +86,35 @@ def test_it_is_frozen_hashable_and_replaceable() -> None:
     assert spec.replace(seed=4).seed == 4
     with pytest.raises(ValueError, match="alpha"):
         spec.replace(alpha=-1)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        OptimizerSpec(),
+        OptimizerSpec(min_dist=0.1, spread=2, n_epochs=30, seed=2**64 - 1, n_components=3),
+        OptimizerSpec(a=1.5, b=0.9),
+        OptimizerSpec(a=1.5, b=0.9, gamma=0.25, alpha=2, negative_sample_rate=0),
+    ],
+)
+def test_to_plain_numbers_and_back(spec: OptimizerSpec) -> None:
+    values = spec.to_dict()
+    assert {type(value) for value in values.values()} <= {int, float}
+    assert OptimizerSpec.from_dict(values) == spec
+    names = {item.name for item in dataclasses.fields(spec)}
+    assert ("min_dist" in values) == (spec.a != 1.5)
+    assert names - set(values) <= {"n_epochs", "min_dist", "spread"}
+
+
+def test_shape_that_curves_do_not_come_from_is_not_told() -> None:
+    """Beside given a and b it is ignored, whatever it is."""
+    spec = OptimizerSpec(a=1.5, b=0.9, min_dist="x", spread=None)  # type: ignore[arg-type]
+    assert not {"min_dist", "spread"} & set(spec.to_dict())
+    a, b = OptimizerSpec().curve()
+    spec = OptimizerSpec(a=a, b=b, min_dist=np.float32(0.5))  # type: ignore[arg-type]
+    assert type(spec.to_dict()["min_dist"]) is float
+
+
+def test_parameters_of_a_newer_version_are_refused() -> None:
+    with pytest.raises(ValueError, match="'warp' are unknown to this version"):
+        OptimizerSpec.from_dict(OptimizerSpec().to_dict() | {"warp": 1.0})

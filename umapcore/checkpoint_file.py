@@ -127,7 +127,8 @@ def read_state(path: Path) -> State:
         When it cannot be read.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here: np.load would leave a damaged file open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             head = json.loads(str(archive["umapcore_checkpoint"]))
             if head["format"] != FORMAT:
                 msg = f"has format {head['format']}; this version of umapcore reads {FORMAT}"

@@ -86,7 +86,8 @@ class Provenance:
         return {
             "format": FORMAT,
             "umapcore": self.version,
-            "spec": self.spec.to_dict(),
+            # As text: Zarr and JSON do not hold all integers of 64 bits.
+            "spec": self.spec.to_dict() | {"seed": str(self.spec.seed)},
             "epochs": self.epochs,
             "graph": {"neighbors_key": self.neighbors_key, "digest": self.graph},
             "start": start,
@@ -128,7 +129,8 @@ class Provenance:
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Numbers as Python has them: files give NumPy's."""
-    return {
+    plain = {
         str(name): value.item() if hasattr(value, "item") else value
         for name, value in values.items()
     }
+    return plain | {"seed": int(plain["seed"])}

@@ -120,8 +120,11 @@ class OptimizerSpec:
         from them. :meth:`from_dict` makes an equal specification of it.
         """
         given = {item.name: getattr(self, item.name) for item in fields(self)}
-        if not self._curve_is_fitted():
-            del given["min_dist"], given["spread"]
+        for name in ("min_dist", "spread"):
+            if self._curve_is_fitted():
+                given[name] = float(given[name])
+            else:
+                del given[name]
         return {name: value for name, value in given.items() if value is not None}
 
     @classmethod

@@ -214,9 +214,11 @@ def umap(
     target = copied(adata) if copy else adata
     key_obsm, key_uns = ("X_umap", "umap") if key_added is None else (key_added, key_added)
     curve_a, curve_b = spec.curve()
-    written: dict[str, float | int] = {"a": float(curve_a), "b": float(curve_b)}
+    written: dict[str, Any] = {"a": float(curve_a), "b": float(curve_b)}
     if isinstance(random_state, (int, np.integer)) and random_state != 0:
-        written["random_state"] = int(random_state)
+        seed = spec.seed
+        # Zarr takes no larger Python integer.
+        written["random_state"] = seed if seed < 2**63 else np.uint64(seed)
     kind, start_key = start_kind(adata, init_pos)
     provenance = Provenance(
         version=__version__,
