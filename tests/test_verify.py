@@ -76,7 +76,7 @@ class TestProvenance:
 
     @pytest.mark.filterwarnings("ignore:Writing zarr v2:UserWarning")
     @pytest.mark.parametrize("kind", ["h5ad", "zarr"])
-    @pytest.mark.parametrize("seed", [0, 5, 3])
+    @pytest.mark.parametrize("seed", [0, 5, 3])  # from 3 a seed above 2**63 is drawn
     def test_survives_a_file(self, kind: str, seed: int, tmp_path: Path) -> None:
         if kind == "zarr":
             pytest.importorskip("zarr")
