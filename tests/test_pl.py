@@ -13,6 +13,7 @@ from anndata import AnnData
 
 from umapcore import pl
 from umapcore.palette import COLORS, group_colors
+from umapcore.pl.style import NA_COLOR, Style
 
 pytest.importorskip(
     "matplotlib", reason='matplotlib is not installed (pip install "umapcore[plot]")'
@@ -111,7 +112,7 @@ def test_text_and_truth_values_are_groups(adata: AnnData, color: str) -> None:
 def test_missing_group_is_grey_and_in_the_legend(adata: AnnData) -> None:
     adata.obs.loc["cell0", "group"] = np.nan
     ax = pl.umap(adata, color="group", ax=_ax())
-    assert _color_of(adata, ax, 0) == pl.NA_COLOR
+    assert _color_of(adata, ax, 0) == NA_COLOR
     assert ax.get_legend().get_texts()[-1].get_text() == "missing"
 
 
@@ -129,7 +130,7 @@ def test_missing_numbers_are_grey(adata: AnnData) -> None:
     adata.obs.loc["cell5", "value"] = np.nan
     adata.obs.loc["cell6", "value"] = np.inf
     ax = pl.umap(adata, color="value", ax=_ax())
-    assert _color_of(adata, ax, 5) == pl.NA_COLOR
+    assert _color_of(adata, ax, 5) == NA_COLOR
     assert _color_of(adata, ax, 6) == _color_of(adata, ax, 89), "at the end of the scale"
     assert ax.collections[-1].get_clim() == (-1.0, 1.0)
 
@@ -270,8 +271,8 @@ def test_other_bases_and_components(adata: AnnData) -> None:
 
 
 def test_size_and_alpha_follow_the_number_of_points(adata: AnnData) -> None:
-    few = pl._Style.for_points(100, None, None)
-    many = pl._Style.for_points(1_000_000, None, None)
+    few = Style.for_points(100, None, None)
+    many = Style.for_points(1_000_000, None, None)
     assert few.size > many.size
     assert few.alpha > many.alpha
     assert many.rasterized
@@ -295,4 +296,4 @@ def test_palette_never_repeats() -> None:
     # No group looks like a point without a value or like the paper.
     for color in colors[: len(COLORS)]:
         rgb = np.array(to_rgba(color)[:3])
-        assert np.abs(rgb - np.array(to_rgba(pl.NA_COLOR)[:3])).max() > 0.15
+        assert np.abs(rgb - np.array(to_rgba(NA_COLOR)[:3])).max() > 0.15

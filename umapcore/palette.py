@@ -45,12 +45,33 @@ COLORS = (
 _GOLDEN_ANGLE = 0.6180339887498949
 
 
-def group_colors(n_groups: int) -> list[str]:
-    """Give `n_groups` different colours as '#rrggbb'; the first ones are always the same."""
+# On black, a colour of less brightness than this is hard to see.
+_DIMMEST_ON_DARK = 0.42
+
+
+def group_colors(n_groups: int, *, dark: bool = False) -> list[str]:
+    """Give `n_groups` different colours as '#rrggbb'; the first ones are always the same.
+
+    Parameters
+    ----------
+    n_groups
+        How many.
+    dark
+        Whether they will be seen on a dark ground: those that are too dim there are lightened.
+    """
     colors = list(COLORS[:n_groups])
     # Beyond the list nothing tells so many groups apart by colour alone; they only have to differ.
     for i in range(len(colors), n_groups):
         hue = i * _GOLDEN_ANGLE % 1.0
         rgb = colorsys.hls_to_rgb(hue, (0.38, 0.5, 0.65)[i % 3], (0.8, 0.5)[i % 2])
         colors.append("#" + "".join(f"{round(255 * channel):02x}" for channel in rgb))
-    return colors
+    return [_lightened(color) for color in colors] if dark else colors
+
+
+def _lightened(color: str) -> str:
+    rgb = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    bright = sum(weight * channel for weight, channel in zip((0.21, 0.72, 0.07), rgb, strict=True))
+    if bright >= _DIMMEST_ON_DARK:
+        return color
+    white = (_DIMMEST_ON_DARK - bright) / (1 - bright)
+    return "#" + "".join(f"{round(255 * (c + white * (1 - c))):02x}" for c in rgb)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from umapcore.pl.style import ground, readable, wrap
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -15,9 +17,15 @@ if TYPE_CHECKING:
 # Costs of a place, in units of "one text height away from the group".
 _COST_OTHERS = 6.0  # a label that covers nothing but the dense core of another group
 _COST_OWN = 12.0  # a label that hides the whole of its own group
-_RINGS = 14
+# Letters in a line; longer names are broken.
+_WRAP = 22
+# Share of the axes that names may cover before they are written smaller, and how much smaller.
+_MOST_OF_AXES, _SMALLEST = 0.2, 0.6
+_RINGS = 20
 _DIRECTIONS = 16
 _GRID = 96
+# Above points of three dimensions too, which matplotlib numbers by their depth.
+_LINE, _TEXT = 1e5, 2e5
 
 
 def label_groups(
@@ -35,7 +43,7 @@ def label_groups(
     ax
         Axes whose limits and place in the figure are final.
     points
-        Positions, shape (n, 2), in data coordinates.
+        Positions, shape (n, 2), in data coordinates; those of axes of three dimensions projected.
     codes
         Group of every point, shape (n,); below 0 for none.
     names, colors
@@ -43,9 +51,12 @@ def label_groups(
     fontsize
         In points.
     """
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
     from matplotlib.patheffects import withStroke
 
     pixels = np.asarray(ax.transData.transform(points), dtype=np.float64)
+    fontsize *= _shrinkage(ax, names, fontsize)
     sizes = np.bincount(codes[codes >= 0], minlength=len(names))
     density = _Density(pixels)
     to_data = ax.transData.inverted().transform
@@ -57,17 +68,19 @@ def label_groups(
         members = pixels[codes == group]
         anchor = _core(members)
         x, y = to_data(anchor)
-        text = ax.text(
+        # Also in axes of three dimensions, whose own method wants a depth.
+        text = Axes.text(
+            ax,
             float(x),
             float(y),
-            names[group],
+            wrap(names[group], _WRAP),
             ha="center",
             va="center",
             fontsize=fontsize,
             fontweight="bold",
-            color=_darker(colors[group]),
-            path_effects=[withStroke(linewidth=0.28 * fontsize, foreground="white")],
-            zorder=5,
+            color=readable(colors[group], ax),
+            path_effects=[withStroke(linewidth=0.28 * fontsize, foreground=ground(ax))],
+            zorder=_TEXT,
         )
         # What is written inside the axes must not move them.
         text.set_in_layout(False)
@@ -80,7 +93,18 @@ def label_groups(
         gap = np.maximum(np.abs(place - anchor) - half, 0.0)
         if np.hypot(*gap) > 0.6 * extent.height:
             line = to_data(np.stack([anchor, _edge_of_box(place, half, anchor)]))
-            ax.plot(*line.T, color=_darker(colors[group]), linewidth=0.8, zorder=4)
+            ax.add_artist(
+                Line2D(*line.T, color=readable(colors[group], ax), linewidth=0.8, zorder=_LINE)
+            )
+
+
+def _shrinkage(ax: Axes, names: Sequence[str], fontsize: float) -> float:
+    """Say how much smaller letters must be, that the names leave something of the picture."""
+    letters = sum(min(len(name), 2 * _WRAP) for name in names)
+    points_per_pixel = 72.0 / ax.figure.canvas.figure.dpi
+    area = float(np.prod(ax.bbox.size)) * points_per_pixel**2
+    share = letters * 0.7 * 1.4 * fontsize**2 / max(area, 1.0)
+    return float(np.clip(np.sqrt(_MOST_OF_AXES / max(share, 1e-9)), _SMALLEST, 1.0))
 
 
 class _Density:
@@ -145,10 +169,14 @@ def _best_place(
     n_members, full = len(members), density.full(half)
     members = members[:: max(1, n_members // 2000)]
     for ring in range(_RINGS):
+        if 0.5 * ring >= best_cost:
+            break  # farther away, nothing can be cheaper
         # Rings are ellipses: a step sideways must clear the width of the text, not its height.
         reach = ring * half[1] + min(ring, 2) * 0.5 * np.array([half[0] - half[1], 0.0])
         for direction in directions[: 1 if ring == 0 else None]:
-            place = anchor + reach * direction
+            # Inside the axes, unless the name is larger than they are.
+            inside = np.minimum(anchor + reach * direction, bounds[2:] - half)
+            place = np.maximum(inside, bounds[:2] + half)
             low, high = place - half, place + half
             outside = np.maximum(bounds[:2] - low, 0).sum() + np.maximum(high - bounds[2:], 0).sum()
             overlap = any((low < other[2:]).all() and (high > other[:2]).all() for other in taken)
@@ -173,13 +201,3 @@ def _edge_of_box(
     step = towards - place
     scale = np.min(half / np.maximum(np.abs(step), 1e-9))
     return np.asarray(place + step * min(scale, 1.0))
-
-
-def _darker(color: str) -> tuple[float, float, float]:
-    """Make the group's colour dark enough to be read as text on white."""
-    from matplotlib.colors import to_rgb
-
-    rgb = np.array(to_rgb(color))
-    luminance = float(rgb @ [0.2126, 0.7152, 0.0722])
-    red, green, blue = rgb * min(1.0, 0.36 / max(luminance, 1e-6))
-    return float(red), float(green), float(blue)

@@ -1,0 +1,7 @@
+"""Pictures of embeddings: AnnData in, matplotlib axes out. Needs ``umapcore[plot]``."""
+
+from __future__ import annotations
+
+from umapcore.pl.scatter import umap
+
+__all__ = ["umap"]

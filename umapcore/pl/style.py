@@ -1,0 +1,100 @@
+"""How large and how opaque points are, and what stands out on the ground they lie on."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NA_COLOR = "#d4d4d4"
+NA_COLOR_ON_DARK = "#4d4d4d"
+POINT_COLOR = "#4c78a8"
+# Vector files of more points than this would be slow to open; text and axes stay vectors.
+_RASTERIZE_ABOVE = 5_000
+#: Above this many points they are counted in pixels instead of being drawn one by one.
+RASTER_ABOVE = 300_000
+# Square inches of axes for which the sizes below were chosen.
+_AREA = 22.0
+
+
+@dataclass(frozen=True)
+class Style:
+    """Size of points in square points, their opacity, whether vector files hold them as pixels."""
+
+    size: float
+    alpha: float
+    rasterized: bool
+
+    @classmethod
+    def for_points(
+        cls, n: int, size: float | None = None, alpha: float | None = None, area: float = _AREA
+    ) -> Style:
+        """Choose by the number of points and the square inches of the axes."""
+        # Where points must overlap, seeing through them shows how many there are.
+        auto_size = float(np.clip(60_000 / max(n, 1) * area / _AREA, 0.4, 36.0))
+        auto_alpha = float(np.clip(1.15 - 0.1 * np.log10(max(n, 1)), 0.5, 0.9))
+        return cls(
+            size=auto_size if size is None else size,
+            alpha=auto_alpha if alpha is None else alpha,
+            rasterized=n > _RASTERIZE_ABOVE,
+        )
+
+
+def axes_size(ax: Axes) -> tuple[float, float]:
+    """Width and height of axes in inches; roughly, as long as their layout is not final."""
+    figure: Any = ax.figure.canvas.figure
+    width, height = figure.get_size_inches()
+    place = ax.get_position()
+    return float(place.width * width), float(place.height * height)
+
+
+def on_dark(ax: Axes | None) -> bool:
+    """Whether the ground of the axes, or of those that would be made, is dark."""
+    return luminance(ground(ax)) < 0.35
+
+
+def ground(ax: Axes | None) -> tuple[float, float, float]:
+    """Colour behind the points: that of the axes or, where they are clear, of the figure."""
+    import matplotlib as mpl
+    from matplotlib.colors import to_rgb, to_rgba
+
+    if ax is None:
+        faces = [mpl.rcParams["axes.facecolor"], mpl.rcParams["figure.facecolor"]]
+    else:
+        faces = [ax.get_facecolor(), ax.figure.get_facecolor()]
+    for face in map(to_rgba, faces):
+        if face[3] > 0.5:
+            return to_rgb(face[:3])
+    return 1.0, 1.0, 1.0
+
+
+def luminance(rgb: tuple[float, float, float]) -> float:
+    """Give the brightness of a colour as the eye weighs it, from 0 to 1, without gamma."""
+    red, green, blue = rgb
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def readable(color: str, ax: Axes) -> tuple[float, float, float]:
+    """Make a colour dark enough, or on a dark ground light enough, to be read as text."""
+    from matplotlib.colors import to_rgb
+
+    rgb = np.array(to_rgb(color))
+    bright = luminance(to_rgb(color))
+    if on_dark(ax):
+        rgb = 1.0 - (1.0 - rgb) * min(1.0, 0.4 / max(1.0 - bright, 1e-6))
+    else:
+        rgb = rgb * min(1.0, 0.36 / max(bright, 1e-6))
+    red, green, blue = rgb
+    return float(red), float(green), float(blue)
+
+
+def wrap(name: str, letters: int) -> str:
+    """Break a long name into two lines, at a space if possible; what is longer is cut."""
+    if len(name) <= letters:
+        return name
+    return "\n".join(textwrap.wrap(name, letters, max_lines=2, placeholder=" …"))
