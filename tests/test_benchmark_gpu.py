@@ -13,13 +13,13 @@ import cuda_host
 import numpy as np
 import pytest
 
-from benchmarks import gpu, gpu_all, gpu_card, gpu_checks, gpu_clock
 from benchmarks.generated import generated
-from benchmarks.gpu_floor import Rates
-from benchmarks.gpu_goals import goals
-from benchmarks.gpu_runs import Rig, digest, measure
-from benchmarks.gpu_sections import Sections
-from benchmarks.gpu_table import tables
+from benchmarks.gpu import card, checks, clock, command, measurements
+from benchmarks.gpu.floor import Rates
+from benchmarks.gpu.goals import goals
+from benchmarks.gpu.runs import Rig, digest, measure
+from benchmarks.gpu.sections import Sections
+from benchmarks.gpu.table import tables
 from umapcore import OptimizerSpec
 from umapcore_cupy import memory
 from umapcore_cupy.backend import CupyBackend
@@ -44,11 +44,11 @@ FIRST_COMMAND = (sys.executable, "-c", 'print(\'{"compile": 0.5, "layout": 1.0}\
 class WallClock:
     """What times by events on a device, as far as it can be had without one."""
 
-    def time(self, work: Callable[[], Any]) -> tuple[Any, gpu_clock.Timing]:
+    def time(self, work: Callable[[], Any]) -> tuple[Any, clock.Timing]:
         began = time.perf_counter()
         result = work()
         seconds = time.perf_counter() - began
-        return result, gpu_clock.Timing(device=seconds, wall=seconds)
+        return result, clock.Timing(device=seconds, wall=seconds)
 
 
 RIG = Rig(lambda: CupyBackend(cuda_host.HostDevice), lambda device: WallClock())
@@ -62,12 +62,12 @@ def result() -> dict[str, Any]:
     """Results of a whole run, of which the figures are worth nothing."""
     if cuda_host.MISSING is not None:
         pytest.skip(cuda_host.MISSING)
-    options = gpu.parse(["--sizes", "600", "900", "--epochs", "12", "20", "--runs", "2"])
+    options = command.parse(["--sizes", "600", "900", "--epochs", "12", "20", "--runs", "2"])
     options.streamed, options.first_command, options.data = 900, FIRST_COMMAND, None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memory, "CHUNK_EDGES", 1000)
-        patch.setattr(gpu_all, "WHOLE", 700)
-        measured = gpu_all.Measurements(RIG, RATES, options, None).measure()
+        patch.setattr(measurements, "WHOLE", 700)
+        measured = measurements.Measurements(RIG, RATES, options, None).measure()
     versions: dict[str, Any] = {"numba": "0", "numpy": "0", "umapcore": "0"}
     machine = {"processor": "a processor", "cores": 2, "python": "3"}
     whole = {"device": CARD, "machine": machine, "versions": versions, **measured}
@@ -133,7 +133,7 @@ def test_other_bits_are_noticed() -> None:
             return found
 
     rig = Rig(lambda: CupyBackend(Wrong), lambda device: WallClock())
-    compared = gpu_checks.parity(rig, generated(600), OptimizerSpec(n_epochs=5), 5)
+    compared = checks.parity(rig, generated(600), OptimizerSpec(n_epochs=5), 5)
     assert not compared["bits_equal"]
     assert compared["vertices_that_differ"] == 1
     assert 0 < compared["largest_difference"] < 1e-5
@@ -159,15 +159,15 @@ def test_a_graph_too_small_to_be_streamed(monkeypatch: pytest.MonkeyPatch) -> No
     device = cuda_host.HostDevice()
     rig = Rig(lambda: CupyBackend(lambda: device), lambda device: WallClock())
     enough = SimpleNamespace(edges_on_host=1 << 40)
-    monkeypatch.setattr(gpu_checks, "estimate", lambda *given, **named: enough)
+    monkeypatch.setattr(checks, "estimate", lambda *given, **named: enough)
     with pytest.raises(ValueError, match="too small to be streamed"):
-        gpu_checks.streamed(rig, generated(300), OptimizerSpec(n_epochs=5), "")
+        checks.streamed(rig, generated(300), OptimizerSpec(n_epochs=5), "")
     assert device.closed
 
 
 def test_a_start_in_more_dimensions() -> None:
     start = np.arange(6, dtype=np.float32).reshape(3, 2)
-    spread = gpu_checks.in_dimensions(start, 3)
+    spread = checks.in_dimensions(start, 3)
     np.testing.assert_array_equal(spread, [[0, 1, 0], [2, 3, 2], [4, 5, 4]])
     assert spread.flags.c_contiguous
     assert digest(start) != digest(spread)
@@ -219,14 +219,14 @@ def test_tables(result: dict[str, Any]) -> None:
 def test_no_results_without_a_gpu(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(gpu, "gpu_problem", lambda: "no card was found (buy one).")
+    monkeypatch.setattr(command, "gpu_problem", lambda: "no card was found (buy one).")
     out = tmp_path / "gpu.json"
-    assert gpu.main(["--out", str(out)]) == 1
+    assert command.main(["--out", str(out)]) == 1
     printed = capsys.readouterr()
     assert printed.err == "Nothing is measured without a GPU: no card was found (buy one).\n"
     assert printed.out == ""
     assert not out.exists()
-    assert gpu.main(["--out", str(out), "--table"]) == 1
+    assert command.main(["--out", str(out), "--table"]) == 1
     assert "does not exist" in capsys.readouterr().err
 
 
@@ -234,32 +234,32 @@ def test_no_results_without_a_gpu(
 def test_the_command_with_a_stand_in_for_the_card(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(gpu, "gpu_problem", lambda: None)
-    monkeypatch.setattr(gpu, "CupyDevice", cuda_host.HostDevice)
-    monkeypatch.setattr(gpu, "CupyBackend", RIG.open_backend)
-    monkeypatch.setattr(gpu, "CudaClock", RIG.clock_of)
-    monkeypatch.setattr(gpu_card, "describe", lambda: CARD)
-    monkeypatch.setattr(gpu_card, "measure", lambda device: RATES)
-    monkeypatch.setattr(gpu_all, "compile_seconds", lambda architecture: {
+    monkeypatch.setattr(command, "gpu_problem", lambda: None)
+    monkeypatch.setattr(command, "CupyDevice", cuda_host.HostDevice)
+    monkeypatch.setattr(command, "CupyBackend", RIG.open_backend)
+    monkeypatch.setattr(command, "CudaClock", RIG.clock_of)
+    monkeypatch.setattr(card, "describe", lambda: CARD)
+    monkeypatch.setattr(card, "measure", lambda device: RATES)
+    monkeypatch.setattr(measurements, "compile_seconds", lambda architecture: {
         "plan": {"median": float(architecture)}
     })  # fmt: skip
     out = tmp_path / "gpu.json"
     arguments = ["--out", str(out), "--sizes", "2e2", "--epochs", "6", "--runs", "1"]
-    assert gpu.main([*arguments, "--no-first-call", "--data", str(tmp_path)]) == 0
+    assert command.main([*arguments, "--no-first-call", "--data", str(tmp_path)]) == 0
     written = json.loads(out.read_text(encoding="utf-8"))
     assert written["device"] == CARD
     assert written["compile"]["plan"]["median"] == 90
     assert "fashion_mnist70k" in written["skipped"]
     assert {"machine", "versions", "rates", "goals", "graphs", "parity"} <= written.keys()
     capsys.readouterr()
-    assert gpu.main(["--out", str(out), "--table"]) == 0
+    assert command.main(["--out", str(out), "--table"]) == 0
     assert capsys.readouterr().out == tables(written)
 
 
 def test_committed_results_can_be_read() -> None:
-    if not gpu.RESULTS.exists():
+    if not command.RESULTS.exists():
         pytest.skip("nothing has been measured on a GPU yet")
-    measured = json.loads(gpu.RESULTS.read_text(encoding="utf-8"))
+    measured = json.loads(command.RESULTS.read_text(encoding="utf-8"))
     assert measured["device"]["name"] in tables(measured)
 
 
@@ -268,8 +268,8 @@ def test_only_a_few_packages_are_needed() -> None:
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({absent}))\n"
         f"sys.path[:] = {sys.path}\n"
-        "import benchmarks.gpu, benchmarks.gpu_first_call, umapcore_numba.backend\n"
-        "from benchmarks.gpu_all import fashion\n"
+        "import benchmarks.gpu.command, benchmarks.gpu.first_call, umapcore_numba.backend\n"
+        "from benchmarks.gpu.measurements import fashion\n"
         "print(fashion('.'))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

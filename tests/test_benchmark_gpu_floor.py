@@ -13,7 +13,7 @@ from nvrtc import needs_nvrtc
 from scipy.sparse.csgraph import connected_components
 
 from benchmarks.generated import generated
-from benchmarks.gpu_floor import Rates, Work, attraction, bytes_of, floor, operations_of, repulsion
+from benchmarks.gpu.floor import Rates, Work, attraction, bytes_of, floor, operations_of, repulsion
 from umapcore.graph import prepare_graph
 from umapcore_cupy.compile import KERNELS, compile_program
 from umapcore_cupy.programs import defines

@@ -1,4 +1,4 @@
-"""What the first layout of a process costs: ``python -m benchmarks.gpu_first_call GRAPH.npz``.
+"""What the first layout of a process costs: ``python -m benchmarks.gpu.first_call GRAPH.npz``.
 
 :func:`in_fresh_processes` starts that command with an empty and then with a filled cache of
 compiled kernels; :func:`compile_seconds` times NVRTC alone.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from benchmarks.generated import Generated
 
 REPEATS = 3
-COMMAND = (sys.executable, "-m", "benchmarks.gpu_first_call")
+COMMAND = (sys.executable, "-m", "benchmarks.gpu.first_call")
 COMPILED = (("plan", 2), ("layout", 2), ("layout", 3))
 
 

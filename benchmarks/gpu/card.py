@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.gpu_clock import CudaClock, stream_of
-from benchmarks.gpu_floor import Rates
+from benchmarks.gpu.clock import CudaClock, stream_of
+from benchmarks.gpu.floor import Rates
 from umapcore_cupy import driver
 from umapcore_cupy.compile import OPTIONS, compile_program, import_cupy, nvrtc_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchmarks.gpu_clock import Clock
+    from benchmarks.gpu.clock import Clock
     from umapcore_cupy.cupy_device import CupyDevice
     from umapcore_cupy.device import Device
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.gpu_clock import counted_launches, spread
-from benchmarks.gpu_floor import Rates, Work, floor
+from benchmarks.gpu.clock import counted_launches, spread
+from benchmarks.gpu.floor import Rates, Work, floor
 from umapcore_cupy.graph import bring_graph
 from umapcore_cupy.memory import estimate
 from umapcore_cupy.programs import WALK_THREADS
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.generated import Generated
-    from benchmarks.gpu_clock import Clock, Timing
+    from benchmarks.gpu.clock import Clock, Timing
     from umapcore.spec import OptimizerSpec
     from umapcore_cupy.backend import CupyBackend, GPUPlan
     from umapcore_cupy.device import Device

@@ -1,9 +1,9 @@
-"""Speed of the GPU backend beside the least the card could take: ``python -m benchmarks.gpu``.
+"""The command ``python -m benchmarks.gpu``: the GPU backend beside the least the card could take.
 
 Generated graphs of 1e4 to 1e7 vertices (and fashion_mnist70k, where its file and h5py are there)
 are laid out for 200 and 500 epochs. Every stage is timed by CUDA events and on the wall, and the
 optimisation is set beside a floor worked out from the card's measured rates: see
-:mod:`benchmarks.gpu_floor`. Beside that: bits compared with the CPU's, memory at its peak, edges
+:mod:`benchmarks.gpu.floor`. Beside that: bits compared with the CPU's, memory at its peak, edges
 streamed from the host, the first call of a process, NVRTC alone.
 
 Of umapcore's requirements only NumPy, SciPy, Numba and CuPy are needed; where umapcore is not
@@ -19,12 +19,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import gpu_card, report
-from benchmarks.gpu_all import Measurements
-from benchmarks.gpu_clock import CudaClock
-from benchmarks.gpu_first_call import COMMAND
-from benchmarks.gpu_runs import Rig
-from benchmarks.gpu_table import tables
+from benchmarks import report
+from benchmarks.gpu import card
+from benchmarks.gpu.clock import CudaClock
+from benchmarks.gpu.first_call import COMMAND
+from benchmarks.gpu.measurements import Measurements
+from benchmarks.gpu.runs import Rig
+from benchmarks.gpu.table import tables
 from umapcore.dispatch import gpu_problem
 from umapcore_cupy.backend import CupyBackend
 from umapcore_cupy.cupy_device import CupyDevice
@@ -59,15 +60,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 def on_the_card(options: argparse.Namespace) -> dict[str, Any]:
     """Measure CuPy's current device."""
-    card = gpu_card.describe()
+    described = card.describe()
     device = CupyDevice()
     try:
-        rates = gpu_card.measure(device)
+        rates = card.measure(device)
     finally:
         device.close()
-    architecture = int(card["compute_capability"].replace(".", ""))
+    architecture = int(described["compute_capability"].replace(".", ""))
     measurements = Measurements(Rig(CupyBackend, CudaClock), rates, options, architecture)
-    return {"device": card, **measurements.measure()}
+    return {"device": described, **measurements.measure()}
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -93,7 +94,3 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def _size(text: str) -> int:
     return int(float(text))
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.gpu_runs import digest
+from benchmarks.gpu.runs import digest
 from umapcore_cupy.memory import estimate
 from umapcore_numba.backend import NumbaBackend
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.generated import Generated
-    from benchmarks.gpu_runs import Rig
+    from benchmarks.gpu.runs import Rig
     from umapcore.backend import Backend
     from umapcore.spec import OptimizerSpec
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.gpu_clock import spread
+from benchmarks.gpu.clock import spread
 from umapcore.spectral import spectral_layout
 from umapcore_cupy.graph import bring_graph
 
 if TYPE_CHECKING:
     from benchmarks.generated import Generated
-    from benchmarks.gpu_runs import Rig
+    from benchmarks.gpu.runs import Rig
 
 
 def start(rig: Rig, bench: Generated, *, runs: int, compared: bool) -> dict[str, Any]:

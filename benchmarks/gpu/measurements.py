@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import report
 from benchmarks.generated import Generated, generated
-from benchmarks.gpu_checks import parity, streamed
-from benchmarks.gpu_first_call import compile_seconds, in_fresh_processes
-from benchmarks.gpu_goals import find, goals
-from benchmarks.gpu_runs import Rig, measure
-from benchmarks.gpu_sections import Sections
-from benchmarks.gpu_start import start
+from benchmarks.gpu.checks import parity, streamed
+from benchmarks.gpu.first_call import compile_seconds, in_fresh_processes
+from benchmarks.gpu.goals import find, goals
+from benchmarks.gpu.runs import Rig, measure
+from benchmarks.gpu.sections import Sections
+from benchmarks.gpu.start import start
 from umapcore import OptimizerSpec
 from umapcore.graph import prepare_graph
 
 if TYPE_CHECKING:
     import argparse
 
-    from benchmarks.gpu_floor import Rates
+    from benchmarks.gpu.floor import Rates
 
 #: Graphs of so many vertices are laid out `FEW_RUNS` times: they take seconds.
 LARGE, FEW_RUNS = 5_000_000, 3
@@ -40,7 +40,7 @@ class Measurements:
     rates
         Of the device.
     options
-        Of ``benchmarks.gpu``.
+        Of ``python -m benchmarks.gpu``.
     architecture
         What NVRTC is timed for; None leaves it out.
     """

@@ -1,0 +1,1 @@
+"""Speed of the GPU backend, measured on a GPU: ``python -m benchmarks.gpu``."""
