@@ -41,10 +41,10 @@ def _store(cells: anndata.AnnData, path: Path, zarr_format: int = 2) -> Path:
         return path
     with warnings.catch_warnings(), ExitStack() as stack:
         warnings.simplefilter("ignore")  # those of the tests' own writing
-        if zarr_format == 3:
-            if not hasattr(anndata.settings, "zarr_write_format"):
-                pytest.skip("this anndata writes version 2 of zarr only")
-            stack.enter_context(anndata.settings.override(zarr_write_format=3))
+        if hasattr(anndata.settings, "zarr_write_format"):
+            stack.enter_context(anndata.settings.override(zarr_write_format=zarr_format))
+        elif zarr_format == 3:
+            pytest.skip("this anndata writes version 2 of zarr only")
         cells.write_zarr(path)
     return path
 

@@ -176,6 +176,14 @@ class TestCompileProgram:
             compile_program(("scale.cu",), WIDTH, 35, folder=folder)
 
 
+@needs_nvrtc
+def test_nvrtc_is_loaded_with_its_builtins() -> None:
+    compilation.load_nvrtc()
+    for loaded in filter(None, compilation._preloaded.values()):
+        assert sum("builtins" in library._name for library in loaded) == 1
+        assert len(loaded) == 2
+
+
 def test_target() -> None:
     known = (75, 80, 90, 120)
     assert target(90, known) == "sm_90"

@@ -267,7 +267,7 @@ def copied(adata: AnnData) -> AnnData:
         return adata.to_memory(copy=True)
     try:
         return adata.copy()
-    except AttributeError:  # sparse data sets on disk cannot be copied
+    except (AttributeError, NotImplementedError):  # arrays on disk cannot be copied
         return adata.to_memory(copy=True)
 
 

@@ -170,24 +170,29 @@ def import_cupy() -> Any:
     return cupy
 
 
-_preloaded: dict[int, ctypes.CDLL | None] = {}
+_preloaded: dict[int, list[ctypes.CDLL]] = {}
 
 
 def _preload(major: int) -> None:
     if major in _preloaded:
         return
-    _preloaded[major] = None
+    _preloaded[major] = []
     try:
         wheel = files_of(NVRTC_WHEELS[major]) or []
     except (KeyError, PackageNotFoundError):
         return  # from conda, a toolkit, or not at all
-    # Beside these lie libnvrtc-builtins and, on Windows, an alternative nvrtc….alt.dll.
-    library = re.compile(r"nvrtc64_\d+_\d+\.dll" if os.name == "nt" else r"libnvrtc\.so\.\d+")
+    # With its built-ins, which NVRTC 13.0 looks for in the system's folders only. Beside these lie
+    # alternatives: libnvrtc.alt.so.13, nvrtc64_130_0.alt.dll.
+    library = re.compile(
+        r"nvrtc64_\d+_\d+\.dll|nvrtc-builtins64_\d+\.dll"
+        if os.name == "nt"
+        else r"libnvrtc(-builtins)?\.so[.\d]+"
+    )
     for file in wheel:
         if library.fullmatch(file.name):
             path = str(file.locate())
             try:
-                _preloaded[major] = ctypes.CDLL(path)
+                _preloaded[major].append(ctypes.CDLL(path))
             except OSError as error:
                 logger.debug("could not load %s: %s", path, error)
 
