@@ -21,46 +21,49 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks import graphs
+from benchmarks.outcome import Outcome, Run
 from benchmarks.resident import resident_bytes
+from benchmarks.rivals import rapids, umappp, uwot
 from umapcore import OptimizerSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
-    #: Runs once; gives the embedding and the seconds of its stages, of which "optimise" or
-    #: "whole" is what counts.
-    Run = Callable[[], tuple[NDArray[Any], dict[str, float]]]
+#: Contenders by name; None where one can run, else a sentence that says why not.
+Field = dict[str, str | None]
 
 
-def layout_contenders(n_threads: int) -> list[str]:
-    """Give the names of what can lay a graph out here."""
+def layout_contenders(n_threads: int, graph: str | None = None) -> Field:
+    """Give what could lay a graph out, and why some of it cannot do so here.
+
+    Parameters
+    ----------
+    n_threads
+        The most threads to use.
+    graph
+        Name of the graph; None asks about no graph in particular.
+    """
     threads = [1]
     while threads[-1] < n_threads:
         threads.append(min(2 * threads[-1], n_threads))
-    names = [f"umapcore {k}" for k in threads]
-    if _gpu_problem() is None:
-        names.append("umapcore GPU")
-    if find_spec("umap"):
-        names += ["umap-learn serial", "umap-learn parallel"]
-    return names
+    field: Field = {f"umapcore {k}": None for k in threads}
+    field["umapcore GPU"] = _gpu_problem()
+    without = _not_installed("umap", "umap-learn")
+    field |= {"umap-learn serial": without, "umap-learn parallel": without}
+    field |= dict.fromkeys(uwot.names(n_threads), uwot.problem())
+    field |= dict.fromkeys(_one_and_all("umappp", n_threads), umappp.problem(graph))
+    field |= dict.fromkeys(rapids.NAMES, rapids.problem("cuml"))
+    return field
 
 
-def whole_contenders(n_threads: int) -> list[str]:
-    """Give the names of what can embed an AnnData object here."""
-    names = ["umapcore.tl.umap 1"]
-    if n_threads > 1:
-        names.append(f"umapcore.tl.umap {n_threads}")
-    if _gpu_problem() is None:
-        names.append("umapcore.tl.umap GPU")
-    if find_spec("scanpy"):
-        names.append("scanpy.tl.umap")
-    if find_spec("scranpy"):
-        names += ["scranpy.run_umap 1", *([f"scranpy.run_umap {n_threads}"] * (n_threads > 1))]
-    if find_spec("rapids_singlecell"):
-        names.append("rapids_singlecell.tl.umap")
-    return names
+def whole_contenders(n_threads: int, graph: str | None = None) -> Field:
+    """Give what could embed an AnnData object, and why some of it cannot; see above."""
+    field: Field = dict.fromkeys(_one_and_all("umapcore.tl.umap", n_threads))
+    field["umapcore.tl.umap GPU"] = _gpu_problem()
+    field["scanpy.tl.umap"] = _not_installed("scanpy", "scanpy")
+    field |= dict.fromkeys(_one_and_all("scranpy.run_umap", n_threads), umappp.problem(graph))
+    field["rapids_singlecell.tl.umap"] = rapids.problem("rapids_singlecell")
+    return field
 
 
 def is_ours(name: str) -> bool:
@@ -70,13 +73,33 @@ def is_ours(name: str) -> bool:
 
 def prepare(name: str, graph: str, data: str | None, negative_sample_rate: int = 5) -> Run:
     """Make a contender ready for a graph, and compile what it compiles."""
-    if name.startswith(("umapcore ", "umap-learn")):
-        bench = graphs.load(graph, data=data)
-        spec = OptimizerSpec(n_epochs=bench.n_epochs, negative_sample_rate=negative_sample_rate)
-        return _layout(name, bench, spec)
-    import anndata
+    if ".tl." in name or ".run_" in name:
+        import anndata
 
-    return _whole(name, anndata.read_h5ad(graphs.data_folder(data) / f"{graph}.h5ad"))
+        return _whole(name, anndata.read_h5ad(graphs.data_folder(data) / f"{graph}.h5ad"))
+    bench = graphs.load(graph, data=data)
+    spec = OptimizerSpec(n_epochs=bench.n_epochs, negative_sample_rate=negative_sample_rate)
+    program = name.split()[0]
+    if program == "umapcore":
+        return _layout(name, bench, spec)
+    if program == "umap-learn":
+        return _umap_learn(name, bench, spec)
+    if program == "uwot":
+        return uwot.layout(name, bench, spec)
+    if program == "umappp":
+        return umappp.layout(name, bench, spec, data)
+    if program == "cuML":
+        return rapids.layout(name, bench, spec)
+    msg = f"contender {name!r} is unknown"
+    raise ValueError(msg)
+
+
+def _one_and_all(program: str, n_threads: int) -> list[str]:
+    return [f"{program} {k}" for k in dict.fromkeys((1, n_threads))]
+
+
+def _not_installed(package: str, name: str) -> str | None:
+    return None if find_spec(package) else f"{name} is not installed."
 
 
 def _gpu_problem() -> str | None:
@@ -85,97 +108,66 @@ def _gpu_problem() -> str | None:
     return gpu_problem()
 
 
+def _umap_learn(name: str, bench: graphs.BenchGraph, spec: OptimizerSpec) -> Run:
+    from benchmarks.rivals.umap_learn import umap_learn
+
+    a, b = spec.curve()
+
+    def once() -> Outcome:
+        embedding, seconds = umap_learn(
+            bench, a=a, b=b, seed=spec.seed, n_epochs=spec.n_epochs,
+            negative_sample_rate=spec.negative_sample_rate, parallel="parallel" in name,
+        )  # fmt: skip
+        return Outcome(embedding, {"optimise": seconds})
+
+    return once
+
+
 def _layout(name: str, bench: graphs.BenchGraph, spec: OptimizerSpec) -> Run:
-    if name.startswith("umap-learn"):
-        from benchmarks.rivals import umap_learn
-
-        a, b = spec.curve()
-
-        def theirs() -> tuple[NDArray[Any], dict[str, float]]:
-            embedding, seconds = umap_learn(
-                bench, a=a, b=b, seed=spec.seed, n_epochs=spec.n_epochs,
-                negative_sample_rate=spec.negative_sample_rate, parallel="parallel" in name,
-            )  # fmt: skip
-            return embedding, {"optimise": seconds}
-
-        return theirs
     from umapcore import simplicial_set_embedding
 
     where = name.split()[1]
 
-    def ours(stop: int | None = None) -> tuple[NDArray[Any], dict[str, float]]:
+    def once(stop: int | None = None) -> Outcome:
         timings: dict[str, float] = {}
         embedding = simplicial_set_embedding(
             bench.graph, spec, init=bench.start, progress=False, timings=timings, stop_epoch=stop,
             **({"method": "rapids"} if where == "GPU" else {"n_threads": int(where)}),
         )  # fmt: skip
-        return embedding, timings
+        return Outcome(embedding, timings)
 
-    ours(3)
-    return ours
+    once(3)
+    return once
 
 
 def _whole(name: str, adata: Any) -> Run:
     program, _, where = name.partition(" ")
-    small = adata[:300].copy()
-
-    def run(function: Callable[..., Any], **options: Any) -> Run:
-        def once() -> tuple[NDArray[Any], dict[str, float]]:
-            began = time.perf_counter()
-            function(adata, **options)
-            return adata.obsm["X_umap"], {"whole": time.perf_counter() - began}
-
-        function(small, **options)
-        return once
-
+    if program == "scranpy.run_umap":
+        return umappp.whole(name, adata)
+    if program == "rapids_singlecell.tl.umap":
+        return rapids.whole(adata)
+    timings: dict[str, float] = {}
+    function: Callable[..., Any]
     if program == "umapcore.tl.umap":
         import umapcore
 
-        options = {"method": "rapids"} if where == "GPU" else {"n_threads": int(where)}
-        timings: dict[str, float] = {}
-        once = run(umapcore.tl.umap, progress=False, timings=timings, **options)
-
-        def with_stages() -> tuple[NDArray[Any], dict[str, float]]:
-            embedding, seconds = once()
-            return embedding, {**timings, **seconds}
-
-        with_stages()
-        return with_stages
-    if program == "scanpy.tl.umap":
+        function, options = umapcore.tl.umap, {"progress": False, "timings": timings}
+        options |= {"method": "rapids"} if where == "GPU" else {"n_threads": int(where)}
+    else:
         import scanpy
 
-        return run(scanpy.tl.umap)
-    if program == "rapids_singlecell.tl.umap":
-        import rapids_singlecell
+        function, options = scanpy.tl.umap, {}
 
-        return run(rapids_singlecell.tl.umap)
-    return _scranpy(adata, int(where))
-
-
-def _scranpy(adata: Any, n_threads: int) -> Run:
-    """Give scranpy (libscran's umappp) the neighbours, scanpy's min_dist and a start of its own."""
-    import knncolle
-    import scranpy
-
-    stored = adata.obsp["distances"].tocsr()
-    n, k = stored.shape[0], int(np.diff(stored.indptr).min())
-    index, distance = np.empty((n, k), np.uint32), np.empty((n, k))
-    for i in range(n):
-        row = slice(stored.indptr[i], stored.indptr[i + 1])
-        order = np.argsort(stored.data[row], kind="stable")[:k]
-        index[i], distance[i] = stored.indices[row][order], stored.data[row][order]
-    neighbours = knncolle.FindKnnResults(index, distance)
-
-    def once() -> tuple[NDArray[Any], dict[str, float]]:
+    def embed(cells: Any) -> Outcome:
         began = time.perf_counter()
-        found = scranpy.run_umap(
-            neighbours, min_dist=0.5, num_threads=n_threads,
-            parallel_optimization=n_threads > 1, num_epochs=500 if n <= 10_000 else 200,
-        )  # fmt: skip
+        function(cells, **options)
         seconds = time.perf_counter() - began
-        return np.ascontiguousarray(np.asarray(found).reshape(-1, 2)), {"whole": seconds}
+        return Outcome(cells.obsm["X_umap"], {**timings, "whole": seconds})
 
-    return once
+    embed(adata[:300].copy())
+    if program == "umapcore.tl.umap":
+        embed(adata)  # large graphs have kernels of their own
+    return lambda: embed(adata)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -191,13 +183,15 @@ def main(arguments: list[str] | None = None) -> int:
     warnings.simplefilter("ignore")
     run = prepare(options.name, options.graph, options.data, options.negatives)
     before = resident_bytes("VmRSS", reset_peak=True)
-    stages: list[dict[str, float]] = []
-    embedding = np.empty(0)
-    for _ in range(options.repeats):
-        embedding, seconds = run()
-        stages.append(seconds)
+    outcomes = [run() for _ in range(options.repeats)]
     more = resident_bytes("VmHWM") - before
-    np.savez(options.out, embedding=embedding, stages=json.dumps(stages), more_bytes=more)
+    elsewhere = [found.more_bytes for found in outcomes if found.more_bytes is not None]
+    np.savez(
+        options.out,
+        embedding=outcomes[-1].embedding,
+        stages=json.dumps([found.seconds for found in outcomes]),
+        more_bytes=max(elsewhere) if elsewhere else more,
+    )
     return 0
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import graphs, report
 from benchmarks.ours import umapcore_layout
-from benchmarks.rivals import umap_learn
+from benchmarks.rivals.umap_learn import umap_learn
 from umapcore import OptimizerSpec
 
 if TYPE_CHECKING:

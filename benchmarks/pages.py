@@ -67,14 +67,25 @@ def _opening(result: dict[str, Any]) -> str:
         "*extent* the width of the layout, *trust* its trustworthiness on 2,000 points, *triplets* "
         "the share of random triplets whose distances keep their order. *Memory* is the peak above "
         "what the process held before. `python -m benchmarks` repeats all of it."
+        + _left_out("\n\nLeft out: ", result.get("skipped", {}))
     )
+
+
+def _left_out(opening: str, skipped: dict[str, str]) -> str:
+    """Name those that could not run, each reason once."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in skipped.items():
+        by_reason.setdefault(reason.rstrip("."), []).append(name)
+    said = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in by_reason.items())
+    return f"{opening}{said}." if said else ""
 
 
 def _whole(result: dict[str, Any]) -> str:
     text = (
         "## From AnnData to the embedding\n\n"
         "`tl.umap` with its defaults on an object that has a graph. scranpy gets the neighbours "
-        "instead, weights them itself and uses one seed for both thread counts.\n\n"
+        "instead, weights them itself and uses one seed for both thread counts. rapids_singlecell "
+        "is given the others' number of epochs.\n\n"
         "![Seconds of each program on each graph](benchmarks/whole.png)\n\n"
         "![Effective loss against seconds](benchmarks/quality.png)"
     )
@@ -85,7 +96,10 @@ def _optimisation(result: dict[str, Any]) -> str:
     rates = result["rates"]
     text = (
         "## The optimisation alone\n\n"
-        "The same graph and the same start positions for everybody. The *floor* is what one "
+        "The same graph and the same start positions for everybody; umappp weights the neighbours "
+        "itself, to within rounding the same. What uwot and umappp do before the first epoch, "
+        "which a call with 0 epochs shows, is not counted. *uwot batch* is uwot's deterministic "
+        "mode with Adam. The *floor* is what one "
         "thread would take for the arithmetic of all fires and the bytes that have to move, each "
         "at the rate that this processor reaches in isolation "
         f"({rates['seconds_a_repulsion'] * 1e9:.2f} ns a repulsion, "
@@ -123,6 +137,7 @@ def _case(case: dict[str, Any]) -> str:
     return (
         f"**{case['graph']}**: {case['n_vertices']:,} vertices, {case['n_edges']:,} directed "
         f"edges, {case['n_epochs']} epochs\n\n{contender_table(case)}"
+        + _left_out("\n\nNot on this graph: ", case.get("skipped", {}))
     )
 
 
@@ -219,7 +234,7 @@ def _against_quality(cases: list[dict[str, Any]], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     figure, axis = plt.subplots(figsize=(6.0, 3.6))
-    markers = "osD^vP"
+    markers = "osD^vPX*"
     for case, marker in zip(cases, markers, strict=False):
         found = case["contenders"]
         base = found[next(iter(found))]
@@ -231,7 +246,9 @@ def _against_quality(cases: list[dict[str, Any]], path: Path) -> None:
                 color=OURS if name.startswith("umapcore") else _colour(name),
             )  # fmt: skip
         axis.scatter([], [], marker=marker, color="black", label=case["graph"])
-    for name in ("umapcore", "scanpy", "scranpy"):
+    for name in dict.fromkeys(
+        name.partition(".")[0] for case in cases for name in case["contenders"]
+    ):
         axis.scatter(
             [], [], marker="s", color=OURS if name == "umapcore" else _colour(name), label=name
         )
@@ -246,7 +263,9 @@ def _against_quality(cases: list[dict[str, Any]], path: Path) -> None:
 
 
 def _colour(name: str) -> str:
-    return "#d55e00" if name.startswith("scanpy") else "#009e73"
+    if name.startswith("scanpy"):
+        return "#d55e00"
+    return "#009e73" if name.startswith("scranpy") else "#cc79a7"
 
 
 def _scale(cases: list[dict[str, Any]], path: Path) -> None:

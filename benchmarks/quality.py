@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks import graphs, report
 from benchmarks.metrics import figures
 from benchmarks.ours import umapcore_layout
-from benchmarks.rivals import umap_learn_cached
+from benchmarks.rivals.umap_learn import umap_learn_cached
 from umapcore import OptimizerSpec
 
 MIN_DISTS = (0.5, 0.1)

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks import report
 from benchmarks.metrics import Figures, figures
-from benchmarks.rivals import umap_learn
+from benchmarks.rivals.umap_learn import umap_learn
 from benchmarks.small import MIN_DISTS, N_EPOCHS, SMALL
 from umapcore import OptimizerSpec
 

@@ -1,7 +1,8 @@
 """Everything beside its rivals, in one run: ``python -m benchmarks [--graphs NAME …]``.
 
 Every measurement is made in a process of its own, and programs take turns, so that what else the
-machine does falls on all of them. Rivals that are not installed are left out. Parts:
+machine does falls on all of them. Rivals that cannot run here are left out, and the results say
+why. Parts:
 
 optimisation
     The same graph and the same start positions for everybody; only the optimisation counts.
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -34,6 +36,7 @@ import numpy as np
 
 from benchmarks import contenders, cpu_floor, first_call, graphs, report
 from benchmarks.metrics import figures, triplet_accuracy, trustworthiness
+from benchmarks.rivals import uwot
 from benchmarks.scale import growth, sizes
 from umapcore import OptimizerSpec
 from umapcore.graph import prepare_graph
@@ -56,21 +59,33 @@ def main(arguments: list[str] | None = None) -> int:
         "rounds": options.rounds,
         "rounds_with_rivals": min(options.rounds, options.rival_rounds),
         "repeats_of_umapcore_in_a_round": OUR_REPEATS,
+        "versions": report.versions() | uwot.versions(),
         "load_average_before": report.load_average(),
+        "skipped": {},
     }
     if "optimisation" in options.parts:
         result["rates"] = cpu_floor.rates(OptimizerSpec())
-    for part, names in (
-        ("optimisation", contenders.layout_contenders(n_threads)),
-        ("whole", contenders.whole_contenders(n_threads)),
+    for part, field_of in (
+        ("optimisation", contenders.layout_contenders),
+        ("whole", contenders.whole_contenders),
     ):
         if part not in options.parts:
             continue
         result[part] = []
+        for name, problem in field_of(n_threads).items():
+            if problem:
+                result["skipped"][name] = problem
+                print(f"{name} is left out: {problem}")
         for graph in options.graphs:
             if part == "whole" and graph not in graphs.DATA_SETS:
                 continue
-            case = compare(part, graph, names, options)
+            field = field_of(n_threads, graph)
+            case = compare(part, graph, [name for name in field if not field[name]], options)
+            case["skipped"] = {
+                name: problem
+                for name, problem in field.items()
+                if problem and name not in result["skipped"]
+            }
             if part == "optimisation":
                 case["floor"] = _floor(case, result["rates"], options.data)
             result[part].append(case)
@@ -146,12 +161,14 @@ def _summary(part: str, rounds: list[dict[str, Any]]) -> dict[str, Any]:
     counts = "optimise" if part == "optimisation" else "whole"
     stages = [stage for one in rounds for stage in one["stages"]]
     seconds = [stage[counts] for stage in stages]
+    more = [one["more_bytes"] for one in rounds]
     return {
         "median": median(seconds),
         "best": min(seconds),
         "seconds": seconds,
         "stages": {key: median(stage[key] for stage in stages) for key in stages[0]},
-        "bytes_above_the_data": max(one["more_bytes"] for one in rounds),
+        # Some processes cannot tell: R in a folder of its own without /proc.
+        "bytes_above_the_data": max((b for b in more if math.isfinite(b)), default=None),
     }
 
 
@@ -185,7 +202,7 @@ def contender_table(case: dict[str, Any]) -> str:
     base = next(iter(found.values()))["median"]
     rows = []
     for name, run in found.items():
-        quality = run["quality"]
+        quality, memory = run["quality"], run["bytes_above_the_data"]
         spread = f"{min(run['seconds']):.2f} to {max(run['seconds']):.2f}"
         optional = [
             f"{quality[key]:.3f}" if key in quality else ""
@@ -194,7 +211,7 @@ def contender_table(case: dict[str, Any]) -> str:
         rows.append(
             [
                 name, f"{run['median']:.3g} s", spread, f"{run['median'] / base:.2f}",
-                f"{run['bytes_above_the_data'] / 1e6:.0f} MB", f"{quality['loss']:.3f}",
+                "" if memory is None else f"{memory / 1e6:.0f} MB", f"{quality['loss']:.3f}",
                 f"{quality['recall']:.3f}", f"{quality['extent']:.1f}", *optional,
             ]
         )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from benchmarks import contenders, pages, readme, suite
+from benchmarks.rivals import rapids, umappp, uwot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     out = tmp_path_factory.mktemp("suite") / "suite.json"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contenders, "find_spec", lambda name: None)
+        for module in (contenders, umappp, rapids):
+            patch.setattr(module, "find_spec", lambda name: None)
+        patch.setattr(uwot, "_versions", lambda: "R is not here.")
         patch.setattr("benchmarks.scale.SIZES", (2000, 3000))
         patch.setattr("benchmarks.scale.GROWTH_VERTICES", 500)
         patch.setattr("benchmarks.scale.CHANGES", {"n_epochs": (5, 10)})
@@ -44,10 +47,22 @@ def test_everything_is_measured(result: dict[str, Any]) -> None:
     assert [point["value"] for point in result["growth"]["n_epochs"]] == [5, 10]
 
 
+def test_what_is_left_out_is_said(result: dict[str, Any]) -> None:
+    skipped = result["skipped"]
+    assert skipped["umap-learn serial"] == "umap-learn is not installed."
+    assert skipped["uwot serial"] == "R is not here."
+    assert skipped["umappp 2"] == "scranpy is not installed."
+    assert skipped["cuML"] == "cuml is not installed."
+    assert not set(skipped) & set(result["optimisation"][0]["contenders"])
+    assert result["optimisation"][0]["skipped"] == {}
+
+
 def test_page(result: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With made-up rivals, and the parts that need them."""
     case = json.loads(json.dumps(result["optimisation"][0]))
     ours = case["contenders"]["umapcore 1"]
+    case["skipped"] = {"umappp 1": "it takes neighbours"}
+    case["contenders"]["uwot serial"] = {**ours, "bytes_above_the_data": None}
     case["contenders"] |= {"umap-learn serial": {**ours, "median": 100 * ours["median"]}}
     whole = {**case, "graph": readme.GRAPH, "contenders": {
         "umapcore.tl.umap 1": ours, "umapcore.tl.umap 2": ours,
@@ -67,6 +82,9 @@ def test_page(result: dict[str, Any], tmp_path: Path, monkeypatch: pytest.Monkey
     assert pages.main() == 0
     text = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
     assert "| fashion_mnist70k | 100.0" in text
+    assert "\n\nLeft out: umapcore GPU (" in text
+    assert "; umap-learn serial, umap-learn parallel (umap-learn is not installed); " in text
+    assert "Not on this graph: umappp 1 (it takes neighbours)" in text
     assert {plot.name for plot in (tmp_path / "plots").iterdir()} == {
         "whole.png", "quality.png", "optimisation.png", "scale.png"
     }  # fmt: skip

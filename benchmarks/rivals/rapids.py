@@ -1,0 +1,70 @@
+"""cuML's optimisation alone, and rapids-singlecell's ``tl.umap``: both need an NVIDIA GPU."""
+
+from __future__ import annotations
+
+import time
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.outcome import Outcome, Run
+
+if TYPE_CHECKING:
+    from benchmarks.graphs import BenchGraph
+    from umapcore import OptimizerSpec
+
+#: Without a seed cuML is faster, and gives another layout every time.
+NAMES = ("cuML", "cuML seeded")
+
+
+def problem(package: str) -> str | None:
+    """Say why cuml or rapids_singlecell cannot run here, in a sentence; None when it can."""
+    from umapcore.dispatch import gpu_problem
+
+    if find_spec(package) is None:
+        return f"{package} is not installed."
+    return gpu_problem()
+
+
+def layout(name: str, bench: BenchGraph, spec: OptimizerSpec) -> Run:
+    """Make ready to lay a graph out; graph and start positions are on the device before."""
+    import cupy
+    from cuml.manifold.umap import simplicial_set_embedding
+    from cupyx.scipy import sparse
+
+    graph = sparse.coo_matrix(sparse.csr_matrix(bench.graph))
+    start = cupy.asarray(bench.start)
+    a, b = spec.curve()
+
+    def lay_out(n_epochs: int) -> Outcome:
+        cupy.cuda.Device().synchronize()
+        began = time.perf_counter()
+        found = simplicial_set_embedding(
+            # Of the data only the number of rows counts where a graph and a start are given.
+            data=start, graph=graph, n_components=start.shape[1], initial_alpha=spec.alpha,
+            a=a, b=b, gamma=spec.gamma, negative_sample_rate=spec.negative_sample_rate,
+            n_epochs=n_epochs, init=start.copy(),
+            random_state=spec.seed if "seeded" in name else None,
+        )  # fmt: skip
+        cupy.cuda.Device().synchronize()
+        seconds = time.perf_counter() - began
+        return Outcome(cupy.asnumpy(cupy.asarray(found)), {"optimise": seconds})
+
+    lay_out(3)
+    return lambda: lay_out(spec.epochs_for(bench.n_vertices))
+
+
+def whole(adata: Any) -> Run:
+    """Make ready to embed an object with a graph, for as many epochs as the others."""
+    import rapids_singlecell
+
+    def embed(cells: Any) -> Outcome:
+        n_epochs = 500 if adata.n_obs <= 10_000 else 200
+        began = time.perf_counter()
+        rapids_singlecell.tl.umap(cells, maxiter=n_epochs)
+        seconds = time.perf_counter() - began
+        return Outcome(np.asarray(cells.obsm["X_umap"]), {"whole": seconds})
+
+    embed(adata[:300].copy())
+    return lambda: embed(adata)
