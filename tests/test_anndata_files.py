@@ -84,6 +84,7 @@ def test_consolidated_metadata_know_what_was_put_in(cells: anndata.AnnData, tmp_
 def test_x_stays_on_disk(cells: anndata.AnnData, tmp_path: Path, dense: bool) -> None:
     if dense:
         cells.X = cells.X.toarray()
+        cells.raw = cells.copy()
     opened = open_file(_store(cells, tmp_path / "in.zarr"))
     assert not isinstance(opened.X, (np.ndarray, sp.spmatrix, sp.sparray))
     assert opened.shape == cells.shape
@@ -91,6 +92,8 @@ def test_x_stays_on_disk(cells: anndata.AnnData, tmp_path: Path, dense: bool) ->
     part = part if dense else part.toarray()
     expected = cells.X[:, [2]] if dense else cells.X[:, [2]].toarray()
     np.testing.assert_array_equal(part, expected)
+    raw = opened.raw[:, [2]].X
+    np.testing.assert_array_equal(raw if dense else raw.toarray(), expected)
 
 
 def test_a_store_without_x(tmp_path: Path) -> None:

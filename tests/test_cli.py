@@ -388,13 +388,22 @@ def _process(*arguments: object, **options: Any) -> subprocess.Popen[str]:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, cli.INTERRUPTED), (signal.SIGTERM, 143)]
+    ("number", "code", "zarr"),
+    [(signal.SIGINT, cli.INTERRUPTED, False), (signal.SIGTERM, 143, True)],
+    ids=["Ctrl-C, new file", "terminated, store in place"],
 )
 def test_interrupted_while_it_optimises(
-    source: Path, tmp_path: Path, number: signal.Signals, code: int
+    source: Path, tmp_path: Path, number: signal.Signals, code: int, zarr: bool
 ) -> None:
-    endless = ("--maxiter", 10**9, "--init-pos", "random", "--progress")
-    with _process("embed", source, "-o", tmp_path / "out.h5ad", *endless) as process:
+    target = tmp_path / "out.h5ad"
+    if zarr:
+        pytest.importorskip("zarr", reason="zarr is not installed")
+        anndata_files.write_with(source, tmp_path / "in.zarr", {})
+        source.unlink()
+        source = target = tmp_path / "in.zarr"
+    before = set(tmp_path.rglob("*"))
+    endless = ("--maxiter", 10**9, "--init-pos", "random", "--progress", "--overwrite")
+    with _process("embed", source, "-o", target, *endless) as process:
         assert process.stderr is not None
         # The bar is there: it optimises.
         process.stderr.read(1)
@@ -402,7 +411,7 @@ def test_interrupted_while_it_optimises(
         _, errors = process.communicate(timeout=60)
     assert process.returncode == code
     assert "Traceback" not in errors
-    assert files_in(tmp_path) == {"in.h5ad"}
+    assert set(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes break otherwise on Windows")

@@ -102,8 +102,8 @@ def open_file(path: Path) -> AnnData:
 
     Returns
     -------
-    ``X`` stays on disk; `layers` and `raw` of a zarr store are left out, `obs`, `var`, `obsm`,
-    `obsp` and `uns` are in memory. Close ``adata.file`` if it is open.
+    ``X`` and ``raw.X`` stay on disk; the `layers` of a zarr store are left out; `obs`, `var`,
+    `obsm`, `obsp` and `uns` are in memory. Close ``adata.file`` if it is open.
 
     Raises
     ------
@@ -181,7 +181,7 @@ def _open_h5ad(path: Path) -> AnnData:
 
 def _open_zarr(path: Path) -> AnnData:
     import anndata
-    from anndata.io import read_elem, sparse_dataset
+    from anndata.io import read_elem
 
     group = _zarr_group(path, "r")
     if not set(group.keys()) >= _NEEDED:
@@ -192,13 +192,20 @@ def _open_zarr(path: Path) -> AnnData:
         for name in ("obs", "var", "obsm", "varm", "obsp", "varp", "uns")
         if name in group
     }
-    stored = group.get("X")
-    encoding = "" if stored is None else str(stored.attrs.get("encoding-type", ""))
+    raw = group.get("raw")
+    if raw is not None and "X" in raw:
+        parts["raw"] = {"X": _on_disk(raw["X"]), "var": read_elem(raw["var"])}
+    return anndata.AnnData(X=_on_disk(group.get("X")), **parts)
+
+
+def _on_disk(stored: Any) -> Any:
+    """Matrix of a zarr store as AnnData takes it, without reading it; None where there is none."""
+    from anndata.io import sparse_dataset
+
+    encoding = "null" if stored is None else str(stored.attrs.get("encoding-type", ""))
     if encoding == "null":
-        stored = None
-    elif encoding in {"csr_matrix", "csc_matrix"}:
-        stored = sparse_dataset(stored)
-    return anndata.AnnData(X=stored, **parts)
+        return None
+    return sparse_dataset(stored) if encoding in {"csr_matrix", "csc_matrix"} else stored
 
 
 def _zarr() -> Any:

@@ -34,6 +34,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     )
     _add_files(embed)
     _add_layout(embed)
+    _add_picture(embed)
     _add_running(embed)
     embed.set_defaults(run=run, refuse=embed.error)
 
@@ -52,7 +53,7 @@ def _add_files(embed: argparse.ArgumentParser) -> None:
     files.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace OUT if it exists; it may then be IN itself",
+        help="replace OUT and the picture if they exist; OUT may then be IN itself",
     )
     files.add_argument(
         "--neighbors-key", metavar="KEY", help="key of the graph in uns (default: neighbors)"
@@ -116,6 +117,20 @@ def _add_layout(embed: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_picture(embed: argparse.ArgumentParser) -> None:
+    picture = embed.add_argument_group("picture")
+    picture.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw the embedding: .png, .pdf or .svg"
+    )
+    picture.add_argument(
+        "--color",
+        action="extend",
+        nargs="+",
+        metavar="NAME",
+        help="columns of obs or genes to colour by, a panel each",
+    )
+
+
 def _add_running(embed: argparse.ArgumentParser) -> None:
     running = embed.add_argument_group("running")
     running.add_argument(
@@ -150,12 +165,26 @@ def run(args: argparse.Namespace) -> None:
     except (ValueError, TypeError) as error:
         args.refuse(_in_options(str(error)))
 
+    picture = None
+    if args.plot is None and args.color:
+        args.refuse("--color needs --plot FILE")
+    if args.plot is not None:
+        if args.n_components == 1:
+            args.refuse("--plot needs --n-components of at least 2")
+        from umapcore.pl.save import Picture
+
+        try:
+            picture = Picture(args.plot, tuple(args.color or ()))
+        except ValueError as error:
+            args.refuse(f"--plot: {error}")
+
     from umapcore.embed_file import embed_file
 
     done = embed_file(
         args.input,
         args.output,
         overwrite=args.overwrite,
+        picture=picture,
         maxiter=args.maxiter,
         init_pos=args.init_pos,
         random_state=args.random_state,
@@ -167,12 +196,14 @@ def run(args: argparse.Namespace) -> None:
         **layout,
     )
     n, d = done.shape
-    order = ("read", "graph", "start", "plan", "optimise", "write")
+    order = ("read", "graph", "start", "plan", "optimise", "draw", "write")
     stages = {stage: done.timings[stage] for stage in order if stage in done.timings}
     said = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in stages.items())
     compiling = done.timings.get("compiling", 0.0)
     once = f"; {compiling:.2f} s of it compiling, once for this processor" if compiling else ""
     print(f"{args.output}: obsm[{done.key!r}], {n:,} x {d}")
+    if picture is not None:
+        print(f"{args.plot}: the picture")
     print(f"{sum(stages.values()):.2f} s ({said}){once}")
 
 

@@ -149,8 +149,11 @@ def _variable(
         if not len(first):
             known += [str(known_name) for known_name in names[:_NAMES_TO_HINT]]
             continue
-        chosen = source[:, first]
-        matrix = chosen.X if layer is None else chosen.layers[layer]
+        if source is adata:
+            chosen = source[:, first]
+            matrix = chosen.X if layer is None else chosen.layers[layer]
+        else:  # a part of a raw that is backed by a file would give all of it
+            matrix = source.X[:, first]
         if matrix is None:
             raise bad_value("color", name, "a column of obs, or adata needs X or a layer")
         matrix = matrix.compute() if hasattr(matrix, "compute") else matrix

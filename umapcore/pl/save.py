@@ -1,0 +1,85 @@
+"""A picture of an embedding in a file, for programs without a window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from umapcore.errors import nearest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from anndata import AnnData
+
+FORMATS = ("png", "pdf", "svg")
+_DPI = 160
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What is to be drawn, and the file for it.
+
+    Parameters
+    ----------
+    path
+        Ends in .png, .pdf or .svg.
+    colors
+        Columns of `obs` or variables, one for each panel; none draws all points alike.
+
+    Raises
+    ------
+    ValueError
+        When the path's ending is another.
+    """
+
+    path: Path
+    colors: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.format not in FORMATS:
+            msg = f"{self.path}: a picture's name must end in .png, .pdf or .svg."
+            raise ValueError(msg)
+
+    @property
+    def format(self) -> str:
+        """Format by the name's ending."""
+        return self.path.suffix.lower().removeprefix(".")
+
+    def check(self, adata: AnnData) -> None:
+        """Refuse what could not be drawn, before the work whose result it is to show.
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib.
+        ValueError
+            When `adata` lacks a colour.
+        """
+        from umapcore.pl.scatter import require_matplotlib
+
+        require_matplotlib()
+        raw = () if adata.raw is None else adata.raw.var_names
+        for name in self.colors:
+            if not any(name in names for names in (adata.obs.columns, adata.var_names, raw)):
+                hint = nearest(name, [*map(str, adata.obs.columns), *adata.var_names[:50_000]])
+                msg = f"Did not find the color {name!r}: neither in obs nor in var_names.{hint}"
+                raise ValueError(msg)
+
+    def draw(self, adata: AnnData, basis: str, path: Path) -> None:
+        """Draw the embedding ``obsm[basis]`` into a file of any name."""
+        import matplotlib as mpl
+
+        # No window, no display needed.
+        mpl.use("agg")
+        import matplotlib.pyplot as plt
+
+        from umapcore.pl.scatter import umap
+
+        axes = umap(adata, list(self.colors) or [None], basis=basis)
+        assert isinstance(axes, list)
+        figure = axes[0].figure.canvas.figure
+        try:
+            figure.savefig(path, format=self.format, dpi=_DPI)
+        finally:
+            plt.close(figure)
