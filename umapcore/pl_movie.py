@@ -1,0 +1,335 @@
+"""Moving pictures of a layout under way: ``umapcore.pl.movie``. Needs ``umapcore[plot]``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from umapcore.checks import check_real
+from umapcore.errors import bad_type, bad_value
+from umapcore.snapshots import Snapshots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+#: Share of the extent that is left free around the points.
+_MARGIN = 0.04
+#: Inches: width of the picture and of the points in it, height of what is above them, and between
+#: what the height stays.
+_WIDTH, _PANEL, _HEADING, _HEIGHTS = 6.4, 4.4, 0.6, (3.2, 6.4)
+_WHITE = (255, 255, 255)
+_FORMATS = (".gif", ".mp4")
+
+
+def movie(
+    adata: AnnData,
+    path: str | os.PathLike[str],
+    color: str | None = None,
+    *,
+    snapshots: Snapshots | None = None,
+    key: str | None = None,
+    components: Sequence[int] = (0, 1),
+    layer: str | None = None,
+    fps: float = 10.0,
+    hold: float = 2.0,
+    figsize: tuple[float, float] | None = None,
+    dpi: float = 100.0,
+    title: str | None = None,
+    **options: Any,
+) -> Path:
+    """Write a movie of a layout under way.
+
+    The axes keep still: they hold the points of all epochs. Points keep their colours and the
+    order in which they are drawn. `adata` is only read.
+
+    Parameters
+    ----------
+    adata
+        Annotated data, laid out by ``umapcore.tl.umap(adata, snapshots=10)``, say.
+    path
+        File to write: ``.gif``, or ``.mp4`` where ffmpeg is installed. An existing one is
+        replaced when the new one is complete.
+    color
+        A column of ``obs`` or a name in ``var_names``, as for :func:`umapcore.pl.umap`.
+    snapshots
+        Positions to show; None takes those in ``uns[key]['snapshots']``.
+    key
+        As ``key_added`` of :func:`umapcore.tl.umap`; None: ``'umap'``.
+    components
+        The two columns of the positions to draw.
+    layer
+        Layer to take a variable's values from; None takes ``X``.
+    fps
+        Snapshots shown in a second.
+    hold
+        Seconds that the last one stays.
+    figsize, dpi
+        Width and height in inches, and dots per inch; None follows the shape of the layout.
+    title
+        Above the picture; None takes `color`.
+    options
+        For :func:`umapcore.pl.umap`: `palette`, `cmap`, `size`, `legend_loc` and so on.
+
+    Returns
+    -------
+    The path.
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib.
+    ValueError, TypeError
+        Where there are no snapshots, or they do not fit `adata`, and for bad parameters.
+    RuntimeError
+        For ``.mp4`` without ffmpeg.
+
+    Examples
+    --------
+    >>> import umapcore as uc
+    >>> uc.tl.umap(adata, snapshots=5)  # doctest: +SKIP
+    >>> uc.pl.movie(adata, "umap.gif", color="cell_type")  # doctest: +SKIP
+    """
+    if not isinstance(path, (str, os.PathLike)) or not str(path):
+        raise bad_type("path", path, "the name of a file")
+    path = Path(path)
+    if path.suffix.lower() not in _FORMATS:
+        raise bad_value("path", str(path), f"a name that ends in {' or '.join(_FORMATS)}")
+    fps = check_real("fps", fps, above=0.0, at_most=50.0)
+    hold = check_real("hold", hold, at_least=0.0)
+    name = "umap" if key is None else key
+    shown = _snapshots(adata, snapshots, name)
+    shell = _shell(adata, color, layer)
+    try:
+        import matplotlib as mpl  # noqa: F401
+    except ImportError as error:
+        msg = 'Movies need matplotlib: pip install "umapcore[plot]"'
+        raise ImportError(msg) from error
+
+    basis = "X_umap" if key is None else key
+    drawn = {"color": color, "title": color if title is None else title, **options}
+    frames = _frames(shell, shown, basis, _two(components), (figsize, dpi), drawn)
+
+    from umapcore.whole_path import complete_or_absent
+
+    if path.suffix.lower() == ".gif":
+        with complete_or_absent(path) as beside:
+            _write_gif(beside, frames, fps, hold)
+    else:
+        if shutil.which(_ffmpeg()) is None:
+            msg = f"{path}: .mp4 needs ffmpeg, which is not installed; a .gif does not."
+            raise RuntimeError(msg)
+        with complete_or_absent(path) as beside:
+            _write_mp4(beside, frames, fps, hold)
+    return path
+
+
+def _snapshots(adata: AnnData, given: Snapshots | None, key: str) -> Snapshots:
+    if given is None:
+        entry = adata.uns.get(key)
+        if not isinstance(entry, Mapping) or "snapshots" not in entry:
+            msg = (
+                f".uns[{key!r}] has no snapshots. Run `umapcore.tl.umap(adata, snapshots=10)` "
+                "first, or give snapshots=."
+            )
+            raise ValueError(msg)
+        given = Snapshots.from_dict(entry["snapshots"])
+    elif not isinstance(given, Snapshots):
+        raise bad_type("snapshots", given, "a umapcore.Snapshots or None")
+    if not len(given):
+        msg = "the snapshots are empty: a run has to fill them first."
+        raise ValueError(msg)
+    n = next(iter(given))[1].shape[0]
+    if n != adata.n_obs:
+        msg = f"the snapshots are of {n} observations: adata has {adata.n_obs}."
+        raise ValueError(msg)
+    return given
+
+
+def _shell(adata: AnnData, color: str | None, layer: str | None) -> Any:
+    """Make an object of the colours alone, which every frame's positions are put into."""
+    import pandas as pd
+    from anndata import AnnData
+
+    obs = pd.DataFrame(index=adata.obs_names)
+    uns = {}
+    if color in adata.obs.columns:
+        obs[color] = adata.obs[color]
+        colors = f"{color}_colors"
+        if colors in adata.uns:
+            uns[colors] = adata.uns[colors]
+    elif color in adata.var_names:
+        if layer is not None and layer not in adata.layers:
+            raise bad_value("layer", layer, "None or a key of layers")
+        obs[color] = np.asarray(adata.obs_vector(color, layer=layer))
+    # An unknown colour is refused, with the nearest match, by the plot.
+    return AnnData(obs=obs, uns=uns)
+
+
+def _frames(
+    shell: AnnData,
+    snapshots: Snapshots,
+    basis: str,
+    components: tuple[int, int],
+    size: tuple[tuple[float, float] | None, float],
+    options: dict[str, Any],
+) -> Iterator[NDArray[np.uint8]]:
+    """Draw each snapshot: RGB, shape (height, width, 3)."""
+    low, high = _extent(snapshots, components)
+    figsize, dpi = size
+    if figsize is None:
+        shape = float((high - low)[1] / (high - low)[0])
+        figsize = (_WIDTH, float(np.clip(_PANEL * shape + _HEADING, *_HEIGHTS)))
+
+    def draw(positions: NDArray[np.floating[Any]]) -> Axes:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        from umapcore import pl
+
+        # A figure of its own: no window, no global state.
+        figure = Figure(figsize=figsize, dpi=dpi, layout="constrained", facecolor="white")
+        FigureCanvasAgg(figure)
+        shell.obsm[basis] = positions
+        ax: Any = pl.umap(shell, basis=basis, ax=figure.add_subplot(), **options)
+        ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+        return ax  # type: ignore[no-any-return]
+
+    width = len(str(int(snapshots.epochs[-1])))
+    chosen = list(components)
+    stage = _Stage.of(draw, shell.n_obs) if options.get("legend_loc") != "on data" else None
+    for epoch, positions in snapshots:
+        text = f"epoch {epoch:>{width}}"
+        if stage is not None:
+            yield stage.show(positions[:, chosen], text)
+        else:
+            ax = draw(positions[:, chosen])
+            _epoch_text(ax, text)
+            ax.figure.canvas.draw()
+            yield _pixels(ax)
+
+
+class _Stage:
+    """Axes of which only the points and the epoch change: the rest is drawn once."""
+
+    def __init__(self, ax: Any, groups: list[tuple[Any, NDArray[np.intp]]]) -> None:
+        self._ax, self._groups = ax, groups
+        self._text = _epoch_text(ax, "")
+        self._moving = [*(points for points, _ in groups), self._text]
+        for artist in self._moving:
+            artist.set_animated(True)
+        ax.figure.canvas.draw()
+        self._still = ax.figure.canvas.copy_from_bbox(ax.figure.bbox)
+
+    @classmethod
+    def of(cls, draw: Callable[[Any], Axes], n: int) -> _Stage | None:
+        """Give a stage for a plot of n points; None where they are not drawn one by one."""
+        # The plot chooses order and groups. Its points are told apart by where they are put.
+        numbered = np.zeros((n, 2))
+        numbered[:, 0] = np.arange(n)
+        ax = draw(numbered)
+        if ax.images or not ax.collections:
+            return None
+        groups = []
+        for points in ax.collections:
+            offsets = np.asarray(points.get_offsets())
+            groups.append((points, offsets[:, 0].astype(np.intp)))
+        return cls(ax, groups)
+
+    def show(self, positions: NDArray[np.float32], text: str) -> NDArray[np.uint8]:
+        canvas = self._ax.figure.canvas
+        canvas.restore_region(self._still)
+        for points, members in self._groups:
+            points.set_offsets(positions[members])
+        self._text.set_text(text)
+        for artist in self._moving:
+            self._ax.draw_artist(artist)
+        return _pixels(self._ax)
+
+
+def _epoch_text(ax: Any, text: str) -> Any:
+    return ax.text(
+        0.0, 1.0, text, transform=ax.transAxes, ha="left", va="bottom", color="0.45",
+        fontsize="small", family="monospace",
+    )  # fmt: skip
+
+
+def _pixels(ax: Any) -> NDArray[np.uint8]:
+    return np.asarray(ax.figure.canvas.buffer_rgba())[..., :3].copy()
+
+
+def _two(components: Sequence[int]) -> tuple[int, int]:
+    if len(components) != 2:
+        raise bad_value("components", components, "two columns of the positions")
+    return int(components[0]), int(components[1])
+
+
+def _extent(
+    snapshots: Snapshots, components: tuple[int, int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Corners of what all epochs' points fit into."""
+    d = next(iter(snapshots))[1].shape[1]
+    if not all(0 <= i < d for i in components):
+        raise bad_value("components", components, f"two columns of {d}, counted from 0")
+    chosen = list(components)
+    low = np.min([taken[:, chosen].min(axis=0) for _, taken in snapshots], axis=0)
+    high = np.max([taken[:, chosen].max(axis=0) for _, taken in snapshots], axis=0)
+    margin = np.maximum(_MARGIN * (high - low), 1e-3)
+    return low - margin, high + margin
+
+
+def _write_gif(path: Path, frames: Iterator[NDArray[np.uint8]], fps: float, hold: float) -> None:
+    from PIL import Image
+
+    pictures = [Image.fromarray(frame) for frame in frames]
+    # One palette for all, from the beginning, the middle and the end: colours must not flicker.
+    chosen = [pictures[i] for i in sorted({0, len(pictures) // 2, len(pictures) - 1})]
+    width, height = pictures[0].size
+    sheet = Image.new("RGB", (width, height * len(chosen)))
+    for i, picture in enumerate(chosen):
+        sheet.paste(picture, (0, height * i))
+    colors = sheet.quantize(255, method=Image.Quantize.MEDIANCUT).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*_WHITE, *colors[: 3 * 255]])
+    plain = [each.quantize(palette=palette, dither=Image.Dither.NONE) for each in pictures]
+    durations = [round(1000 / fps)] * len(plain)
+    durations[-1] += round(1000 * hold)
+    plain[0].save(
+        path, format="GIF", save_all=True, append_images=plain[1:], duration=durations, loop=0,
+        optimize=False,
+    )  # fmt: skip
+
+
+def _ffmpeg() -> str:
+    import matplotlib as mpl
+
+    return str(mpl.rcParams["animation.ffmpeg_path"])
+
+
+def _write_mp4(path: Path, frames: Iterator[NDArray[np.uint8]], fps: float, hold: float) -> None:
+    """Hand frames to ffmpeg; the last one is repeated."""
+    import subprocess
+
+    shown = list(frames)
+    height, width = shown[0].shape[:2]
+    shown += [shown[-1]] * round(hold * fps)
+    command = [
+        _ffmpeg(), "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24",
+        "-s", f"{width}x{height}", "-r", f"{fps:g}", "-i", "-",
+        # Sizes of this pixel format are even.
+        "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2:color=white", "-pix_fmt", "yuv420p",
+        "-f", "mp4", str(path),
+    ]  # fmt: skip
+    raw = b"".join(frame.tobytes() for frame in shown)
+    done = subprocess.run(command, input=raw, capture_output=True, check=False)
+    if done.returncode != 0:
+        msg = f"ffmpeg failed: {done.stderr.decode(errors='replace').strip()}"
+        raise RuntimeError(msg)
