@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from umapcore.pl.frames import movie
 from umapcore.pl.scatter import umap
 
-__all__ = ["umap"]
+__all__ = ["movie", "umap"]

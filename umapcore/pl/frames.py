@@ -1,4 +1,4 @@
-"""Moving pictures of a layout under way: ``umapcore.pl.movie``. Needs ``umapcore[plot]``."""
+"""Moving pictures of a layout under way: ``umapcore.pl.movie``."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from umapcore.checks import check_real
-from umapcore.errors import bad_type, bad_value
+from umapcore.errors import bad_type, bad_value, nearest
+from umapcore.pl.scatter import require_matplotlib, umap
 from umapcore.snapshots import Snapshots
+from umapcore.whole_path import complete_or_absent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -103,22 +105,17 @@ def movie(
     path = Path(path)
     if path.suffix.lower() not in _FORMATS:
         raise bad_value("path", str(path), f"a name that ends in {' or '.join(_FORMATS)}")
+    if color is not None and not isinstance(color, str):
+        raise bad_type("color", color, "None, a column of obs or a name in var_names")
     fps = check_real("fps", fps, above=0.0, at_most=50.0)
     hold = check_real("hold", hold, at_least=0.0)
     name = "umap" if key is None else key
     shown = _snapshots(adata, snapshots, name)
     shell = _shell(adata, color, layer)
-    try:
-        import matplotlib as mpl  # noqa: F401
-    except ImportError as error:
-        msg = 'Movies need matplotlib: pip install "umapcore[plot]"'
-        raise ImportError(msg) from error
-
+    require_matplotlib()
     basis = "X_umap" if key is None else key
     drawn = {"color": color, "title": color if title is None else title, **options}
     frames = _frames(shell, shown, basis, _two(components), (figsize, dpi), drawn)
-
-    from umapcore.whole_path import complete_or_absent
 
     if path.suffix.lower() == ".gif":
         with complete_or_absent(path) as beside:
@@ -170,7 +167,10 @@ def _shell(adata: AnnData, color: str | None, layer: str | None) -> Any:
         if layer is not None and layer not in adata.layers:
             raise bad_value("layer", layer, "None or a key of layers")
         obs[color] = np.asarray(adata.obs_vector(color, layer=layer))
-    # An unknown colour is refused, with the nearest match, by the plot.
+    elif color is not None:
+        names = [str(name) for name in (*adata.obs.columns, *adata.var_names[:50_000])]
+        allowed = "None, a column of obs or a name in var_names." + nearest(str(color), names)
+        raise bad_value("color", color, allowed)
     return AnnData(obs=obs, uns=uns)
 
 
@@ -193,25 +193,28 @@ def _frames(
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        from umapcore import pl
-
         # A figure of its own: no window, no global state.
         figure = Figure(figsize=figsize, dpi=dpi, layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
         shell.obsm[basis] = positions
-        ax: Any = pl.umap(shell, basis=basis, ax=figure.add_subplot(), **options)
+        ax: Any = umap(
+            shell, basis=basis, components=components, ax=figure.add_subplot(), **options
+        )
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+        if not ax.get_title():
+            ax.set_title(" ")  # room for the number of the epoch
         return ax  # type: ignore[no-any-return]
 
     width = len(str(int(snapshots.epochs[-1])))
-    chosen = list(components)
-    stage = _Stage.of(draw, shell.n_obs) if options.get("legend_loc") != "on data" else None
+    stage = None
+    if options.get("legend_loc") != "on data":
+        stage = _Stage.of(draw, components, positions_like=next(iter(snapshots))[1])
     for epoch, positions in snapshots:
         text = f"epoch {epoch:>{width}}"
         if stage is not None:
-            yield stage.show(positions[:, chosen], text)
+            yield stage.show(positions[:, list(components)], text)
         else:
-            ax = draw(positions[:, chosen])
+            ax = draw(positions)
             _epoch_text(ax, text)
             ax.figure.canvas.draw()
             yield _pixels(ax)
@@ -223,18 +226,24 @@ class _Stage:
     def __init__(self, ax: Any, groups: list[tuple[Any, NDArray[np.intp]]]) -> None:
         self._ax, self._groups = ax, groups
         self._text = _epoch_text(ax, "")
-        self._moving = [*(points for points, _ in groups), self._text]
+        below_first = sorted((points for points, _ in groups), key=lambda each: each.get_zorder())
+        self._moving = [*below_first, self._text]
         for artist in self._moving:
             artist.set_animated(True)
         ax.figure.canvas.draw()
         self._still = ax.figure.canvas.copy_from_bbox(ax.figure.bbox)
 
     @classmethod
-    def of(cls, draw: Callable[[Any], Axes], n: int) -> _Stage | None:
-        """Give a stage for a plot of n points; None where they are not drawn one by one."""
+    def of(
+        cls,
+        draw: Callable[[Any], Axes],
+        components: tuple[int, int],
+        positions_like: NDArray[np.float32],
+    ) -> _Stage | None:
+        """Give a stage for a plot of such positions; None where points are not drawn singly."""
         # The plot chooses order and groups. Its points are told apart by where they are put.
-        numbered = np.zeros((n, 2))
-        numbered[:, 0] = np.arange(n)
+        numbered = np.zeros(positions_like.shape)
+        numbered[:, components[0]] = np.arange(len(numbered))
         ax = draw(numbered)
         if ax.images or not ax.collections:
             return None
@@ -245,6 +254,7 @@ class _Stage:
         return cls(ax, groups)
 
     def show(self, positions: NDArray[np.float32], text: str) -> NDArray[np.uint8]:
+        """Draw points at positions, (n, 2)."""
         canvas = self._ax.figure.canvas
         canvas.restore_region(self._still)
         for points, members in self._groups:
@@ -299,7 +309,12 @@ def _write_gif(path: Path, frames: Iterator[NDArray[np.uint8]], fps: float, hold
     colors = sheet.quantize(255, method=Image.Quantize.MEDIANCUT).getpalette() or []
     palette = Image.new("P", (1, 1))
     palette.putpalette([*_WHITE, *colors[: 3 * 255]])
-    plain = [each.quantize(palette=palette, dither=Image.Dither.NONE) for each in pictures]
+    plain = []
+    for picture in pictures:
+        indexed = picture.quantize(palette=palette, dither=Image.Dither.NONE)
+        # Pillow looks colours up coarsely; the ground must not turn grey for that.
+        indexed.paste(0, mask=Image.fromarray((np.asarray(picture) == 255).all(axis=2)))
+        plain.append(indexed)
     durations = [round(1000 / fps)] * len(plain)
     durations[-1] += round(1000 * hold)
     plain[0].save(
