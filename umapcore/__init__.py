@@ -14,6 +14,7 @@ from umapcore.settings import settings
 if TYPE_CHECKING:
     from umapcore import pl, tl
     from umapcore.checkpoint import Checkpoint
+    from umapcore.comparison import Comparison, compare
     from umapcore.curve import find_ab_params
     from umapcore.engine import simplicial_set_embedding
     from umapcore.snapshots import Snapshots
@@ -25,10 +26,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Checkpoint",
+    "Comparison",
     "OptimizerSpec",
     "Snapshots",
     "Verification",
     "__version__",
+    "compare",
     "find_ab_params",
     "pl",
     "settings",
@@ -41,9 +44,11 @@ __all__ = [
 _MODULES = {"pl", "tl"}
 _HOMES = {
     "Checkpoint": "checkpoint",
+    "Comparison": "comparison",
     "OptimizerSpec": "spec",
     "Snapshots": "snapshots",
     "Verification": "verification",
+    "compare": "comparison",
     "find_ab_params": "curve",
     "simplicial_set_embedding": "engine",
     "umap": "tl",

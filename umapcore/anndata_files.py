@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from umapcore.whole_path import complete_or_absent, remove
+from umapcore import zarr_store
+from umapcore.errors import nearest
+from umapcore.whole_path import complete_or_absent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,9 +21,6 @@ FileFormat = Literal["h5ad", "zarr"]
 
 # What HDF5 may need beside the new elements themselves.
 _SPARE_BYTES = 1 << 20
-_ZARR_MARKS = (".zgroup", "zarr.json")
-# Groups without which an AnnData cannot be told from anything else that these formats hold.
-_NEEDED = {"obs", "uns"}
 
 
 def format_of(path: Path) -> FileFormat:
@@ -53,10 +51,10 @@ def check_paths(source: Path, target: Path, *, overwrite: bool) -> None:
     if not source.exists():
         msg = f"{source}: no such file."
         raise FileNotFoundError(msg)
-    if source.is_dir() and not _is_zarr(source):
+    if source.is_dir() and not zarr_store.is_store(source):
         msg = f"{source}: is a folder; an .h5ad file or a zarr store is needed."
         raise IsADirectoryError(msg)
-    if target.is_dir() and not _is_zarr(target):
+    if target.is_dir() and not zarr_store.is_store(target):
         msg = f"{target}: is a folder; give the name of a file or of a zarr store to write."
         raise IsADirectoryError(msg)
     if target.is_file() and target.suffix == ".zarr":
@@ -112,7 +110,7 @@ def open_file(path: Path) -> AnnData:
     ImportError
         Without zarr, for a zarr store.
     """
-    return _open_zarr(path) if format_of(path) == "zarr" else _open_h5ad(path)
+    return zarr_store.open_store(path) if format_of(path) == "zarr" else _open_h5ad(path)
 
 
 def read_file(path: Path) -> AnnData:
@@ -121,8 +119,66 @@ def read_file(path: Path) -> AnnData:
 
     if format_of(path) == "h5ad":
         return anndata.read_h5ad(path)
-    _zarr()
+    zarr_store.import_zarr()
     return anndata.read_zarr(path)
+
+
+def read_embedding(path: Path, key: str) -> AnnData:
+    """Read nothing but the names of the observations and an embedding.
+
+    Parameters
+    ----------
+    path
+        An .h5ad file or a zarr store.
+    key
+        Key in `obsm`, with or without the leading ``X_``.
+
+    Returns
+    -------
+    An object with the embedding in ``obsm['X_umap']``, whatever its key in the file.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        When there is no such file or no such embedding in it.
+    """
+    import anndata
+    from anndata.io import read_elem
+
+    if not path.exists():
+        msg = f"{path}: no such file."
+        raise FileNotFoundError(msg)
+    with _root(path) as root:
+        if hasattr(root["obs"], "keys") and hasattr(root.get("obsm"), "keys"):
+            obs, obsm, read = read_elem(root["obs"]), root["obsm"], read_elem
+        else:  # the layout of files before anndata 0.7
+            whole = read_file(path)
+            obs, obsm, read = whole.obs, whole.obsm, lambda found: found
+        name = key if key in obsm else f"X_{key}"
+        if name not in obsm:
+            msg = f"{path}: did not find .obsm[{key!r}].{nearest(key, obsm.keys())}"
+            raise ValueError(msg)
+        return anndata.AnnData(obs=obs[[]], obsm={"X_umap": read(obsm[name])})
+
+
+@contextmanager
+def _root(path: Path) -> Iterator[Any]:
+    """Open the outermost group of a file or store, which has what an AnnData object has."""
+    import h5py
+
+    if format_of(path) == "zarr":
+        root = zarr_store.open_group(path, "r")
+        zarr_store.check(path, root)
+        yield root
+        return
+    if not h5py.is_hdf5(path):
+        msg = f"{path}: not an HDF5 file, so not an .h5ad file."
+        raise ValueError(msg)
+    with h5py.File(path, "r") as root:
+        if not root.keys() >= zarr_store.NEEDED:
+            msg = f"{path}: an HDF5 file, but without an AnnData object in it."
+            raise ValueError(msg)
+        yield root
 
 
 def write_with(source: Path, target: Path, elements: Mapping[str, Any]) -> None:
@@ -158,7 +214,7 @@ def write_with(source: Path, target: Path, elements: Mapping[str, Any]) -> None:
             _rewrite(source, beside, fmt, elements)
         elif fmt == "zarr":
             shutil.copytree(source, beside)
-            _insert_zarr(beside, elements)
+            zarr_store.insert(beside, elements)
         else:
             shutil.copyfile(source, beside)
             if not _insert(beside, elements):
@@ -167,79 +223,10 @@ def write_with(source: Path, target: Path, elements: Mapping[str, Any]) -> None:
 
 def _open_h5ad(path: Path) -> AnnData:
     import anndata
-    import h5py
 
-    if not h5py.is_hdf5(path):
-        msg = f"{path}: not an HDF5 file, so not an .h5ad file."
-        raise ValueError(msg)
-    with h5py.File(path, "r") as file:
-        if not file.keys() >= _NEEDED:
-            msg = f"{path}: an HDF5 file, but without an AnnData object in it."
-            raise ValueError(msg)
+    with _root(path):
+        pass  # refuses what is none
     return anndata.read_h5ad(path, backed="r")
-
-
-def _open_zarr(path: Path) -> AnnData:
-    import anndata
-    from anndata.io import read_elem
-
-    group = _zarr_group(path, "r")
-    if not set(group.keys()) >= _NEEDED:
-        msg = f"{path}: a zarr store, but without an AnnData object in it."
-        raise ValueError(msg)
-    parts = {
-        name: read_elem(group[name])
-        for name in ("obs", "var", "obsm", "varm", "obsp", "varp", "uns")
-        if name in group
-    }
-    raw = group.get("raw")
-    if raw is not None and "X" in raw:
-        parts["raw"] = {"X": _on_disk(raw["X"]), "var": read_elem(raw["var"])}
-    return anndata.AnnData(X=_on_disk(group.get("X")), **parts)
-
-
-def _on_disk(stored: Any) -> Any:
-    """Matrix of a zarr store as AnnData takes it, without reading it; None where there is none."""
-    from anndata.io import sparse_dataset
-
-    encoding = "null" if stored is None else str(stored.attrs.get("encoding-type", ""))
-    if encoding == "null":
-        return None
-    return sparse_dataset(stored) if encoding in {"csr_matrix", "csc_matrix"} else stored
-
-
-def _zarr() -> Any:
-    try:
-        import zarr
-    except ImportError as error:
-        msg = 'Reading and writing zarr stores needs zarr: pip install "umapcore[zarr]"'
-        raise ImportError(msg) from error
-    return zarr
-
-
-def _zarr_group(path: Path, mode: str) -> Any:
-    zarr = _zarr()
-    # Consolidated metadata would hide what is put in beside them.
-    newer = int(zarr.__version__.partition(".")[0]) >= 3
-    options = {"use_consolidated": False} if newer else {}
-    try:
-        return zarr.open_group(str(path), mode=mode, **options)
-    except Exception as error:
-        msg = f"{path}: not a zarr store that can be read: {error}"
-        raise ValueError(msg) from error
-
-
-@contextmanager
-def _without_notices() -> Iterator[None]:
-    """Keep back what anndata and zarr say about defaults that will change in later releases."""
-    with warnings.catch_warnings():
-        for start in ("Writing zarr v2", "zarr v3 autosharding", "Consolidated metadata"):
-            warnings.filterwarnings("ignore", message=start)
-        yield
-
-
-def _is_zarr(path: Path) -> bool:
-    return any((path / mark).is_file() for mark in _ZARR_MARKS)
 
 
 def _size(path: Path) -> int:
@@ -269,28 +256,6 @@ def _insert(path: Path, elements: Mapping[str, Any]) -> bool:
     return True
 
 
-def _insert_zarr(path: Path, elements: Mapping[str, Any]) -> None:
-    from anndata.io import write_elem
-
-    group = _zarr_group(path, "r+")
-    consolidated = (path / ".zmetadata").exists() or _has_consolidated(path / "zarr.json")
-    with _without_notices():
-        for place, value in elements.items():
-            parent, _, key = place.partition("/")
-            remove(path / parent / key)
-            write_elem(group[parent], key, value)
-        if consolidated:
-            _zarr().consolidate_metadata(str(path))
-
-
-def _has_consolidated(metadata: Path) -> bool:
-    import json
-
-    if not metadata.is_file():
-        return False
-    return bool(json.loads(metadata.read_text(encoding="utf-8")).get("consolidated_metadata"))
-
-
 def _rewrite(source: Path, path: Path, fmt: FileFormat, elements: Mapping[str, Any]) -> None:
     adata = read_file(source)
     for place, value in elements.items():
@@ -299,6 +264,6 @@ def _rewrite(source: Path, path: Path, fmt: FileFormat, elements: Mapping[str, A
     if fmt == "h5ad":
         adata.write_h5ad(path, compression="gzip")
         return
-    _zarr()
-    with _without_notices():
+    zarr_store.import_zarr()
+    with zarr_store.without_notices():
         adata.write_zarr(path)

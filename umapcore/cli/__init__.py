@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from umapcore import __version__
-from umapcore.cli import demo, embed, info
+from umapcore.cli import compare, demo, embed, info
 from umapcore.cli.parser import Parser, shared_options
 from umapcore.cli.reporting import FAILED, INTERRUPTED, OK, USAGE, one_line, reporting
 
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["FAILED", "INTERRUPTED", "OK", "USAGE", "main", "make_parser"]
 
 # Each has `add`, which declares the command's options and, as `run`, what does its work: a
-# function of the parsed arguments that returns an exit code, or None for 0.
-_COMMANDS = (embed, demo, info)
+# function of the parsed arguments that returns an exit code, or None for 0. A command for which 1
+# is an answer declares, as `failed`, another code for errors.
+_COMMANDS = (embed, compare, demo, info)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     0: done; 1: failed, with one line on stderr that says why; 2: wrong usage (argparse leaves
-    by ``SystemExit`` in that case); 130: interrupted.
+    by ``SystemExit`` in that case); 130: interrupted. `compare` gives 1 for a difference and 2 for
+    what failed.
     """
     parser = make_parser()
     args = parser.parse_args(argv)
@@ -51,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.traceback:
             raise
         print(f"umapcore {args.command}: error: {one_line(error)}", file=sys.stderr)
-        return FAILED
+        return int(getattr(args, "failed", FAILED))
     return OK if code is None else code
 
 

@@ -1,0 +1,214 @@
+"""``umapcore.compare``: whether two embeddings are the same, and if not, how different."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from umapcore.checks import check_integer
+from umapcore.errors import bad_type, bad_value, nearest
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import ArrayLike, NDArray
+
+# Of more observations than this the neighbours are looked up for some only.
+_MOST_LOOKED_UP = 50_000
+_CHUNK = 10_000
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How two embeddings differ; made by :func:`compare`.
+
+    What is None could not be computed: the two have too little in common.
+    """
+
+    #: Same cells in the same order, same shape, type and bits.
+    equal: bool
+    #: Observations and dimensions of each.
+    shapes: tuple[tuple[int, int], tuple[int, int]]
+    #: Types of the numbers.
+    dtypes: tuple[str, str]
+    #: Whether both have the same observations, in whatever order, and whether in the same.
+    same_cells: bool
+    same_order: bool
+    #: Observations that both have; all below is about these.
+    n_shared: int
+    #: Those with a coordinate that is not the same number in both.
+    n_moved: int | None
+    #: Largest difference between two coordinates.
+    largest_difference: float | None
+    #: Procrustes disparity: 0 for layouts that turning, mirroring, shifting and scaling brings to
+    #: cover one another, at most 1.
+    procrustes: float | None
+    #: Share of the k nearest neighbours in one layout that are among the k nearest in the other.
+    neighbor_overlap: float | None
+    k: int
+
+
+def compare(
+    a: AnnData | ArrayLike, b: AnnData | ArrayLike, *, key: str = "X_umap", k: int = 15
+) -> Comparison:
+    """Compare two embeddings bit by bit, by shape and by neighbourhoods.
+
+    Observations are matched by their names; arrays have none and are matched row by row.
+
+    Parameters
+    ----------
+    a, b
+        Annotated data with an embedding in ``obsm[key]``, or arrays, n × dimensions.
+    key
+        Where the embedding is, with or without the leading ``X_``.
+    k
+        Neighbours to look at; fewer where there are not so many observations. They are exact.
+        Above 50,000 observations they are looked up for 50,000, the same each time.
+
+    Returns
+    -------
+    A :class:`Comparison`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When there is no such embedding, or when observations cannot be matched because their
+        names are not unique.
+
+    Examples
+    --------
+    >>> import numpy as np, umapcore as uc
+    >>> positions = np.random.default_rng(0).normal(size=(50, 2))
+    >>> uc.compare(positions, positions).equal
+    True
+    """
+    k = check_integer("k", k, 1)
+    (names_a, first), (names_b, second) = _embedding("a", a, key), _embedding("b", b, key)
+    shapes = (_shape(first), _shape(second))
+    if names_a is None or names_b is None:
+        if shapes[0][0] != shapes[1][0]:
+            msg = (
+                f"a has {shapes[0][0]} rows and b {shapes[1][0]}: only AnnData objects, whose "
+                "observations have names, can be compared then."
+            )
+            raise ValueError(msg)
+        same_cells = same_order = True
+    else:
+        same_order = len(names_a) == len(names_b) and bool((names_a == names_b).all())
+        same_cells = same_order
+        if not same_order:
+            rows_a, rows_b = _matched(names_a, names_b)
+            same_cells = len(rows_a) == len(names_a) == len(names_b)
+            first, second = first[rows_a], second[rows_b]
+    equal = (
+        same_order
+        and shapes[0] == shapes[1]
+        and first.dtype == second.dtype
+        and np.ascontiguousarray(first).tobytes() == np.ascontiguousarray(second).tobytes()
+    )
+    one, other = first.astype(np.float64), second.astype(np.float64)
+    finite = np.isfinite(one).all(axis=1) & np.isfinite(other).all(axis=1)
+    alike = shapes[0][1] == shapes[1][1]
+    moved = None
+    if alike:
+        moved = int((~((one == other) | (np.isnan(one) & np.isnan(other))).all(axis=1)).sum())
+    n_shared = len(one)
+    one, other = one[finite], other[finite]
+    return Comparison(
+        equal=equal,
+        shapes=shapes,
+        dtypes=(str(first.dtype), str(second.dtype)),
+        same_cells=same_cells,
+        same_order=same_order,
+        n_shared=n_shared,
+        n_moved=moved,
+        largest_difference=float(np.abs(one - other).max()) if alike and one.size else None,
+        procrustes=_procrustes(one, other),
+        neighbor_overlap=_overlap(one, other, min(k, len(one) - 1)),
+        k=min(k, max(len(one) - 1, 0)),
+    )
+
+
+def _embedding(name: str, given: Any, key: str) -> tuple[NDArray[Any] | None, NDArray[Any]]:
+    """Names of the observations, None for an array, and the positions."""
+    from anndata import AnnData
+
+    names = None
+    if isinstance(given, AnnData):
+        found = key if key in given.obsm else f"X_{key}"
+        if found not in given.obsm:
+            msg = f"{name}: did not find .obsm[{key!r}].{nearest(key, given.obsm.keys())}"
+            raise ValueError(msg)
+        names, given = given.obs_names.to_numpy(), given.obsm[found]
+    positions = np.asarray(given.toarray() if hasattr(given, "toarray") else given)
+    if positions.dtype.kind not in "fiu":
+        raise bad_type(name, given, "an AnnData object or an array of numbers")
+    if positions.ndim != 2:
+        raise bad_value(name, given, "an AnnData object or an array of two dimensions")
+    return names, positions
+
+
+def _shape(positions: NDArray[Any]) -> tuple[int, int]:
+    n, dimensions = positions.shape
+    return n, dimensions
+
+
+def _matched(a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows of the observations that both have, in the order of the first."""
+    import pandas as pd
+
+    first, second = pd.Index(a), pd.Index(b)
+    for name, index in (("a", first), ("b", second)):
+        if not index.is_unique:
+            twice = index[index.duplicated()][0]
+            msg = (
+                f"{name}: the observation {twice!r} occurs more than once, so the observations, "
+                "whose order differs, cannot be matched. `obs_names_make_unique()` makes names."
+            )
+            raise ValueError(msg)
+    places = second.get_indexer(first)
+    rows = np.flatnonzero(places >= 0)
+    return rows, np.asarray(places[rows], dtype=np.intp)
+
+
+def _procrustes(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:
+    """Sum of squared differences after the best match (Gower 1975), each of norm 1."""
+    if a.shape != b.shape or not a.size:
+        return None
+    if np.array_equal(a, b):
+        return 0.0
+    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    norms = np.linalg.norm(a), np.linalg.norm(b)
+    if not all(norms):
+        return None  # all points of one lie in one place
+    singular = np.linalg.svd((a / norms[0]).T @ (b / norms[1]), compute_uv=False)
+    return float(max(1.0 - singular.sum() ** 2, 0.0))
+
+
+def _overlap(a: NDArray[np.float64], b: NDArray[np.float64], k: int) -> float | None:
+    """Mean share of common neighbours."""
+    if k < 1:
+        return None
+    rows = np.arange(len(a))
+    if len(rows) > _MOST_LOOKED_UP:
+        rows = np.sort(np.random.default_rng(0).choice(rows, _MOST_LOOKED_UP, replace=False))
+    first, second = _neighbors(a, rows, k), _neighbors(b, rows, k)
+    common = 0
+    for start in range(0, len(rows), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        common += int((first[part, :, None] == second[part, None, :]).sum())
+    return common / (k * len(rows))
+
+
+def _neighbors(points: NDArray[np.float64], rows: NDArray[np.intp], k: int) -> NDArray[np.intp]:
+    """Give the k nearest others of some points; where more lie in one place, k of these."""
+    from scipy.spatial import cKDTree
+
+    _, found = cKDTree(points).query(points[rows], k=k + 1, workers=-1)
+    found = np.asarray(found, dtype=np.intp)
+    # A point is its own nearest, unless others lie in the same place; then any of them goes.
+    own = found == rows[:, None]
+    own[~own.any(axis=1), -1] = True
+    others: NDArray[np.intp] = found[~own].reshape(len(rows), k)
+    return others
