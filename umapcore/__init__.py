@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from umapcore.settings import settings
 
 if TYPE_CHECKING:
-    from umapcore import pl, tl
+    from umapcore import accel, pl, tl
     from umapcore.checkpoint import Checkpoint
     from umapcore.comparison import Comparison, compare
     from umapcore.curve import find_ab_params
@@ -41,7 +41,7 @@ __all__ = [
     "verify",
 ]
 
-_MODULES = {"pl", "tl"}
+_MODULES = {"accel", "pl", "tl"}
 _HOMES = {
     "Checkpoint": "checkpoint",
     "Comparison": "comparison",

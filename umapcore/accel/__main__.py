@@ -1,0 +1,59 @@
+"""``python -m umapcore.accel script.py …``: run a program, its scanpy and umap-learn faster."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import runpy
+import sys
+
+from umapcore.accel import install
+from umapcore.dispatch import METHODS
+
+_USAGE = "python -m umapcore.accel [options] (script.py | -m module) [arguments …]"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Install, then run a script or module as ``python`` would.
+
+    Parameters
+    ----------
+    arguments
+        Options, the program, and its arguments; None: those of the command line.
+    """
+    parser = argparse.ArgumentParser(
+        "python -m umapcore.accel",
+        usage=_USAGE,
+        description="Run a Python program with scanpy.tl.umap and umap.UMAP done by umapcore.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--method", choices=list(METHODS), default="umap", help="CPU, GPU or auto")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads on the CPU")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="say of each call who does it, and why"
+    )
+    parser.add_argument("-m", dest="module", action="store_true", help="the program is a module")
+    parser.add_argument("program", help="script or, with -m, module")
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help="arguments of the program")
+    options = parser.parse_args(arguments)
+    if options.verbose:
+        logging.basicConfig(format="%(name)s: %(message)s")
+        logging.getLogger("umapcore").setLevel(logging.INFO)
+    try:
+        install(method=options.method, n_threads=options.threads)
+    except (ValueError, TypeError) as problem:
+        parser.error(str(problem))
+    sys.argv[:] = [options.program, *options.rest]
+    if options.module:
+        sys.path[0] = os.getcwd()
+        runpy.run_module(options.program, run_name="__main__", alter_sys=True)
+        return
+    if not os.path.exists(options.program):
+        parser.error(f"there is no file {options.program!r}")
+    sys.path[0] = os.path.dirname(os.path.abspath(options.program))
+    runpy.run_path(options.program, run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""``umap.umap_.simplicial_set_embedding`` by :func:`umapcore.simplicial_set_embedding`.
+
+``umap.UMAP.fit`` calls it, of umap-learn 0.5.0 to 0.5.12 with the same parameters.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from math import gcd
+from typing import TYPE_CHECKING, Any
+
+from umapcore.accel.route import (
+    NotOfferedError,
+    Options,
+    global_random_state,
+    rewound_on_failure,
+    take_or_pass_on,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: All parameters from 0.5.0 on.
+_KNOWN = (
+    "data",
+    "graph",
+    "n_components",
+    "initial_alpha",
+    "a",
+    "b",
+    "gamma",
+    "negative_sample_rate",
+    "n_epochs",
+    "init",
+    "random_state",
+    "metric",
+    "metric_kwds",
+    "densmap",
+    "densmap_kwds",
+    "output_dens",
+    "output_metric",
+    "output_metric_kwds",
+    "euclidean_output",
+    "parallel",
+    "verbose",
+    "tqdm_kwds",
+)
+#: Frames between here and ``UMAP._fit_embed_data``, with room to spare.
+_FRAMES = 12
+
+
+def call(original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Answer a call of ``umap.umap_.simplicial_set_embedding``."""
+    return take_or_pass_on("umap.umap_.simplicial_set_embedding", _take, original, args, kwargs)
+
+
+def _take(
+    options: Options, original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    bound = inspect.signature(original).bind(*args, **kwargs)
+    for name, value in bound.arguments.items():
+        default = bound.signature.parameters[name].default
+        if name not in _KNOWN and value is not default:
+            msg = f"{name} is unknown to umapcore."
+            raise NotOfferedError(msg)
+    bound.apply_defaults()
+    given = bound.arguments
+    if given.get("densmap"):
+        msg = "densMAP is not offered by umapcore."
+        raise NotOfferedError(msg)
+    if given.get("output_dens"):
+        msg = "output_dens, the local radii of densMAP, is not offered by umapcore."
+        raise NotOfferedError(msg)
+    if not given.get("euclidean_output", True):
+        msg = "an output metric other than Euclidean is not offered by umapcore."
+        raise NotOfferedError(msg)
+
+    from umapcore.engine import simplicial_set_embedding
+    from umapcore.spec import OptimizerSpec
+    from umapcore.tl import seed_from
+
+    n_epochs = given["n_epochs"]
+    wanted = sorted({int(epoch) for epoch in n_epochs}) if isinstance(n_epochs, list) else None
+    random_state = global_random_state(given["random_state"])
+    with rewound_on_failure(random_state):
+        init = _start(given, random_state)
+        spec = OptimizerSpec(
+            n_components=given["n_components"],
+            n_epochs=n_epochs if wanted is None else wanted[-1],
+            alpha=given["initial_alpha"],
+            gamma=given["gamma"],
+            negative_sample_rate=given["negative_sample_rate"],
+            a=given["a"],
+            b=given["b"],
+            seed=seed_from(random_state),
+        )
+        snapshots = _Snapshots(wanted)
+        embedding = simplicial_set_embedding(
+            given["graph"],
+            spec,
+            init=init,
+            representation=_representation(given["data"], given["metric"]),
+            metric=_name_of(given["metric"]),
+            method=options.method,
+            n_threads=_threads(options),
+            progress=_progress(given),
+            callback=snapshots if wanted else None,
+            callback_every=snapshots.every,
+        )
+    if wanted is None:
+        return embedding, {}
+    return embedding, {"embedding_list": [*snapshots.taken, embedding.copy()]}
+
+
+class _Snapshots:
+    """Positions at epochs of a list, which umap-learn counts from 0 and takes after the epoch.
+
+    The last is always the end, whether or not the list holds the largest twice.
+    """
+
+    def __init__(self, wanted: list[int] | None) -> None:
+        self._finished = {epoch + 1 for epoch in (wanted or [])[:-1]}
+        self.every = gcd(*self._finished) or 1
+        self.taken: list[NDArray[np.float32]] = []
+
+    def __call__(self, epoch: int, positions: NDArray[np.float32]) -> None:
+        if epoch in self._finished:
+            self.taken.append(positions)
+
+
+def _start(given: dict[str, Any], random_state: Any) -> Any:
+    """Give the start in the words of umapcore."""
+    init = given["init"]
+    if not isinstance(init, str):
+        return init
+    if init == "tswspectral":
+        # Another solver for the same eigenvectors, meant for graphs on which 'spectral' is slow.
+        return "spectral"
+    if init != "pca":
+        return init
+    from scipy.sparse import issparse
+    from sklearn.decomposition import PCA, TruncatedSVD
+
+    solver = TruncatedSVD if issparse(given["data"]) else PCA
+    fitted = solver(n_components=given["n_components"], random_state=random_state)
+    return fitted.fit_transform(given["data"])
+
+
+def _representation(data: Any, metric: Any) -> Any:
+    """Give the coordinates that place the components of a graph, or None."""
+    import numpy as np
+    from scipy.sparse import issparse
+
+    if data is None:
+        return None
+    if issparse(data):
+        # A sparse matrix of distances lacks most of them. A dense one has each vertex's distances
+        # from all others, which are coordinates as good as any.
+        return None if _name_of(metric) == "precomputed" else data
+    array = np.asarray(data)
+    return array if array.ndim == 2 and array.dtype.kind in "buif" else None
+
+
+def _name_of(metric: Any) -> str:
+    """Give the name of a metric, which ``UMAP`` hands over as a function."""
+    name = metric if isinstance(metric, str) else getattr(metric, "__name__", "")
+    return str(name).removeprefix("sparse_")
+
+
+def _threads(options: Options) -> int | None:
+    """Give the threads of a run; None: numba's number.
+
+    With a seed, ``UMAP.fit`` sets numba to one thread, without which its own layout would not be
+    the same again. This one is, so it takes the number that held before.
+    """
+    from umapcore.settings import settings
+
+    if options.n_threads is not None or settings.n_threads is not None:
+        return options.n_threads
+    frame = sys._getframe(1)
+    for _ in range(_FRAMES):
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+        if frame.f_code.co_name == "_fit_embed_data":
+            model = frame.f_locals.get("self")
+            before = getattr(model, "_original_n_threads", None)
+            seeded = getattr(model, "random_state", None) is not None
+            return int(before) if seeded and before else None
+    return None
+
+
+def _progress(given: dict[str, Any]) -> bool:
+    """Whether umap-learn would show a bar."""
+    bar = given.get("tqdm_kwds") or {}
+    return not bar.get("disable", not given.get("verbose", False))
