@@ -40,6 +40,8 @@ def main(arguments: list[str] | None = None) -> None:
     if options.verbose:
         logging.basicConfig(format="%(name)s: %(message)s")
         logging.getLogger("umapcore").setLevel(logging.INFO)
+    if not options.module and not os.path.exists(options.program):
+        parser.error(f"there is no file {options.program!r}")
     try:
         install(method=options.method, n_threads=options.threads)
     except (ValueError, TypeError) as problem:
@@ -49,8 +51,6 @@ def main(arguments: list[str] | None = None) -> None:
         sys.path[0] = os.getcwd()
         runpy.run_module(options.program, run_name="__main__", alter_sys=True)
         return
-    if not os.path.exists(options.program):
-        parser.error(f"there is no file {options.program!r}")
     sys.path[0] = os.path.dirname(os.path.abspath(options.program))
     runpy.run_path(options.program, run_name="__main__")
 
