@@ -588,7 +588,7 @@ class TestBackendOfScanpy:
         ours = set(inspect.signature(umapcore.tl.umap).parameters)
         found = set(inspect.signature(ScanpyBackend.umap).parameters)
         assert found - ours == {"rng"}
-        assert ours - found <= {"random_state", "timings"} | NOT_FOR_SCANPY
+        assert ours - found == {"random_state", "timings"}
 
     def test_dispatch(self) -> None:
         """What a scanpy with this dispatch does, and its conformance test."""
@@ -633,10 +633,6 @@ class TestBackendOfScanpy:
             results = testing.validate_backend("umapcore")
         assert results["umap"] == "PASSED"
         assert all(result.startswith(("PASSED", "SKIPPED")) for result in results.values())
-
-
-#: Parameters of umapcore.tl.umap that make no sense through scanpy.
-NOT_FOR_SCANPY: set[str] = set()
 
 
 def _legacy_rng(seed: int) -> np.random.Generator:

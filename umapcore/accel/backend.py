@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from umapcore.accel.scanpy_umap import from_rng, key_of_settings
+from umapcore.accel.scanpy_umap import from_rng, key_of_settings, store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from os import PathLike
 
     import numpy as np
     from anndata import AnnData
     from numpy.typing import ArrayLike, NDArray
+
+    from umapcore.checkpoint import Checkpoint
+    from umapcore.snapshots import Snapshots
 
 
 class ScanpyBackend:
@@ -51,6 +55,8 @@ class ScanpyBackend:
         progress: bool | None = None,
         callback: Callable[[int, NDArray[np.float32]], bool | None] | None = None,
         callback_every: int = 1,
+        snapshots: int | Snapshots | None = None,
+        checkpoint: str | PathLike[str] | Checkpoint | None = None,
     ) -> AnnData | None:
         """Embed by :func:`umapcore.tl.umap`, which describes and checks the parameters.
 
@@ -70,6 +76,10 @@ class ScanpyBackend:
             Called as ``callback(epoch, positions)``. When it returns True the run ends there.
         callback_every
             Epochs between calls.
+        snapshots
+            Epochs between positions that are kept, or a ``umapcore.Snapshots``.
+        checkpoint
+            File that a run is saved to as it goes and continued from, or a ``umapcore.Checkpoint``.
 
         Returns
         -------
@@ -101,7 +111,9 @@ class ScanpyBackend:
             progress=progress,
             callback=callback,
             callback_every=callback_every,
+            snapshots=snapshots,
+            checkpoint=checkpoint,
         )
         target = adata if result is None else result
-        target.uns["umap" if key_added is None else key_added]["params"].update(stored)
+        store(target, "umap" if key_added is None else key_added, stored)
         return result

@@ -86,7 +86,7 @@ def _take(options: Options, original: Any, args: tuple[Any, ...], kwargs: dict[s
         )
     target = given["adata"] if result is None else result
     key_obsm, key_uns = ("X_umap", "umap") if key_added is None else (key_added, key_added)
-    target.uns[key_uns]["params"].update(stored)
+    store(target, key_uns, stored)
     if log is not None:
         added = (
             f"added\n    {key_obsm!r}, UMAP coordinates (adata.obsm)\n"
@@ -129,6 +129,13 @@ def key_of_settings() -> str | None:
 
 def _single_key(keys: Any) -> str | None:
     return None if (keys.obsm, keys.uns) == ("X_umap", "umap") else str(keys.uns)
+
+
+def store(adata: Any, key_uns: str, stored: dict[str, Any]) -> None:
+    """Add to the parameters in `uns` what scanpy writes there and umapcore does not."""
+    params = adata.uns[key_uns]["params"]
+    for name, value in stored.items():
+        params.setdefault(name, value)
 
 
 def from_rng(rng: Any) -> tuple[Any, dict[str, Any]]:
