@@ -31,6 +31,7 @@ __all__ = [
     "Snapshots",
     "Verification",
     "__version__",
+    "accel",
     "compare",
     "find_ab_params",
     "pl",
