@@ -15,19 +15,25 @@ from numba import prange
 from umapcore import counter, plan
 from umapcore.counter import mix64_of
 from umapcore.jit import inline, kernel
-from umapcore_numba import atomics, floats, forces, lanes, pairs, schedule, walk
+from umapcore_numba import atomics, floats, forces, lanes, pairs, prefetch, schedule, walk
 from umapcore_numba.atomics import fetch_add
 from umapcore_numba.floats import ONE
 from umapcore_numba.lanes import LANES, LANES_STEP, POOL_STRIDE, dimensions
+from umapcore_numba.prefetch import LINE, prefetch_to_write
 from umapcore_numba.walk import walk_group
 
 #: Positions that one thread takes at a time when pulls are added, at most.
 SLICE = 16_384
+#: Positions whose lines are asked for at a time while those before them are moved.
+CHUNK = 512
 #: Two counters of a worker, each on a cache line of its own.
 TICKET_STRIDE = 16
 
 WORD = np.uint64(32)
 LOW_WORD = np.uint64(0xFFFFFFFF)
+
+#: Modules whose functions the kernels are made of.
+_PARTS = (counter, floats, forces, lanes, atomics, pairs, prefetch, schedule, walk, plan)
 
 _group_size = inline(plan.group_size)
 
@@ -95,21 +101,28 @@ def add_pulls(
     """Bring the flat positions `first` … `last` - 1 to the end of the bucket.
 
     Heads of the bucket stand where they walked to; then everything moves by its pulls, of which
-    every row of `pulls` holds a part. Clears the pulls.
+    every row of `pulls` holds a part. Clears the pulls. With several workers, most of these lines
+    were last written by another one, so they are asked for ahead.
     """
     for i in range(max(first, bucket_first), min(last, bucket_last)):
         positions[i] = walked[i]
-    # Slices are indexed from 0, which lets LLVM rule out negative indices and vectorise.
-    moved = positions[first:last]
-    pull = pulls[0, first:last]
-    for part in range(1, pulls.shape[0]):
-        more = pulls[part, first:last]
-        for i in range(more.shape[0]):
-            pull[i] += more[i]
-            more[i] = 0
-    for i in range(moved.shape[0]):
-        moved[i] += np.float32(pull[i]) * unit
-        pull[i] = 0
+    for begin in range(first, last, CHUNK):
+        end = min(last, begin + CHUNK)
+        for i in range(end, min(last, end + CHUNK), LINE):
+            prefetch_to_write(positions, i)
+            for part in range(pulls.shape[0]):
+                prefetch_to_write(pulls[part], i)
+        # Slices are indexed from 0, which lets LLVM rule out negative indices and vectorise.
+        moved = positions[begin:end]
+        pull = pulls[0, begin:end]
+        for part in range(1, pulls.shape[0]):
+            more = pulls[part, begin:end]
+            for i in range(more.shape[0]):
+                pull[i] += more[i]
+                more[i] = 0
+        for i in range(moved.shape[0]):
+            moved[i] += np.float32(pull[i]) * unit
+            pull[i] = 0
 
 
 @inline
@@ -242,7 +255,7 @@ def add_share(
             )  # fmt: skip
 
 
-@kernel(counter, floats, forces, lanes, atomics, pairs, schedule, walk, plan)
+@kernel(*_PARTS)
 def run_serial(
     dims: Any,
     n_components: Any,
@@ -307,7 +320,7 @@ def run_serial(
                 )  # fmt: skip
 
 
-@kernel(counter, floats, forces, lanes, atomics, pairs, schedule, walk, plan, parallel=True)
+@kernel(*_PARTS, parallel=True)
 def run_parallel(
     dims: Any,
     n_components: Any,

@@ -1,0 +1,37 @@
+"""Asking for cache lines before they are needed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+_INT32 = ir.IntType(32)
+_BYTE_POINTER = ir.IntType(8).as_pointer()
+_TO_WRITE, _KEEP, _DATA = (ir.Constant(_INT32, value) for value in (1, 3, 1))
+
+#: Numbers of 32 bits on a cache line.
+LINE = 16
+
+
+@intrinsic
+def prefetch_to_write(typingctx: Any, array: Any, i: Any) -> Any:
+    """Ask for the line of element `i` of a contiguous array, so as to write it.
+
+    A processor whose neighbour has written the line last gets it in one step, instead of first
+    reading it and then asking once more for the right to write.
+    """
+    signature = types.void(array, types.int64)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        place = builder.bitcast(builder.gep(data, [args[1]]), _BYTE_POINTER)
+        kind = ir.FunctionType(ir.VoidType(), [_BYTE_POINTER, _INT32, _INT32, _INT32])
+        known = builder.module.globals.get("llvm.prefetch")
+        function = known or ir.Function(builder.module, kind, "llvm.prefetch")
+        builder.call(function, [place, _TO_WRITE, _KEEP, _DATA])
+        return context.get_dummy_value()
+
+    return signature, codegen
