@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
+    from umapcore.pl.film import Film
     from umapcore.pl.save import Picture
 
 
@@ -27,6 +28,8 @@ class Embedded:
     key: str
     shape: tuple[int, ...]
     timings: dict[str, float] = field(repr=False)
+    #: Epochs that an earlier run had done; None without one.
+    continued: int | None = None
 
 
 def embed_file(
@@ -35,6 +38,8 @@ def embed_file(
     *,
     overwrite: bool = False,
     picture: Picture | None = None,
+    film: Film | None = None,
+    checkpoint: Path | None = None,
     **parameters: Any,
 ) -> Embedded:
     """Embed the graph of an .h5ad file or a zarr store and write it with the embedding in it.
@@ -48,9 +53,11 @@ def embed_file(
         Paths; they may be the same with `overwrite`. A target of another format than the
         source's is written anew.
     overwrite
-        Whether an existing target and an existing picture may be replaced.
-    picture
+        Whether an existing target, picture and film may be replaced.
+    picture, film
         What to draw, and where; None draws nothing.
+    checkpoint
+        File that the run is saved to and continued from; removed when the target is written.
     parameters
         Those of :func:`umapcore.tl.umap`.
 
@@ -64,25 +71,40 @@ def embed_file(
     # A link is followed, so that the file behind it is replaced and not the link.
     target = target.resolve()
     check_paths(source, target, overwrite=overwrite)
-    if picture is not None:
-        check_target(picture.path.resolve(), overwrite=overwrite)
+    drawings = [drawing for drawing in (picture, film) if drawing is not None]
+    for drawing in drawings:
+        check_target(drawing.path.resolve(), overwrite=overwrite)
+    _check_distinct([target, *(drawing.path for drawing in drawings)], checkpoint)
 
+    from umapcore.checkpoint import Checkpoint
     from umapcore.compile_time import counted_compiling
+    from umapcore.spec import OptimizerSpec
     from umapcore.tl import umap
 
     began = time.perf_counter()
     adata = open_file(source)
     opened = time.perf_counter()
     timings: dict[str, float] = {}
+    continued = None
     key_added = parameters.get("key_added")
     key_obsm, key_uns = ("X_umap", "umap") if key_added is None else (key_added, key_added)
     try:
-        if picture is not None:
-            picture.check(adata)
+        for drawing in drawings:
+            drawing.check(adata)
+        if film is not None:
+            epochs = OptimizerSpec(n_epochs=parameters.get("maxiter")).epochs_for(adata.n_obs)
+            parameters["snapshots"] = film.snapshots(epochs)
+        if checkpoint is not None:
+            continued = _epoch_of(checkpoint)
+            parameters["checkpoint"] = Checkpoint(checkpoint, keep=True)
         with counted_compiling(timings):
             umap(adata, timings=timings, **parameters)
         timings["read"] = timings.get("read", 0.0) + opened - began
-        with _drawn(picture, adata, key_obsm, timings):
+        snapshots = parameters.get("snapshots")
+        with (
+            _drawn(picture, adata, key_obsm, timings),
+            _shot(film, adata, key_obsm, snapshots, timings),
+        ):
             # Not all systems replace a file that is open.
             if adata.file.is_open:
                 adata.file.close()
@@ -94,7 +116,10 @@ def embed_file(
     finally:
         if adata.file.is_open:
             adata.file.close()
-    return Embedded(path=target, key=key_obsm, shape=embedding.shape, timings=timings)
+    if checkpoint is not None:
+        # Only now is the result where no failure can take it.
+        checkpoint.unlink(missing_ok=True)
+    return Embedded(target, key_obsm, embedding.shape, timings, continued)
 
 
 @contextmanager
@@ -110,3 +135,36 @@ def _drawn(
         picture.draw(adata, basis, beside)
         timings["draw"] = time.perf_counter() - began
         yield
+
+
+@contextmanager
+def _shot(
+    film: Film | None, adata: AnnData, basis: str, snapshots: Any, timings: dict[str, float]
+) -> Iterator[None]:
+    """Do as `_drawn` does, for a movie."""
+    if film is None:
+        yield
+        return
+    with complete_or_absent(film.path.resolve()) as beside:
+        began = time.perf_counter()
+        film.draw(adata, snapshots, basis, beside)
+        timings["draw"] = timings.get("draw", 0.0) + time.perf_counter() - began
+        yield
+
+
+def _check_distinct(written: list[Path], checkpoint: Path | None) -> None:
+    """Refuse one name for two files."""
+    paths = [path.resolve() for path in (*written, *([checkpoint] if checkpoint else []))]
+    for path in paths:
+        if paths.count(path) > 1:
+            msg = f"{path}: is named for two of output, picture, movie and checkpoint."
+            raise ValueError(msg)
+
+
+def _epoch_of(checkpoint: Path) -> int | None:
+    from umapcore.checkpoint_file import read_state
+
+    try:
+        return read_state(checkpoint).epoch
+    except (OSError, ValueError):  # none, or one that the run will refuse
+        return None

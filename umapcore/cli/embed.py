@@ -53,7 +53,7 @@ def _add_files(embed: argparse.ArgumentParser) -> None:
     files.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace OUT and the picture if they exist; OUT may then be IN itself",
+        help="replace OUT, picture and movie if they exist; OUT may then be IN itself",
     )
     files.add_argument(
         "--neighbors-key", metavar="KEY", help="key of the graph in uns (default: neighbors)"
@@ -127,7 +127,16 @@ def _add_picture(embed: argparse.ArgumentParser) -> None:
         action="extend",
         nargs="+",
         metavar="NAME",
-        help="columns of obs or genes to colour by, a panel each",
+        help="columns of obs or genes to colour by, a panel each; the movie takes the first",
+    )
+    picture.add_argument(
+        "--movie", type=Path, metavar="FILE", help="show the layout under way: .gif, or .mp4"
+    )
+    picture.add_argument(
+        "--movie-every",
+        type=count,
+        metavar="K",
+        help="epochs from one frame to the next (default: such that there are about 50)",
     )
 
 
@@ -141,6 +150,13 @@ def _add_running(embed: argparse.ArgumentParser) -> None:
     )
     running.add_argument(
         "--threads", type=count, metavar="N", help="threads on the CPU (default: all)"
+    )
+    running.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="save the run to FILE as it goes; if FILE is there, continue from it, with the same "
+        "bits. It is removed when OUT is written",
     )
     running.add_argument(
         "--progress",
@@ -166,8 +182,8 @@ def run(args: argparse.Namespace) -> None:
         args.refuse(_in_options(str(error)))
 
     picture = None
-    if args.plot is None and args.color:
-        args.refuse("--color needs --plot FILE")
+    if args.plot is None and args.movie is None and args.color:
+        args.refuse("--color needs --plot FILE or --movie FILE")
     if args.plot is not None:
         if args.n_components == 1:
             args.refuse("--plot needs --n-components of at least 2")
@@ -178,6 +194,19 @@ def run(args: argparse.Namespace) -> None:
         except ValueError as error:
             args.refuse(f"--plot: {error}")
 
+    film = None
+    if args.movie is None and args.movie_every is not None:
+        args.refuse("--movie-every needs --movie FILE")
+    if args.movie is not None:
+        if args.n_components == 1:
+            args.refuse("--movie needs --n-components of at least 2")
+        from umapcore.pl.film import Film
+
+        try:
+            film = Film(args.movie, args.color[0] if args.color else None, args.movie_every)
+        except ValueError as error:
+            args.refuse(f"--movie: {error}")
+
     from umapcore.embed_file import embed_file
 
     done = embed_file(
@@ -185,6 +214,8 @@ def run(args: argparse.Namespace) -> None:
         args.output,
         overwrite=args.overwrite,
         picture=picture,
+        film=film,
+        checkpoint=args.checkpoint,
         maxiter=args.maxiter,
         init_pos=args.init_pos,
         random_state=args.random_state,
@@ -202,8 +233,12 @@ def run(args: argparse.Namespace) -> None:
     compiling = done.timings.get("compiling", 0.0)
     once = f"; {compiling:.2f} s of it compiling, once for this processor" if compiling else ""
     print(f"{args.output}: obsm[{done.key!r}], {n:,} x {d}")
+    if done.continued is not None:
+        print(f"{args.checkpoint}: continued after {done.continued:,} epochs, and removed")
     if picture is not None:
         print(f"{args.plot}: the picture")
+    if film is not None:
+        print(f"{args.movie}: the movie")
     print(f"{sum(stages.values()):.2f} s ({said}){once}")
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from umapcore.checks import check_real
-from umapcore.errors import bad_type, bad_value, nearest
+from umapcore.errors import bad_type, bad_value
 from umapcore.pl.scatter import require_matplotlib, umap
+from umapcore.pl.values import read_values
 from umapcore.snapshots import Snapshots
 from umapcore.whole_path import complete_or_absent
 
@@ -103,30 +104,75 @@ def movie(
     if not isinstance(path, (str, os.PathLike)) or not str(path):
         raise bad_type("path", path, "the name of a file")
     path = Path(path)
+    check_format(path)
+    shown = _snapshots(adata, snapshots, "umap" if key is None else key)
+    with complete_or_absent(path) as beside:
+        write_movie(
+            adata,
+            beside,
+            path,
+            color,
+            snapshots=shown,
+            basis="X_umap" if key is None else key,
+            components=components,
+            layer=layer,
+            fps=fps,
+            hold=hold,
+            figsize=figsize,
+            dpi=dpi,
+            title=title,
+            **options,
+        )
+    return path
+
+
+def check_format(path: Path) -> None:
+    """Refuse a file that no movie can be written to.
+
+    Raises
+    ------
+    ValueError
+        When its name ends in neither .gif nor .mp4.
+    RuntimeError
+        For .mp4 without ffmpeg.
+    """
     if path.suffix.lower() not in _FORMATS:
         raise bad_value("path", str(path), f"a name that ends in {' or '.join(_FORMATS)}")
+    if path.suffix.lower() == ".mp4":
+        require_matplotlib()
+        if shutil.which(_ffmpeg()) is None:
+            msg = f"{path}: .mp4 needs ffmpeg, which is not installed; a .gif does not."
+            raise RuntimeError(msg)
+
+
+def write_movie(
+    adata: AnnData,
+    beside: Path,
+    path: Path,
+    color: str | None,
+    *,
+    snapshots: Snapshots,
+    basis: str,
+    components: Sequence[int] = (0, 1),
+    layer: str | None = None,
+    fps: float = 10.0,
+    hold: float = 2.0,
+    figsize: tuple[float, float] | None = None,
+    dpi: float = 100.0,
+    title: str | None = None,
+    **options: Any,
+) -> None:
+    """Write a movie into the file `beside`, in the format of `path`; else as :func:`movie`."""
     if color is not None and not isinstance(color, str):
         raise bad_type("color", color, "None, a column of obs or a name in var_names")
     fps = check_real("fps", fps, above=0.0, at_most=50.0)
     hold = check_real("hold", hold, at_least=0.0)
-    name = "umap" if key is None else key
-    shown = _snapshots(adata, snapshots, name)
     shell = _shell(adata, color, layer)
     require_matplotlib()
-    basis = "X_umap" if key is None else key
     drawn = {"color": color, "title": color if title is None else title, **options}
-    frames = _frames(shell, shown, basis, _two(components), (figsize, dpi), drawn)
-
-    if path.suffix.lower() == ".gif":
-        with complete_or_absent(path) as beside:
-            _write_gif(beside, frames, fps, hold)
-    else:
-        if shutil.which(_ffmpeg()) is None:
-            msg = f"{path}: .mp4 needs ffmpeg, which is not installed; a .gif does not."
-            raise RuntimeError(msg)
-        with complete_or_absent(path) as beside:
-            _write_mp4(beside, frames, fps, hold)
-    return path
+    frames = _frames(shell, snapshots, basis, _two(components), (figsize, dpi), drawn)
+    write = _write_gif if path.suffix.lower() == ".gif" else _write_mp4
+    write(beside, frames, fps, hold)
 
 
 def _snapshots(adata: AnnData, given: Snapshots | None, key: str) -> Snapshots:
@@ -158,19 +204,12 @@ def _shell(adata: AnnData, color: str | None, layer: str | None) -> Any:
 
     obs = pd.DataFrame(index=adata.obs_names)
     uns = {}
-    if color in adata.obs.columns:
-        obs[color] = adata.obs[color]
+    if color is not None:
+        values = read_values(adata, color, layer=layer, use_raw=None, gene_symbols=None)
+        obs[color] = adata.obs[color] if color in adata.obs.columns else values
         colors = f"{color}_colors"
         if colors in adata.uns:
             uns[colors] = adata.uns[colors]
-    elif color in adata.var_names:
-        if layer is not None and layer not in adata.layers:
-            raise bad_value("layer", layer, "None or a key of layers")
-        obs[color] = np.asarray(adata.obs_vector(color, layer=layer))
-    elif color is not None:
-        names = [str(name) for name in (*adata.obs.columns, *adata.var_names[:50_000])]
-        allowed = "None, a column of obs or a name in var_names." + nearest(str(color), names)
-        raise bad_value("color", color, allowed)
     return AnnData(obs=obs, uns=uns)
 
 

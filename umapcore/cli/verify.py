@@ -1,0 +1,74 @@
+"""``umapcore verify``: whether a file's embedding is what its graph and parameters give."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from umapcore.cli.parser import count
+from umapcore.cli.reporting import FAILED, OK
+
+
+def add(commands: Any, shared: argparse.ArgumentParser) -> None:
+    """Declare the command and its options."""
+    verify = commands.add_parser(
+        "verify",
+        parents=[shared],
+        help="run a stored layout again and compare every bit",
+        description="Run the layout of an .h5ad file or a .zarr store again, from the graph and "
+        "the parameters in it, and say whether the stored embedding is reproduced bit for bit. The "
+        "file is only read. Exit code 0: reproduced; 1: not, or it could not be checked.",
+    )
+    verify.add_argument("input", type=Path, metavar="FILE", help="an .h5ad file or a zarr store")
+    verify.add_argument(
+        "--key", metavar="KEY", help="embedding in obsm[KEY] and uns[KEY] (default: X_umap, umap)"
+    )
+    verify.add_argument(
+        "--init-pos", metavar="KEY", help="key of obsm of the start positions, where it has changed"
+    )
+    verify.add_argument(
+        "--method",
+        default="umap",
+        choices=("umap", "rapids", "auto"),
+        help="CPU, GPU, or the GPU if there is one; the bits are the same (default: %(default)s)",
+    )
+    verify.add_argument(
+        "--threads", type=count, metavar="N", help="threads on the CPU (default: all)"
+    )
+    verify.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="progress bar (default: on a terminal, when it lasts)",
+    )
+    verify.add_argument("--json", action="store_true", help="as JSON")
+    verify.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the arguments say."""
+    from dataclasses import asdict
+
+    from umapcore.anndata_files import open_file
+    from umapcore.verification import verify
+
+    if not args.input.exists():
+        msg = f"{args.input}: no such file."
+        raise FileNotFoundError(msg)
+    adata = open_file(args.input)
+    try:
+        found = verify(
+            adata,
+            args.key,
+            init_pos=args.init_pos,
+            method=args.method,
+            n_threads=args.threads,
+            progress=args.progress,
+        )
+    finally:
+        if adata.file.is_open:
+            adata.file.close()
+    print(json.dumps(asdict(found), indent=2) if args.json else f"{args.input}: {found}")
+    return OK if found else FAILED
