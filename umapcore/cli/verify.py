@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from umapcore.cli.parser import count
-from umapcore.cli.reporting import FAILED, OK
+from umapcore.cli.reporting import OK, USAGE
+
+DIFFERENT, TROUBLE = 1, USAGE
 
 
 def add(commands: Any, shared: argparse.ArgumentParser) -> None:
@@ -19,7 +21,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         help="run a stored layout again and compare every bit",
         description="Run the layout of an .h5ad file or a .zarr store again, from the graph and "
         "the parameters in it, and say whether the stored embedding is reproduced bit for bit. The "
-        "file is only read. Exit code 0: reproduced; 1: not, or it could not be checked.",
+        "file is only read. Ends with 0 when it is reproduced, 1 when it is not, 2 for trouble.",
     )
     verify.add_argument("input", type=Path, metavar="FILE", help="an .h5ad file or a zarr store")
     verify.add_argument(
@@ -44,7 +46,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         help="progress bar (default: on a terminal, when it lasts)",
     )
     verify.add_argument("--json", action="store_true", help="as JSON")
-    verify.set_defaults(run=run)
+    verify.set_defaults(run=run, failed=TROUBLE)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -71,4 +73,4 @@ def run(args: argparse.Namespace) -> int:
         if adata.file.is_open:
             adata.file.close()
     print(json.dumps(asdict(found), indent=2) if args.json else f"{args.input}: {found}")
-    return OK if found else FAILED
+    return OK if found else DIFFERENT
