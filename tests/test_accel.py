@@ -539,6 +539,7 @@ def test_command(how: str, tmp_path: Path) -> None:
     [
         ([], "program"),
         (["missing.py"], "no file 'missing.py'"),
+        (["-m", "missing_here.module"], "no module 'missing_here.module'"),
         (["--threads", "0", "-m", "this"], "n_threads=0"),
         (["--method", "gpu", "x.py"], "gpu"),
     ],

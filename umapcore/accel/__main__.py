@@ -7,6 +7,7 @@ import logging
 import os
 import runpy
 import sys
+from importlib.util import find_spec
 
 from umapcore.accel import install
 from umapcore.dispatch import METHODS
@@ -35,24 +36,36 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("-m", dest="module", action="store_true", help="the program is a module")
     parser.add_argument("program", help="script or, with -m, module")
-    parser.add_argument("rest", nargs=argparse.REMAINDER, help="arguments of the program")
+    rest = parser.add_argument("rest", nargs=argparse.REMAINDER, help="arguments of the program")
+    rest.required = False  # for the message when everything is missing
     options = parser.parse_args(arguments)
     if options.verbose:
         logging.basicConfig(format="%(name)s: %(message)s")
         logging.getLogger("umapcore").setLevel(logging.INFO)
     if not options.module and not os.path.exists(options.program):
         parser.error(f"there is no file {options.program!r}")
+    if options.module and not _is_there(options.program):
+        parser.error(f"there is no module {options.program!r}")
     try:
         install(method=options.method, n_threads=options.threads)
     except (ValueError, TypeError) as problem:
         parser.error(str(problem))
     sys.argv[:] = [options.program, *options.rest]
+    if not sys.flags.safe_path:
+        # In place of the folder that `python -m` put there for this module.
+        folder = os.path.curdir if options.module else os.path.dirname(options.program)
+        sys.path[0] = os.path.abspath(folder)
     if options.module:
-        sys.path[0] = os.getcwd()
         runpy.run_module(options.program, run_name="__main__", alter_sys=True)
         return
-    sys.path[0] = os.path.dirname(os.path.abspath(options.program))
     runpy.run_path(options.program, run_name="__main__")
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # a package that it should be in
+        return False
 
 
 if __name__ == "__main__":
