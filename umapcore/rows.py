@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 ROWS_PER_TASK = 65_536
 
 
-def over_rows(n: int, n_threads: int | None, task: Callable[[int, int], Any]) -> list[Any]:
+def over_rows(
+    n: int,
+    n_threads: int | None,
+    task: Callable[[int, int], Any],
+    rows_per_task: int = ROWS_PER_TASK,
+) -> list[Any]:
     """Run a task over ranges of rows, in threads where there are several ranges.
 
     Parameters
@@ -25,12 +30,14 @@ def over_rows(n: int, n_threads: int | None, task: Callable[[int, int], Any]) ->
         Threads at most; None takes the settings' number.
     task
         Called as ``task(first, last)`` for the rows `first` … `last` - 1.
+    rows_per_task
+        Rows of a range, which do not depend on the number of threads.
 
     Returns
     -------
     What the calls return, in the order of the ranges.
     """
-    ranges = [(a, min(n, a + ROWS_PER_TASK)) for a in range(0, n, ROWS_PER_TASK)]
+    ranges = [(a, min(n, a + rows_per_task)) for a in range(0, n, rows_per_task)]
     threads = min(thread_count(n_threads), len(ranges))
     if threads <= 1:
         return [task(a, b) for a, b in ranges]
