@@ -16,17 +16,20 @@ from ptx_to_cpp import UnknownPTXError, translate
 from test_gpu_layout import assert_equal_bits, case, run
 from test_gpu_plan import GRAPHS, assert_same_plan
 from test_gpu_spectral import SHAPES
+from test_placement import case as placement_case
+from test_placement import placed_by
 
 from umapcore import OptimizerSpec, multilevel
 from umapcore.graph import prepare_graph
 from umapcore.initialize import start_positions
+from umapcore.placement_plan import build_placement
 from umapcore.plan import build_plan
 from umapcore.spectral import spectral_layout
 from umapcore_cupy import compile as compilation
 from umapcore_cupy import layout as layouts
 from umapcore_cupy.backend import CupyBackend
 from umapcore_cupy.programs import PROGRAMS, kernels_of
-from umapcore_numba.backend import NumbaLayout
+from umapcore_numba.backend import NumbaBackend, NumbaLayout
 
 Macros = tuple[tuple[str, int], ...]
 
@@ -100,6 +103,14 @@ class TestKernels:
         launched = {*backend.device.launches}  # type: ignore[attr-defined]
         runs = {"sum_runs", "fill_runs"} if shape != "hubs" else set()
         assert launched >= {*kernels_of("spectral")} - runs
+
+    @pytest.mark.parametrize("d", [2, 3, 9])
+    def test_placement(self, architecture: int, d: int) -> None:
+        reference, indices, distances = placement_case(n=200, d=d)
+        spec = OptimizerSpec(n_components=d)
+        plan = build_placement(indices, distances, reference, 3)
+        found = placed_by(open_backend(architecture), plan, reference, spec, 30)
+        assert_equal_bits(found, placed_by(NumbaBackend(), plan, reference, spec, 30))
 
     def test_every_kernel(self, architecture: int, monkeypatch: pytest.MonkeyPatch) -> None:
         """Those, too, that adopt what is on the device, and samples that fill no word."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from umapcore.comparison import Comparison, compare
     from umapcore.curve import find_ab_params
     from umapcore.engine import simplicial_set_embedding
+    from umapcore.placement import place
     from umapcore.snapshots import Snapshots
     from umapcore.spec import OptimizerSpec
     from umapcore.tl import umap
@@ -35,6 +36,7 @@ __all__ = [
     "compare",
     "find_ab_params",
     "pl",
+    "place",
     "settings",
     "simplicial_set_embedding",
     "tl",
@@ -51,6 +53,7 @@ _HOMES = {
     "Verification": "verification",
     "compare": "comparison",
     "find_ab_params": "curve",
+    "place": "placement",
     "simplicial_set_embedding": "engine",
     "umap": "tl",
     "verify": "verification",

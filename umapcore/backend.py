@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from scipy import sparse
 
     from umapcore.linalg import Linalg
+    from umapcore.placement_plan import PlacementPlan
     from umapcore.spec import OptimizerSpec
 
 
@@ -23,6 +24,13 @@ class Layout(Protocol):
 
     def positions(self) -> NDArray[np.float32]:
         """Copy the positions to the host, n × d, in the order of the graph's vertices."""
+
+
+class Placer(Protocol):
+    """A reference on some device, among which new heads are placed."""
+
+    def place(self, plan: PlacementPlan) -> NDArray[np.float32]:
+        """Give the positions of some heads, n × d."""
 
 
 class Backend(Protocol):
@@ -82,6 +90,24 @@ class Backend(Protocol):
         self, plan: Any, start: Any, spec: OptimizerSpec, *, n_threads: int | None = None
     ) -> Layout:
         """Bring start positions to the device and make ready to move them."""
+
+    def begin_placement(
+        self,
+        reference: NDArray[np.float32],
+        steps: NDArray[np.float32],
+        spec: OptimizerSpec,
+        *,
+        n_threads: int | None = None,
+    ) -> Placer:
+        """Bring a reference to the device and make ready to place new heads in it.
+
+        `steps` are the step sizes of the epochs.
+
+        Raises
+        ------
+        umapcore.errors.GPUUnavailableError
+            Here or by the placer, when the device turns out not to do.
+        """
 
     def close(self) -> None:
         """Give back everything that is held on the device."""

@@ -20,13 +20,15 @@ class ProgressBar:
     Parameters
     ----------
     total
-        Number of epochs.
+        Number of epochs, or of what `unit` says.
     show
         True: always. False: never. None: when the run lasts longer than :data:`DELAY` seconds
         and somebody watches, on a terminal or in a notebook.
+    unit
+        What is counted.
     """
 
-    def __init__(self, total: int, show: bool | None) -> None:
+    def __init__(self, total: int, show: bool | None, unit: str = "epoch") -> None:
         self._bar: Any = None
         notebook = _in_notebook()
         if show is False or (show is None and not (notebook or sys.stderr.isatty())):
@@ -35,15 +37,15 @@ class ProgressBar:
         self._bar = import_module("tqdm.notebook" if widget else "tqdm").tqdm(
             total=total,
             desc="umapcore",
-            unit="epoch",
+            unit=unit,
             delay=0 if show else DELAY,
             leave=bool(show),
         )
 
-    def update(self, epochs: int) -> None:
-        """Say that some more epochs are done."""
+    def update(self, done: int) -> None:
+        """Say that some more are done."""
         if self._bar is not None:
-            self._bar.update(epochs)
+            self._bar.update(done)
 
     def __enter__(self) -> ProgressBar:
         return self

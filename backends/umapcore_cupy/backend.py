@@ -13,6 +13,7 @@ from umapcore_cupy.graph import DeviceGraph, adopt_graph, bring_graph, to_host
 from umapcore_cupy.layout import DeviceLayout
 from umapcore_cupy.linalg import CupyLinalg
 from umapcore_cupy.memory import estimate, in_words
+from umapcore_cupy.placer import DevicePlacer
 from umapcore_cupy.plan import DevicePlan, bring, build_on_device
 from umapcore_cupy.start import adopt_start
 from umapcore_cupy.streamed import EdgesOnDevice, EdgesOnHost
@@ -125,6 +126,17 @@ class CupyBackend:
     ) -> DeviceLayout:
         """Begin a layout; see :class:`umapcore.backend.Backend`."""
         return DeviceLayout(self.device, plan.plan, plan.edges, start, spec)
+
+    def begin_placement(
+        self,
+        reference: NDArray[Any],
+        steps: NDArray[Any],
+        spec: OptimizerSpec,
+        *,
+        n_threads: int | None = None,
+    ) -> DevicePlacer:
+        """Make ready to place new heads; see :class:`umapcore.backend.Backend`."""
+        return DevicePlacer(self.device, reference, steps, spec)
 
     def close(self) -> None:
         """Give back everything that is held on the device."""

@@ -28,11 +28,12 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
         "scan.cu", "components.cu", "levels.cu", "matching.cu", "contract.cu", "blocks.cu",
     ),
     "layout": ("permute.cu", "epoch.cu", "pool.cu", "walk.cu", "apply.cu"),
+    "placement": ("place.cu",),
 }  # fmt: skip
 
 
 def defines(name: str, dimensions: int = 2) -> dict[str, int]:
-    """Macros of a program; one for layouts is compiled for a number of dimensions."""
+    """Macros of a program; those of positions are compiled for a number of dimensions."""
     if name == "plan":
         return {
             "N_BUCKETS": N_BUCKETS,
@@ -42,6 +43,8 @@ def defines(name: str, dimensions: int = 2) -> dict[str, int]:
         }
     if name == "spectral":
         return {"CHUNK": CHUNK, "RUN": RUN, "BLOCK_ROWS": BLOCK_ROWS}
+    if name == "placement":
+        return {"DIMENSIONS": dimensions}
     return {
         "DIMENSIONS": dimensions,
         "WALK_THREADS": WALK_THREADS,
@@ -53,9 +56,11 @@ def defines(name: str, dimensions: int = 2) -> dict[str, int]:
 
 def variants(name: str) -> list[dict[str, int]]:
     """Macros of every form of a program that tests should compile."""
-    if name != "layout":
+    if name not in {"layout", "placement"}:
         return [defines(name)]
-    return [defines(name, dimensions) for dimensions in (1, 2, 3, 4, 5, 8, 9, 10, 50)]
+    of_layouts = (1, 2, 3, 4, 5, 8, 9, 10, 50)
+    forms = of_layouts if name == "layout" else (1, 2, 3, 9)
+    return [defines(name, dimensions) for dimensions in forms]
 
 
 @cache

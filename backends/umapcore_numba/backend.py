@@ -17,6 +17,7 @@ from umapcore_numba.epochs import TICKET_STRIDE, run_parallel, run_serial
 from umapcore_numba.lanes import POOL_STRIDE, float_scratch, int_scratch
 from umapcore_numba.linalg import NumbaLinalg
 from umapcore_numba.pace import Pace
+from umapcore_numba.placer import NumbaPlacer
 from umapcore_numba.schedule import WORD_BITS
 
 if TYPE_CHECKING:
@@ -91,6 +92,17 @@ class NumbaBackend:
         if plan.n_edges < SMALL_GRAPH_EDGES:
             threads = 1
         return NumbaLayout(plan, start, spec, threads)
+
+    def begin_placement(
+        self,
+        reference: NDArray[np.float32],
+        steps: NDArray[np.float32],
+        spec: OptimizerSpec,
+        *,
+        n_threads: int | None = None,
+    ) -> NumbaPlacer:
+        """Make ready to place new heads; see :class:`umapcore.backend.Backend`."""
+        return NumbaPlacer(reference, steps, spec, n_threads)
 
 
 class NumbaLayout:
