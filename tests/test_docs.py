@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Pages whose code is one story from top to bottom; the others begin with cells that have a graph.
 STORIES = ("README.md", "quickstart.md")
-MODULES = ("engine", "tl", "pl")
+MODULES = ("engine", "ingest", "pl", "placement", "tl")
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:

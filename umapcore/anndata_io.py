@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from umapcore.anndata_writing import write_all
 from umapcore.errors import bad_type, nearest
 from umapcore.graph import in_memory, is_sparse, on_gpu
 from umapcore.initialize import NAMED_STARTS, check_positions
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Up to so many variables scanpy takes X itself for the representation.
-_FEW_VARIABLES = 50
+FEW_VARIABLES = 50
 #: Methods of ``params['method']`` whose weights are UMAP's.
 _UMAP_METHODS = {"umap", "rapids"}
 
@@ -111,7 +112,7 @@ def read_representation(adata: AnnData, params: Mapping[str, Any]) -> Any:
     """
     use_rep, n_pcs = params.get("use_rep"), params.get("n_pcs")
     if use_rep is None:
-        use_rep = "X" if n_pcs == 0 or adata.n_vars <= _FEW_VARIABLES else "X_pca"
+        use_rep = "X" if n_pcs == 0 or adata.n_vars <= FEW_VARIABLES else "X_pca"
     found = adata.X if use_rep == "X" else adata.obsm.get(use_rep)
     if use_rep != "X" and found is not None and n_pcs:
         found = _first_columns(found, int(n_pcs))
@@ -295,21 +296,5 @@ def write_embedding(
     more
         What else belongs to the embedding.
     """
-    absent = object()
-    before = [(adata.obsm, key_obsm), (adata.uns, key_uns)]
-    values = [mapping.get(key, absent) for mapping, key in before]
-    try:
-        adata.obsm[key_obsm] = embedding
-        adata.uns[key_uns] = {"params": dict(params)} | dict(more or {})
-    except BaseException:
-        # A view that is still one has not been written to; writing back would change that.
-        if not adata.is_view:
-            for attribute, key, value in zip(
-                ("obsm", "uns"), (key_obsm, key_uns), values, strict=True
-            ):
-                mapping = getattr(adata, attribute)
-                if value is absent:
-                    mapping.pop(key, None)
-                else:
-                    mapping[key] = value
-        raise
+    entry = {"params": dict(params)} | dict(more or {})
+    write_all(adata, [("obsm", key_obsm, embedding), ("uns", key_uns, entry)])

@@ -1,8 +1,7 @@
-"""Tools on AnnData objects: ``umapcore.tl.umap``."""
+"""Tools on AnnData objects: ``umapcore.tl.umap`` and ``umapcore.tl.ingest``."""
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -23,15 +22,18 @@ from umapcore.checks import check_integer
 from umapcore.digest import positions_digest
 from umapcore.dispatch import check_method
 from umapcore.engine import embed
-from umapcore.errors import bad_type, bad_value
+from umapcore.errors import bad_type
+from umapcore.ingest import ingest
 from umapcore.logs import logger
 from umapcore.provenance import Origin, Provenance
 from umapcore.run import Run
+from umapcore.seeds import seed_from, stored_seed
 from umapcore.snapshots import recorder_for
 from umapcore.spec import OptimizerSpec
 from umapcore.threads import thread_count
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
 
     from anndata import AnnData
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from umapcore.checkpoint import Checkpoint
     from umapcore.snapshots import Snapshots
 
-_MAX_SEED = 2**64 - 1
+__all__ = ["ingest", "seed_from", "umap"]
 
 
 def umap(
@@ -214,11 +216,7 @@ def umap(
     target = copied(adata) if copy else adata
     key_obsm, key_uns = ("X_umap", "umap") if key_added is None else (key_added, key_added)
     curve_a, curve_b = spec.curve()
-    written: dict[str, Any] = {"a": float(curve_a), "b": float(curve_b)}
-    if isinstance(random_state, (int, np.integer)) and random_state != 0:
-        seed = spec.seed
-        # Zarr takes no larger Python integer.
-        written["random_state"] = seed if seed < 2**63 else np.uint64(seed)
+    written = {"a": float(curve_a), "b": float(curve_b)} | stored_seed(random_state)
     kind, start_key = start_kind(adata, init_pos)
     provenance = Provenance(
         version=__version__,
@@ -241,43 +239,6 @@ def umap(
         timings["write"] = time.perf_counter() - embedded
     logger.info("added .obsm[%r], the embedding, and .uns[%r], its parameters", key_obsm, key_uns)
     return target if copy else None
-
-
-def seed_from(random_state: Any) -> int:
-    """Turn a random state into one 64-bit seed.
-
-    Parameters
-    ----------
-    random_state
-        An integer is the seed itself; a RandomState or Generator draws one, and so changes; None
-        takes one from the operating system.
-
-    Returns
-    -------
-    From 0 to 2**64 - 1. It is logged, so that any run can be repeated.
-
-    Raises
-    ------
-    ValueError, TypeError
-        For a negative or larger integer, and for anything else.
-    """
-    allowed = f"an integer from 0 to {_MAX_SEED}, a numpy RandomState or Generator, or None"
-    if isinstance(random_state, (bool, np.bool_)):
-        raise bad_type("random_state", random_state, allowed)
-    if isinstance(random_state, (int, np.integer)):
-        seed = int(random_state)
-        if not 0 <= seed <= _MAX_SEED:
-            raise bad_value("random_state", random_state, allowed)
-    elif random_state is None:
-        seed = int.from_bytes(os.urandom(8), "little")
-    elif isinstance(random_state, np.random.RandomState):
-        seed = int(random_state.randint(0, 2**64, dtype=np.uint64))
-    elif isinstance(random_state, np.random.Generator):
-        seed = int(random_state.integers(0, 2**64, dtype=np.uint64))
-    else:
-        raise bad_type("random_state", random_state, allowed)
-    logger.info("random_state=%s: seed %d", type(random_state).__name__, seed)
-    return seed
 
 
 def _check_run(

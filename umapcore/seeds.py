@@ -1,0 +1,59 @@
+"""From whatever users call a random state to one 64-bit seed."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from umapcore.errors import bad_type, bad_value
+from umapcore.logs import logger
+
+_MAX_SEED = 2**64 - 1
+
+
+def seed_from(random_state: Any) -> int:
+    """Turn a random state into one 64-bit seed.
+
+    Parameters
+    ----------
+    random_state
+        An integer is the seed itself; a RandomState or Generator draws one, and so changes; None
+        takes one from the operating system.
+
+    Returns
+    -------
+    From 0 to 2**64 - 1. It is logged, so that any run can be repeated.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a negative or larger integer, and for anything else.
+    """
+    allowed = f"an integer from 0 to {_MAX_SEED}, a numpy RandomState or Generator, or None"
+    if isinstance(random_state, (bool, np.bool_)):
+        raise bad_type("random_state", random_state, allowed)
+    if isinstance(random_state, (int, np.integer)):
+        seed = int(random_state)
+        if not 0 <= seed <= _MAX_SEED:
+            raise bad_value("random_state", random_state, allowed)
+    elif random_state is None:
+        seed = int.from_bytes(os.urandom(8), "little")
+    elif isinstance(random_state, np.random.RandomState):
+        seed = int(random_state.randint(0, 2**64, dtype=np.uint64))
+    elif isinstance(random_state, np.random.Generator):
+        seed = int(random_state.integers(0, 2**64, dtype=np.uint64))
+    else:
+        raise bad_type("random_state", random_state, allowed)
+    logger.info("random_state=%s: seed %d", type(random_state).__name__, seed)
+    return seed
+
+
+def stored_seed(random_state: Any) -> dict[str, Any]:
+    """Give what `uns` holds of a random state: the integer, if it is one other than 0."""
+    if not isinstance(random_state, (int, np.integer)) or random_state == 0:
+        return {}
+    seed = int(random_state)
+    # Zarr takes no larger Python integer.
+    return {"random_state": seed if seed < 2**63 else np.uint64(seed)}
