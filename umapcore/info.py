@@ -75,7 +75,7 @@ def _cpu() -> dict[str, Any]:
 
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
-        "name": _cpu_name(),
+        "name": cpu_name(),
         "architecture": platform.machine(),
         "compiled for": str(os.environ.get("NUMBA_CPU_NAME") or binding.get_host_cpu_name()),
         "cores": os.cpu_count(),
@@ -83,7 +83,8 @@ def _cpu() -> dict[str, Any]:
     }
 
 
-def _cpu_name() -> str | None:
+def cpu_name() -> str | None:
+    """Model of the processor, where the system tells."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from umapcore import __version__
-from umapcore.cli import compare, demo, embed, info, verify
+from umapcore.cli import bench, compare, demo, embed, info, verify
 from umapcore.cli.parser import Parser, shared_options
 from umapcore.cli.reporting import FAILED, INTERRUPTED, OK, USAGE, one_line, reporting
 
@@ -19,7 +19,7 @@ __all__ = ["FAILED", "INTERRUPTED", "OK", "USAGE", "main", "make_parser"]
 # Each has `add`, which declares the command's options and, as `run`, what does its work: a
 # function of the parsed arguments that returns an exit code, or None for 0. A command for which 1
 # is an answer declares, as `failed`, another code for errors.
-_COMMANDS = (embed, verify, compare, demo, info)
+_COMMANDS = (embed, verify, compare, bench, demo, info)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
