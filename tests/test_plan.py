@@ -74,7 +74,7 @@ def test_buckets_hold_few_neighbours_and_about_equal_numbers() -> None:
     bucket = np.repeat(np.arange(N_BUCKETS), sizes)
     coo = graph.tocoo()
     place = np.argsort(plan.order)
-    together = bucket[place[coo.coords[0]]] == bucket[place[coo.coords[1]]]
+    together = bucket[place[coo.row]] == bucket[place[coo.col]]
     assert coo.data[together].sum() < 0.004 * coo.data.sum()  # by chance it would be 0.06
 
 

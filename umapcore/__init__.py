@@ -60,15 +60,18 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"umapcore.{name}")
-    if name in _HOMES:
-        value = getattr(import_module(f"umapcore.{_HOMES[name]}"), name)
-        globals()[name] = value
-        return value
-    msg = f"module 'umapcore' has no attribute {name!r}"
-    raise AttributeError(msg)
+# Type checkers take the imports above, and so know each name's type and which names there are.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return import_module(f"umapcore.{name}")
+        if name in _HOMES:
+            value = getattr(import_module(f"umapcore.{_HOMES[name]}"), name)
+            globals()[name] = value
+            return value
+        msg = f"module 'umapcore' has no attribute {name!r}"
+        raise AttributeError(msg)
 
 
 def __dir__() -> list[str]:
