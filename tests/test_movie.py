@@ -108,6 +108,20 @@ def test_of_a_run(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["m.gif"]
 
 
+@pytest.mark.parametrize("raster", [False, True])
+def test_the_legend_is_not_cut_off(tmp_path: Path, raster: bool) -> None:
+    adata = sheet()
+    adata.obs["long"] = pd.Categorical(
+        [f"a group whose name is rather long, number {i % 12}" for i in range(120)]
+    )
+    tl.umap(adata, maxiter=20, snapshots=10)
+    found = frames(pl.movie(adata, tmp_path / "m.gif", "long", raster=raster, dpi=50))
+    assert len({frame.shape for frame in found}) == 1
+    for frame in found:
+        assert (frame[:, -2:] == 255).all()
+        assert (frame[:, -40:-2] != 255).any()
+
+
 def test_times(crossing: tuple[AnnData, Snapshots], tmp_path: Path) -> None:
     adata, seen = crossing
     path = pl.movie(adata, tmp_path / "m.gif", snapshots=seen, fps=20, hold=1.5, **SMALL)

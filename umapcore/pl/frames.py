@@ -12,7 +12,7 @@ import numpy as np
 
 from umapcore.checks import check_real
 from umapcore.errors import bad_type, bad_value
-from umapcore.pl.scatter import require_matplotlib, umap
+from umapcore.pl.scatter import make_room, require_matplotlib, umap
 from umapcore.pl.values import read_values
 from umapcore.snapshots import Snapshots
 from umapcore.whole_path import complete_or_absent
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 #: Share of the extent that is left free around the points.
 _MARGIN = 0.04
-#: Inches: width of the picture and of the points in it, height of what is above them, and between
-#: what the height stays.
-_WIDTH, _PANEL, _HEADING, _HEIGHTS = 6.4, 4.4, 0.6, (3.2, 6.4)
+#: Inches: width of the points, height of what is above them, and between what the height stays.
+_PANEL, _HEADING, _HEIGHTS = 4.4, 0.6, (3.2, 6.4)
+_STEPS, _SPARE = 3, 0.1
 _WHITE = (255, 255, 255)
 _FORMATS = (".gif", ".mp4")
 
@@ -76,7 +76,8 @@ def movie(
     hold
         Seconds that the last one stays.
     figsize, dpi
-        Width and height in inches, and dots per inch; None follows the shape of the layout.
+        Width and height in inches, and dots per inch; None follows the shape of the layout and
+        makes room for the legend.
     title
         Above the picture; None takes `color`.
     options
@@ -226,7 +227,7 @@ def _frames(
     figsize, dpi = size
     if figsize is None:
         shape = float((high - low)[1] / (high - low)[0])
-        figsize = (_WIDTH, float(np.clip(_PANEL * shape + _HEADING, *_HEIGHTS)))
+        figsize = (_PANEL, float(np.clip(_PANEL * shape + _HEADING, *_HEIGHTS)))
 
     def draw(positions: NDArray[np.floating[Any]]) -> Axes:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -236,14 +237,21 @@ def _frames(
         figure = Figure(figsize=figsize, dpi=dpi, layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
         shell.obsm[basis] = positions
-        ax: Any = umap(
-            shell, basis=basis, components=components, ax=figure.add_subplot(), **options
-        )
+        ax: Any = figure.add_subplot()
+        # The legend shall not depend on the shape that this frame's points lie in.
+        ax.set_axes_locator(lambda place, _: place.get_position(original=True))
+        umap(shell, basis=basis, components=components, ax=ax, **options)
+        ax.set_axes_locator(None)
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
         if not ax.get_title():
             ax.set_title(" ")  # room for the number of the epoch
         return ax  # type: ignore[no-any-return]
 
+    if size[0] is None:
+        # All frames have the size of the last one, with room for what stands beside it.
+        last = draw(list(snapshots)[-1][1])
+        make_room([last], 1)
+        figsize = _with_room(last.figure)
     width = len(str(int(snapshots.epochs[-1])))
     stage = None
     if options.get("legend_loc") != "on data":
@@ -254,9 +262,28 @@ def _frames(
             yield stage.show(positions[:, list(components)], text)
         else:
             ax = draw(positions)
+            _settle(ax.figure)
             _epoch_text(ax, text)
             ax.figure.canvas.draw()
             yield _pixels(ax)
+
+
+def _settle(figure: Any) -> None:
+    # The layout comes to rest in steps where the axes keep the shape of their points.
+    for _ in range(_STEPS):
+        figure.get_layout_engine().execute(figure)
+
+
+def _with_room(figure: Any) -> tuple[float, float]:
+    """Widen a figure until nothing is cut off on the right, and give its size."""
+    for _ in range(_STEPS):
+        _settle(figure)
+        right = figure.get_tightbbox().x1  # in inches
+        if right <= figure.get_figwidth() - _SPARE:
+            break
+        figure.set_figwidth(right + 2 * _SPARE)
+    width, height = figure.get_size_inches()
+    return float(width), float(height)
 
 
 class _Stage:
@@ -284,6 +311,7 @@ class _Stage:
         numbered = np.zeros(positions_like.shape)
         numbered[:, components[0]] = np.arange(len(numbered))
         ax = draw(numbered)
+        _settle(ax.figure)
         if ax.images or not ax.collections:
             return None
         groups = []

@@ -188,7 +188,7 @@ def umap(
             furniture.color_bar(place, scale)
         furniture.tidy(place, axis_names, heading)
     if made:
-        _make_room(axes, min(ncols, len(axes)))
+        make_room(axes, min(ncols, len(axes)))
     if legend_loc == "on data":
         for place, panel, colors_of in zip(axes, panels, chosen, strict=True):
             if isinstance(panel.values, Groups):
@@ -322,7 +322,7 @@ def _new_axes(points: NDArray[np.floating[Any]], count: int, ncols: int) -> list
     return [figure.add_subplot(rows, columns, i + 1, projection=projection) for i in range(count)]
 
 
-def _make_room(axes: Sequence[Axes], columns: int) -> None:
+def make_room(axes: Sequence[Axes], columns: int) -> None:
     """Widen the figure by what stands beside its panels, so that it takes no room from them."""
     figure: Any = axes[0].figure
     beside = [0.0] * columns
