@@ -1,13 +1,19 @@
-"""Sphinx: the site is built by ``sphinx-build -W docs docs/_build``, without a network."""
+"""Sphinx: the site is built by ``sphinx-build -W docs docs/_build/html``, without a network."""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 # A checkout wins over an installed copy: the pages are those of the code beside them.
-sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent), str(HERE.parent / "backends")]
+CHECKOUT = [str(HERE.parent), str(HERE.parent / "backends")]
+sys.path[:0] = [str(HERE / "_ext"), *CHECKOUT]
+# So that the notebook's process finds the same.
+os.environ["PYTHONPATH"] = os.pathsep.join([*CHECKOUT, os.environ.get("PYTHONPATH", "")])
+# tqdm misses widgets that nobody sees here.
+os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
 
 import umapcore  # noqa: E402
 

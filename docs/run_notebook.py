@@ -5,16 +5,23 @@ The site runs it anew in any case; what is stored is for readers of the reposito
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 
-NOTEBOOK = Path(__file__).resolve().parent / "counts_to_picture.ipynb"
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOK = ROOT / "docs" / "counts_to_picture.ipynb"
 
 
 def main() -> None:
     """Run it in the folder in which it stands."""
+    # The notebook's process finds the code of this checkout, installed or not.
+    folders = [str(ROOT), str(ROOT / "backends"), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(folders)
+    # tqdm misses widgets that nobody sees here.
+    os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     NotebookClient(
         notebook, timeout=300, resources={"metadata": {"path": str(NOTEBOOK.parent)}}
