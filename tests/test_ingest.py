@@ -129,6 +129,30 @@ def test_representation_in_obsm(ref: AnnData, new: AnnData) -> None:
     del ref.uns["neighbors"]["params"]["use_rep"]
     uc.tl.ingest(new, ref, use_rep="X_scVI")
     np.testing.assert_array_equal(bits(new), found)
+    # Files of atlases often come without the graph.
+    del ref.obsp["connectivities"], ref.uns["neighbors"]
+    uc.tl.ingest(new, ref, use_rep="X_scVI", n_neighbors=10)
+    np.testing.assert_array_equal(bits(new), found)
+    with pytest.raises(ValueError, match=r"Did not find .uns\['neighbors'\]"):
+        uc.tl.ingest(new, ref)
+
+
+def test_other_metrics(ref: AnnData, new: AnnData, monkeypatch: pytest.MonkeyPatch) -> None:
+    ref.uns["neighbors"]["params"] |= {"metric": "minkowski", "metric_kwds": {"p": 3}}
+
+    def search(reference: np.ndarray, cells: np.ndarray, k: int, **options: Any) -> Any:
+        assert options == {"metric": "minkowski", "metric_kwds": {"p": 3}, "seed": 4}
+        return np.tile(np.arange(k, dtype=np.int32), (len(cells), 1)), np.ones((len(cells), k), "f")
+
+    monkeypatch.setattr("umapcore.ingest.approximate_nearest", search)
+    uc.tl.ingest(new, ref, random_state=4)
+    assert new.uns["umap"]["placement"]["metric"] == "minkowski"
+
+
+def test_verify_says_that_it_cannot(ref: AnnData, new: AnnData) -> None:
+    uc.tl.ingest(new, ref)
+    with pytest.raises(ValueError, match="has no provenance"):
+        uc.verify(new)
 
 
 def test_variables_themselves(ref: AnnData, new: AnnData) -> None:
@@ -235,6 +259,8 @@ def test_votes() -> None:
         ({"embedding_method": 3}, "embedding_method=3 has type int"),
         ({"labeling_method": "svm"}, "labeling_method='svm' is unknown"),
         ({"neighbors_key": "nn"}, r"Did not find .uns\['nn'\]. Run `pp.neighbors` first"),
+        ({"neighbors_key": 3}, "neighbors_key=3 has type int"),
+        ({"progress": 1}, "progress=1 has type int"),
         ({"inplace": 1}, "inplace=1 has type int"),
         ({"use_rep": "X_pc"}, r"Did not find adata_ref.obsm\['X_pc'\].*Did you mean 'X_pca'"),
         ({"use_rep": "X_pca"}, r"Did not find adata.obsm\['X_pca'\]"),

@@ -50,6 +50,42 @@ def read_neighbors(adata: AnnData, key: str) -> tuple[Any, str, dict[str, Any]]:
     ValueError
         When the entry or its graph is missing.
     """
+    neighbors = _neighbors(adata, key)
+    graph_key = str(_plain(neighbors.get("connectivities_key", "connectivities")))
+    if graph_key in adata.obsp:
+        graph, name = adata.obsp[graph_key], f".obsp[{graph_key!r}]"
+    elif "connectivities" in neighbors:  # files of before anndata 0.7 had no obsp
+        graph, name = neighbors["connectivities"], f".uns[{key!r}]['connectivities']"
+    else:
+        msg = f"Did not find .obsp[{graph_key!r}], the graph that .uns[{key!r}] names."
+        msg += " Run `pp.neighbors` first." + nearest(graph_key, adata.obsp)
+        raise ValueError(msg)
+    params = read_params(adata, key)
+    method = params.get("method", "umap")
+    if method not in _UMAP_METHODS:
+        logger.warning(
+            "%s has not been computed by UMAP's method but by %r; it is laid out as it is",
+            name,
+            method,
+        )
+    return graph, name, params
+
+
+def read_params(adata: AnnData, key: str) -> dict[str, Any]:
+    """Find what a neighbours entry of `uns` was made with; empty where it is not known.
+
+    Raises
+    ------
+    ValueError
+        When there is no such entry.
+    """
+    stored = _neighbors(adata, key).get("params")
+    if not isinstance(stored, Mapping):
+        return {}
+    return {str(name): _plain(value) for name, value in stored.items()}
+
+
+def _neighbors(adata: AnnData, key: str) -> Mapping[str, Any]:
     if key not in adata.uns:
         msg = f"Did not find .uns[{key!r}]. Run `pp.neighbors` first."
         raise ValueError(msg)
@@ -60,27 +96,7 @@ def read_neighbors(adata: AnnData, key: str) -> tuple[Any, str, dict[str, Any]]:
             "`pp.neighbors` writes it."
         )
         raise ValueError(msg)
-    graph_key = str(_plain(neighbors.get("connectivities_key", "connectivities")))
-    if graph_key in adata.obsp:
-        graph, name = adata.obsp[graph_key], f".obsp[{graph_key!r}]"
-    elif "connectivities" in neighbors:  # files of before anndata 0.7 had no obsp
-        graph, name = neighbors["connectivities"], f".uns[{key!r}]['connectivities']"
-    else:
-        msg = f"Did not find .obsp[{graph_key!r}], the graph that .uns[{key!r}] names."
-        msg += " Run `pp.neighbors` first." + nearest(graph_key, adata.obsp)
-        raise ValueError(msg)
-    stored = neighbors.get("params")
-    params = {}
-    if isinstance(stored, Mapping):
-        params = {str(name): _plain(value) for name, value in stored.items()}
-    method = params.get("method", "umap")
-    if method not in _UMAP_METHODS:
-        logger.warning(
-            "%s has not been computed by UMAP's method but by %r; it is laid out as it is",
-            name,
-            method,
-        )
-    return graph, name, params
+    return neighbors
 
 
 def _plain(value: Any) -> Any:

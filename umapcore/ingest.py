@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from umapcore import __version__
-from umapcore.anndata_io import check_target, copied, read_neighbors
+from umapcore.anndata_io import check_target, copied, read_params
 from umapcore.anndata_writing import write_all
 from umapcore.checks import check_integer
 from umapcore.digest import positions_digest
@@ -17,7 +17,7 @@ from umapcore.labels import check_labels, vote
 from umapcore.logs import logger
 from umapcore.nearest import METRICS, approximate_nearest, checked_neighbours
 from umapcore.nearest import nearest as exact_nearest
-from umapcore.placement import checked_reference, place
+from umapcore.placement import check_run, checked_reference, place
 from umapcore.placement_plan import placement_epochs
 from umapcore.seeds import seed_from, stored_seed
 from umapcore.shared_space import shared_representation
@@ -83,7 +83,7 @@ def ingest(
         ``'knn'``, the only one.
     neighbors_key
         Entry of ``adata_ref.uns`` that says what the reference's graph was made with; None:
-        ``'neighbors'``.
+        ``'neighbors'``. The graph itself is not needed, and with `use_rep` neither is the entry.
     inplace
         Write to `adata`; else return a copy with the results.
     use_rep
@@ -93,7 +93,7 @@ def ingest(
         means, where that is found to reproduce the reference's own coordinates; else
         ``adata.obsm['X_pca']`` has to be in the reference's space.
     n_neighbors
-        Neighbours of each new cell; None: as many as the reference's graph was made with.
+        Neighbours of each new cell; None: as many as the reference's graph was made with, or 15.
     knn
         The neighbours, when they are known: their numbers in the reference and their distances,
         both n_obs × k. Nothing is then searched or projected.
@@ -138,12 +138,15 @@ def ingest(
     from anndata import AnnData
 
     neighbors_key = "neighbors" if neighbors_key is None else neighbors_key
+    if not isinstance(neighbors_key, str):
+        raise bad_type("neighbors_key", neighbors_key, "None or a key of adata_ref.uns")
     check_target(adata, key_added, neighbors_key, copy=not inplace)
     if not isinstance(adata_ref, AnnData):
         raise bad_type("adata_ref", adata_ref, "an AnnData object")
     if not isinstance(inplace, (bool, np.bool_)):
         raise bad_type("inplace", inplace, "True or False")
     check_method(method)
+    check_run(n_threads, progress)
     methods = _checked_methods(embedding_method, labeling_method)
     key_obsm, key_uns = ("X_umap", "umap") if key_added is None else (key_added, key_added)
     columns = check_labels(adata_ref, obs)
@@ -157,8 +160,8 @@ def ingest(
         maxiter = check_integer("maxiter", maxiter, 0, or_none=True)
 
     params: Mapping[str, Any] = {}
-    if knn is None or neighbors_key in adata_ref.uns:
-        _, _, params = read_neighbors(adata_ref, neighbors_key)
+    if (knn is None and use_rep is None) or neighbors_key in adata_ref.uns:
+        params = read_params(adata_ref, neighbors_key)
     metric = str(params.get("metric", "euclidean"))
     projected = None
     if knn is None:
@@ -172,6 +175,7 @@ def ingest(
             options["n_threads"] = n_threads
         else:
             search, options["seed"] = approximate_nearest, spec.seed
+            options["metric_kwds"] = params.get("metric_kwds") or {}
         indices, distances = search(rep.reference_to_search, rep.new_to_search, count, **options)
         source = rep.name
     else:

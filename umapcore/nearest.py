@@ -14,6 +14,8 @@ from umapcore.logs import logger
 from umapcore.rows import over_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 #: Metrics that the exact search knows; on rows of length 1 the last two are functions of the first.
@@ -136,7 +138,13 @@ def nearest(
 
 
 def approximate_nearest(
-    reference: NDArray[Any], new: NDArray[Any], k: int, *, metric: str, seed: int
+    reference: NDArray[Any],
+    new: NDArray[Any],
+    k: int,
+    *,
+    metric: str,
+    seed: int,
+    metric_kwds: Mapping[str, Any] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Find about the k nearest points of a reference by pynndescent, which knows many metrics.
 
@@ -158,7 +166,8 @@ def approximate_nearest(
         msg = f"metric={metric!r} is unknown to pynndescent: give the neighbours by `knn`."
         raise ValueError(msg + nearest_name(metric, named_distances))
     index = NNDescent(
-        np.ascontiguousarray(reference, np.float32), metric=metric, n_neighbors=max(k, 15),
+        np.ascontiguousarray(reference, np.float32), metric=metric,
+        metric_kwds=dict(metric_kwds or {}), n_neighbors=max(k, 15),
         random_state=seed % 2**32, compressed=False,
     )  # fmt: skip
     found, distances = index.query(np.ascontiguousarray(new, np.float32), k=k, epsilon=0.12)

@@ -96,9 +96,7 @@ def place(
         raise bad_type("spec", spec, "an OptimizerSpec or None")
     if n_epochs is not None:
         n_epochs = check_integer("n_epochs", n_epochs, 0, or_none=True)
-    if progress is not None and not isinstance(progress, bool):
-        raise bad_type("progress", progress, "True, False or None")
-    thread_count(n_threads)
+    check_run(n_threads, progress)
     reference = checked_reference(reference_embedding, "reference_embedding")
     indices, distances = checked_neighbours(knn_indices, knn_distances, reference.shape[0])
     spec = spec.replace(n_components=reference.shape[1])
@@ -112,6 +110,19 @@ def place(
         return _place(cpu, reference, indices, distances, spec, epochs, n_threads, progress)
     finally:
         backend.close()
+
+
+def check_run(n_threads: Any, progress: Any) -> None:
+    """Refuse what does not concern the cells but how they are placed.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the parameter.
+    """
+    thread_count(n_threads)
+    if progress is not None and not isinstance(progress, bool):
+        raise bad_type("progress", progress, "True, False or None")
 
 
 def checked_reference(embedding: Any, name: str) -> NDArray[np.float32]:
