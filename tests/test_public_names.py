@@ -48,3 +48,8 @@ def test_only_warnings_are_seen_unless_asked_for() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "what was mended\n")
+
+
+def test_a_misspelt_setting_is_refused() -> None:
+    with pytest.raises(AttributeError, match=r"settings.nthreads is no setting.*'n_threads'\?"):
+        umapcore.settings.nthreads = 2  # type: ignore[attr-defined]

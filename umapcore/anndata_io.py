@@ -258,7 +258,7 @@ def check_target(adata: Any, key_added: Any, neighbors_key: str, *, copy: bool) 
     from anndata import AnnData
 
     if not isinstance(adata, AnnData):
-        raise bad_type("adata", adata, "an AnnData object")
+        raise bad_type("adata", adata, "an AnnData object, which anndata.read_h5ad gives of a file")
     if adata.is_view and adata.isbacked and not copy:
         msg = (
             "adata is a view of an object that is backed by a file, which cannot be written to: "

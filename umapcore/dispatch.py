@@ -29,7 +29,7 @@ def check_method(method: object) -> str:
     ValueError, TypeError
         Naming what is allowed, and the nearest match.
     """
-    allowed = ", ".join(repr(name) for name in METHODS)
+    allowed = ", ".join(f"{name!r} ({device})" for name, device in METHODS.items())
     if not isinstance(method, str):
         raise bad_type("method", method, f"one of {allowed}")
     if method not in METHODS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-from umapcore.errors import bad_type, bad_value
+from umapcore.errors import bad_type, bad_value, nearest
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
@@ -32,6 +32,10 @@ class Settings:
 
     def __setattr__(self, name: str, value: object) -> None:
         full_name = f"settings.{name}"
+        if name not in self.__dataclass_fields__:
+            known = ", ".join(self.__dataclass_fields__)
+            msg = f"{full_name} is no setting; there are {known}."
+            raise AttributeError(msg + nearest(name, self.__dataclass_fields__))
         if name == "gpu_fallback" and not isinstance(value, bool):
             raise bad_type(full_name, value, "True or False")
         if name == "n_threads" and value is not None:
