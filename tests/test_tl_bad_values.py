@@ -67,7 +67,7 @@ BAD = [
     ("method", "umapp", ValueError, "method='umapp'.*'rapids'.*Did you mean 'umap'"),
     ("method", "rapid", ValueError, "Did you mean 'rapids'"),
     ("method", None, TypeError, "method=None"),
-    ("neighbors_key", "k", ValueError, r"^Did not find \.uns\['k'\]\. Run `pp.neighbors` first\.$"),
+    ("neighbors_key", "k", ValueError, r"^Did not find \.uns\['k'\]\. Run `pp.neighbors` first\."),
     ("neighbors_key", 3, TypeError, "neighbors_key=3"),
     ("key_added", "", ValueError, "key_added=''"),
     ("key_added", "my/key", ValueError, "key_added='my/key'.*saved"),

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from umapcore.settings import settings
 
 if TYPE_CHECKING:
-    from umapcore import accel, pl, tl
+    from umapcore import accel, pl, pp, tl
     from umapcore.checkpoint import Checkpoint
     from umapcore.comparison import Comparison, compare
     from umapcore.curve import find_ab_params
     from umapcore.engine import simplicial_set_embedding
+    from umapcore.fuzzy_graph import fuzzy_simplicial_set
     from umapcore.placement import place
     from umapcore.snapshots import Snapshots
     from umapcore.spec import OptimizerSpec
@@ -35,8 +36,10 @@ __all__ = [
     "accel",
     "compare",
     "find_ab_params",
+    "fuzzy_simplicial_set",
     "pl",
     "place",
+    "pp",
     "settings",
     "simplicial_set_embedding",
     "tl",
@@ -44,7 +47,7 @@ __all__ = [
     "verify",
 ]
 
-_MODULES = {"accel", "pl", "tl"}
+_MODULES = {"accel", "pl", "pp", "tl"}
 _HOMES = {
     "Checkpoint": "checkpoint",
     "Comparison": "comparison",
@@ -54,6 +57,7 @@ _HOMES = {
     "compare": "comparison",
     "find_ab_params": "curve",
     "place": "placement",
+    "fuzzy_simplicial_set": "fuzzy_graph",
     "simplicial_set_embedding": "engine",
     "umap": "tl",
     "verify": "verification",

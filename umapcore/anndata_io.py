@@ -87,8 +87,10 @@ def read_params(adata: AnnData, key: str) -> dict[str, Any]:
 
 def _neighbors(adata: AnnData, key: str) -> Mapping[str, Any]:
     if key not in adata.uns:
+        option = "" if key == "neighbors" else f", key_added={key!r}"
         msg = f"Did not find .uns[{key!r}]. Run `pp.neighbors` first."
-        raise ValueError(msg)
+        msg += f" `umapcore.pp.neighbors(adata{option})` makes that graph."
+        raise ValueError(msg + nearest(key, adata.uns))
     neighbors = adata.uns[key]
     if not isinstance(neighbors, Mapping):
         msg = (

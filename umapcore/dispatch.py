@@ -11,6 +11,8 @@ from umapcore.logs import logger
 from umapcore.settings import settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from umapcore.backend import Backend
 
 #: Values of ``method`` and what each stands for.
@@ -77,21 +79,45 @@ def fall_back(method: str, reason: str) -> Backend:
     GPUUnavailableError
         For ``'rapids'`` when ``settings.gpu_fallback`` is False.
     """
-    if method == "rapids":
-        if not settings.gpu_fallback:
-            msg = (
-                f"method='rapids' cannot run: {reason} "
-                "With umapcore.settings.gpu_fallback = True it runs on the CPU, with the same bits."
-            )
-            raise GPUUnavailableError(msg)
-        warnings.warn(
-            f"method='rapids' runs on the CPU: {reason} The result has the same bits.",
-            UserWarning,
-            stacklevel=_outside(),
-        )
-    else:
-        logger.info("method='auto' runs on the CPU: %s", reason)
+    announce_fall_back(method, reason, "The result has the same bits.")
     return _cpu_backend()
+
+
+def announce_fall_back(method: str, reason: str, outcome: str) -> None:
+    """Say that the CPU does what the GPU was asked for, or refuse.
+
+    Parameters
+    ----------
+    method
+        ``'rapids'``: a warning; ``'auto'``: a line in the log.
+    reason, outcome
+        Why, and what that means for the result, as sentences.
+
+    Raises
+    ------
+    GPUUnavailableError
+        For ``'rapids'`` when ``settings.gpu_fallback`` is False.
+    """
+    if method != "rapids":
+        logger.info("method=%r runs on the CPU: %s", method, reason)
+        return
+    if not settings.gpu_fallback:
+        msg = (
+            f"method='rapids' cannot run: {reason} "
+            f"With umapcore.settings.gpu_fallback = True it runs on the CPU. {outcome}"
+        )
+        raise GPUUnavailableError(msg)
+    warnings.warn(
+        f"method='rapids' runs on the CPU: {reason} {outcome}",
+        UserWarning,
+        stacklevel=_outside(),
+    )
+
+
+def gpu_knn() -> Callable[[Any, int], tuple[Any, Any]]:
+    """Give the GPU's search for neighbours: float32 points and k → indices, squared distances."""
+    search: Callable[[Any, int], tuple[Any, Any]] = import_module("umapcore_cupy.knn").squared_knn
+    return search
 
 
 def gpu_problem() -> str | None:

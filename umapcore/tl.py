@@ -81,7 +81,7 @@ def umap(
     Parameters
     ----------
     adata
-        Annotated data with a graph, which ``pp.neighbors`` of scanpy makes.
+        Annotated data with a graph, which ``pp.neighbors`` makes, ours or scanpy's.
     min_dist, spread
         Distance up to which embedded points count as touching, and scale of the embedding,
         ``0 <= min_dist <= spread``. Not used when `a` and `b` are given.

@@ -1,0 +1,117 @@
+"""Exact nearest neighbours on the GPU: by cuVS where it is installed, else by blocks in CuPy.
+
+Neither promises bits: cuBLAS sums in an order of its own. The squared distances of the blocks are
+|x|² + |y|² - 2 x·y, which chooses a few candidates too many; those are computed anew from
+differences, and the nearest of them are kept.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Candidates beyond the neighbours wanted: rounding may order near points wrongly.
+_SPARE = 8
+#: Entries of a block of distances: 256 MiB, and as much again for its argpartition.
+BLOCK_ENTRIES = 2**26
+#: Entries of a block of differences to candidates.
+_DIFFERENCE_ENTRIES = 2**25
+
+
+def squared_knn(
+    points: NDArray[np.float32], n_neighbors: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Find nearest neighbours and squared Euclidean distances on the current CuPy device.
+
+    Parameters
+    ----------
+    points
+        float32, (n, p), C order, on the host.
+    n_neighbors
+        k, at most n.
+
+    Returns
+    -------
+    int32 and float32, (n, k), on the host, by growing distance. A point is usually, not always,
+    its own first neighbour: it has doubles.
+    """
+    import cupy
+
+    if find_spec("cuvs") is not None:
+        return by_cuvs(cupy, points, n_neighbors)
+    return by_blocks(cupy, points, n_neighbors)
+
+
+def by_cuvs(
+    xp: Any, points: NDArray[np.float32], k: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Do so by the brute-force search of cuVS."""
+    brute_force = import_module("cuvs.neighbors").brute_force
+
+    on_device = xp.asarray(points)
+    spare = min(points.shape[0], k + _SPARE)
+    index = brute_force.build(on_device, metric="sqeuclidean")
+    _, found = brute_force.search(index, on_device, spare)
+    return _in_order(xp, on_device, xp.asarray(found), k)
+
+
+def by_blocks(
+    xp: Any, points: NDArray[np.float32], k: int, block_entries: int = BLOCK_ENTRIES
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Do so by blocks of all distances.
+
+    Parameters
+    ----------
+    xp
+        CuPy, or a module with NumPy's functions.
+    points, k
+        As :func:`squared_knn`.
+    block_entries
+        Entries of a block at most.
+    """
+    on_device = xp.asarray(points)
+    # Nearer to the origin, the formula loses fewer digits.
+    centred = on_device - on_device.mean(axis=0)
+    n = centred.shape[0]
+    lengths = (centred * centred).sum(axis=1)
+    spare = min(n, k + _SPARE)
+    step = max(1, block_entries // n)
+    found = xp.empty((n, spare), np.int32)
+    for first in range(0, n, step):
+        rows = centred[first : first + step]
+        block = lengths - 2.0 * (rows @ centred.T)
+        if spare < n:
+            found[first : first + step] = xp.argpartition(block, spare - 1, axis=1)[:, :spare]
+        else:
+            found[first : first + step] = xp.arange(n, dtype=np.int32)
+        del block
+    return _in_order(xp, on_device, found, k)
+
+
+def _in_order(
+    xp: Any, points: Any, found: Any, k: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Compute the distances to candidates from differences, sort them, keep the k nearest."""
+    n, p = points.shape
+    spare = found.shape[1]
+    indices = np.empty((n, k), np.int32)
+    squares = np.empty((n, k), np.float32)
+    step = max(1, _DIFFERENCE_ENTRIES // max(1, spare * p))
+    for first in range(0, n, step):
+        candidates = xp.sort(found[first : first + step].astype(np.int64), axis=1)
+        differences = points[candidates] - points[first : first + step, None]
+        exact = (differences * differences).sum(axis=2)
+        order = xp.argsort(exact, axis=1)[:, :k]
+        indices[first : first + step] = _host(xp.take_along_axis(candidates, order, axis=1))
+        squares[first : first + step] = _host(xp.take_along_axis(exact, order, axis=1))
+    return indices, squares
+
+
+def _host(array: Any) -> Any:
+    return array.get() if hasattr(array, "get") else array

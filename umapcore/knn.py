@@ -1,0 +1,173 @@
+"""k nearest neighbours as two arrays, and what is checked about them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from umapcore.errors import bad_type
+from umapcore.graph import in_memory
+from umapcore.jit import kernel
+from umapcore.logs import logger
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# What the pass over the neighbours can find.
+_OUT_OF_RANGE = 1
+_NOT_A_DISTANCE = 2
+_UNSORTED = 4
+_SELF_NOT_FIRST = 8
+_SELF_SOMEWHERE = 16
+
+
+class KNN(NamedTuple):
+    """Neighbours of n vertices by growing distance, every vertex first in its own row.
+
+    Attributes
+    ----------
+    indices
+        int32, (n, k); -1 where a vertex has fewer neighbours.
+    distances
+        float32, (n, k); infinite where a vertex has fewer neighbours.
+    """
+
+    indices: NDArray[np.int32]
+    distances: NDArray[np.float32]
+
+
+def checked_knn(
+    indices: object, distances: object, *, n: int | None = None, name: str = "knn"
+) -> KNN:
+    """Bring given neighbours into the one form that everything else reads.
+
+    Parameters
+    ----------
+    indices, distances
+        (n, k), neighbours and their distances. -1 or an infinite distance stands for none. Rows
+        may or may not begin with the vertex itself.
+    n
+        Number of vertices, where it is known.
+    name
+        What the two are called in messages: ``name_indices``, ``name_distances``.
+
+    Returns
+    -------
+    Sorted by distance, every vertex first in its own row, unless it is missing there. When it is
+    in no row, k grows by one. The arrays may be the caller's.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When shapes do not fit, an index is out of range, or a distance is negative or NaN.
+    """
+    rows = _matrix(indices, f"{name}_indices", "iu", "integers")
+    lengths = _matrix(distances, f"{name}_distances", "fiu", "real numbers")
+    if rows.shape != lengths.shape:
+        msg = f"{name}_indices has shape {rows.shape} and {name}_distances {lengths.shape}: "
+        msg += "they must be equal."
+        raise ValueError(msg)
+    if n is not None and rows.shape[0] != n:
+        msg = f"{name}_indices has {rows.shape[0]} rows: there must be {n}, one a vertex."
+        raise ValueError(msg)
+    count = rows.shape[0]
+    if count == 0 or rows.shape[1] == 0:
+        msg = f"{name}_indices has shape {rows.shape}: there are no neighbours in it."
+        raise ValueError(msg)
+    if rows.dtype != np.int32:
+        # Not wrapped round into a valid one: refused below.
+        rows = np.where((rows >= -1) & (rows < count), rows, count).astype(np.int32)
+    knn = KNN(np.ascontiguousarray(rows), np.ascontiguousarray(lengths, dtype=np.float32))
+    found = _inspect(*knn)
+    if found & _OUT_OF_RANGE:
+        msg = f"{name}_indices has entries outside of 0 to {count - 1}; -1 stands for none."
+        raise ValueError(msg)
+    if found & _NOT_A_DISTANCE:
+        msg = f"{name}_distances has entries that are NaN or negative: distances are at least 0."
+        raise ValueError(msg)
+    if found & _UNSORTED:
+        order = np.argsort(np.where(knn.indices < 0, np.inf, knn.distances), axis=1, kind="stable")
+        knn = KNN(
+            np.take_along_axis(knn.indices, order, axis=1),
+            np.take_along_axis(knn.distances, order, axis=1),
+        )
+        logger.info("%s: rows sorted by distance", name)
+        found = _inspect(*knn)
+    if not found & _SELF_SOMEWHERE:
+        own = np.arange(count, dtype=np.int32)[:, None]
+        logger.info("%s: each vertex put in front as its own nearest neighbour", name)
+        return KNN(
+            np.hstack([own, knn.indices]),
+            np.hstack([np.zeros((count, 1), np.float32), knn.distances]),
+        )
+    return with_self_first(knn, insert=False) if found & _SELF_NOT_FIRST else knn
+
+
+def with_self_first(knn: KNN, *, insert: bool) -> KNN:
+    """Put every vertex first in its own row, at distance 0; what was before it moves up.
+
+    Where points coincide, a search may list a vertex behind its doubles, or not at all.
+
+    Parameters
+    ----------
+    insert
+        Whether a vertex that is missing in its row takes the place of the last neighbour; else
+        such rows are left alone.
+    """
+    own = np.arange(knn.indices.shape[0])
+    wrong = np.flatnonzero(knn.indices[:, 0] != own)
+    if not insert:
+        wrong = wrong[(knn.indices[wrong] == wrong[:, None]).any(axis=1)]
+    if wrong.size == 0:
+        return knn
+    indices, distances = knn.indices.copy(), knn.distances.copy()
+    rows, lengths = indices[wrong], distances[wrong]
+    is_self = rows == wrong[:, None]
+    place = np.where(is_self.any(axis=1), is_self.argmax(axis=1), rows.shape[1] - 1)
+    moved = np.arange(1, rows.shape[1])[None] <= place[:, None]
+    rows[:, 1:] = np.where(moved, rows[:, :-1], rows[:, 1:])
+    lengths[:, 1:] = np.where(moved, lengths[:, :-1], lengths[:, 1:])
+    rows[:, 0], lengths[:, 0] = wrong, 0.0
+    indices[wrong], distances[wrong] = rows, lengths
+    return KNN(indices, distances)
+
+
+def _matrix(value: object, name: str, kinds: str, what: str) -> NDArray[Any]:
+    allowed = f"a matrix of {what}, one row a vertex"
+    try:
+        array = np.asarray(in_memory(value))
+    except ValueError:  # a ragged list
+        raise bad_type(name, value, allowed) from None
+    if array.dtype.kind not in kinds:
+        raise bad_type(name, value, allowed)
+    if array.ndim != 2:
+        msg = f"{name} has shape {array.shape}: it must be {allowed}."
+        raise ValueError(msg)
+    return array
+
+
+@kernel()
+def _inspect(indices: Any, distances: Any) -> Any:
+    n, k = indices.shape
+    found = 0
+    for i in range(n):
+        previous = np.float32(0.0)
+        if indices[i, 0] != i:
+            found |= _SELF_NOT_FIRST
+        for j in range(k):
+            column, d = indices[i, j], distances[i, j]
+            if column < -1 or column >= n:
+                found |= _OUT_OF_RANGE
+            if not d >= np.float32(0.0) and column >= 0:
+                found |= _NOT_A_DISTANCE
+            if column < 0:
+                d = np.float32(np.inf)
+            if d < previous:
+                found |= _UNSORTED
+            previous = d
+            if column == i:
+                found |= _SELF_SOMEWHERE
+                if d > np.float32(0.0):
+                    found |= _UNSORTED | _SELF_NOT_FIRST
+    return found

@@ -1,0 +1,244 @@
+"""Preprocessing of AnnData objects: ``umapcore.pp.neighbors``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from umapcore.anndata_io import check_target, copied
+from umapcore.checks import check_integer
+from umapcore.dispatch import check_method
+from umapcore.errors import bad_type, bad_value
+from umapcore.fuzzy_graph import fuzzy_graph
+from umapcore.knn import KNN, checked_knn, with_self_first
+from umapcore.knn_exact import metric_name
+from umapcore.logs import logger
+from umapcore.neighbor_search import nearest_neighbors
+from umapcore.representation import choose_representation
+from umapcore.threads import thread_count
+from umapcore.tl import seed_from
+from umapcore.write_together import write_together
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anndata import AnnData
+    from numpy.random import Generator, RandomState
+    from numpy.typing import ArrayLike, NDArray
+
+
+def neighbors(
+    adata: AnnData,
+    n_neighbors: int = 15,
+    n_pcs: int | None = None,
+    *,
+    use_rep: str | None = None,
+    method: str = "umap",
+    metric: str | Callable[[NDArray[Any], NDArray[Any]], float] = "euclidean",
+    metric_kwds: Mapping[str, Any] | None = None,
+    random_state: int | RandomState | Generator | None = 0,
+    key_added: str | None = None,
+    copy: bool = False,
+    precomputed_knn: tuple[ArrayLike, ArrayLike] | None = None,
+    exact: bool | None = None,
+    n_threads: int | None = None,
+) -> AnnData | None:
+    """Find nearest neighbours and weigh the edges between them as UMAP does.
+
+    Takes and writes what ``scanpy.pp.neighbors`` does with its defaults, so that ``tl.umap``,
+    and scanpy's leiden, louvain, paga, diffmap and plots, go on from there. Whatever fails, a
+    keyboard interrupt included, leaves `adata` as it was.
+
+    Parameters
+    ----------
+    adata
+        Annotated data.
+    n_neighbors
+        Size of a neighbourhood, the observation itself included, at least 2. Where there are
+        fewer observations, about half of them, as in scanpy, with a warning in the log.
+    n_pcs
+        How many of the first columns of the representation to use; None: all. 0 stands for
+        ``use_rep='X'``.
+    use_rep
+        A key of ``adata.obsm``, or ``'X'``. None: ``.X`` when it has at most 50 variables, else
+        ``obsm['X_pca']``, else 50 principal components of ``.X`` are computed, with a warning,
+        and stored in ``obsm['X_pca']``. An ``.X`` that is absent, or has fewer variables than
+        ``X_pca`` has columns, gives way to ``X_pca``.
+    method
+        Where neighbours are searched for, as in :func:`umapcore.tl.umap`. ``'umap'``: the CPU.
+        ``'rapids'``: an NVIDIA GPU, exactly, by cuVS if it is installed, else by CuPy; where
+        none can be used the CPU steps in, with a warning. ``'auto'``: the GPU if there is one,
+        else the CPU. Weights are always UMAP's, computed on the CPU.
+    metric
+        Name of a metric of SciPy or pynndescent, or a function of two points (above a few
+        thousand observations one that numba has compiled).
+    metric_kwds
+        Parameters of the metric.
+    random_state
+        Seed of the approximate search. From a RandomState or Generator one is drawn, None draws
+        one from the operating system; it is logged, and what is stored is the integer.
+    key_added
+        None: ``uns['neighbors']``, ``obsp['distances']`` and ``obsp['connectivities']``. Else
+        ``uns[key_added]``, ``obsp[key_added + '_distances']`` and ``… + '_connectivities'``.
+    copy
+        Return a new object and leave `adata` as it is.
+    precomputed_knn
+        Indices and distances, both (n_obs, k), k at least `n_neighbors`: nothing is searched
+        for. By growing distance; -1 or an infinite distance where there are fewer. A row may or
+        may not begin with the observation itself. Not with `use_rep` or `n_pcs` of coordinates
+        to be read, which are only noted.
+    exact
+        Whether all observations are compared with each other. None: while that is the faster
+        way, up to 31,600 observations in 50 dimensions (sparse data, and metrics other than the
+        Euclidean, cosine and correlation: below 4096), and by pynndescent above; without
+        pynndescent, up to 100,000. True: always. False: by pynndescent always.
+    n_threads
+        Threads on the CPU; None takes ``umapcore.settings.n_threads``, then numba's number. The
+        result does not depend on it: pynndescent, whose does, always runs on one.
+
+    Returns
+    -------
+    None, or the new object when `copy` is true. It holds:
+
+    ``.obsp['distances' | key_added + '_distances']``
+        float32 CSR: in each row the ``n_neighbors - 1`` nearest others, by growing distance;
+        explicit zeros where points coincide.
+    ``.obsp['connectivities' | key_added + '_connectivities']``
+        float32 CSR: symmetric weights, as :func:`umapcore.fuzzy_simplicial_set` gives them.
+    ``.uns['neighbors' | key_added]``
+        ``connectivities_key``, ``distances_key`` and ``params``: n_neighbors, method (always
+        'umap'), random_state, metric, and metric_kwds, use_rep, n_pcs where they were given.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For bad input, naming the parameter, its value and what is allowed.
+    ImportError
+        When the approximate search is needed and pynndescent is not installed.
+
+    Notes
+    -----
+    The same neighbours give the same bits of weights everywhere. So do the same coordinates as
+    long as the search is exact, on the CPU, and by the Euclidean, cosine or correlation metric
+    (of dense data); what pynndescent, SciPy or a GPU finds may differ in last bits from machine
+    to machine.
+
+    Examples
+    --------
+    >>> import umapcore as uc
+    >>> uc.pp.neighbors(adata, n_neighbors=30)  # doctest: +SKIP
+    >>> uc.tl.umap(adata)  # doctest: +SKIP
+    """
+    check_target(adata, key_added, "", copy=copy)
+    if not isinstance(copy, (bool, np.bool_)):
+        raise bad_type("copy", copy, "True or False")
+    if exact is not None and not isinstance(exact, (bool, np.bool_)):
+        raise bad_type("exact", exact, "True, False or None")
+    if method == "gauss":
+        raise bad_value("method", method, "'umap', 'rapids' or 'auto'; scanpy has 'gauss'")
+    check_method(method)
+    thread_count(n_threads)
+    n_neighbors = check_integer("n_neighbors", n_neighbors, 2)
+    if metric_kwds is not None and not isinstance(metric_kwds, Mapping):
+        raise bad_type("metric_kwds", metric_kwds, "a dictionary or None")
+    if not (isinstance(metric, str) or callable(metric)):
+        raise bad_type("metric", metric, "a name or a function of two points")
+    seed = seed_from(random_state)
+    n = adata.n_obs
+    if n == 0:
+        msg = "adata has no observations."
+        raise ValueError(msg)
+
+    if n_neighbors > n:
+        n_neighbors = 1 + n // 2
+        logger.warning("there are only %d observations: n_neighbors is %d", n, n_neighbors)
+    computed_pca = None
+    if precomputed_knn is not None:
+        knn = _given(precomputed_knn, n, n_neighbors)
+    else:
+        chosen = choose_representation(adata, use_rep, n_pcs)
+        use_rep, n_pcs, computed_pca = chosen.use_rep, chosen.n_pcs, chosen.computed_pca
+        knn = nearest_neighbors(
+            chosen.points,
+            n_neighbors,
+            metric=metric,
+            metric_kwds=metric_kwds,
+            seed=seed,
+            method=method,
+            exact=exact,
+            n_threads=n_threads,
+        )
+    connectivities = fuzzy_graph(knn, float(n_neighbors), n_threads=n_threads)
+
+    prefix = "" if key_added is None else f"{key_added}_"
+    key = "neighbors" if key_added is None else key_added
+    params: dict[str, Any] = {
+        "n_neighbors": n_neighbors,
+        "method": "umap",
+        "random_state": seed,
+        "metric": metric_name(metric),
+    }
+    if metric_kwds:
+        params["metric_kwds"] = dict(metric_kwds)
+    if use_rep is not None:
+        params["use_rep"] = use_rep
+    if n_pcs is not None:
+        params["n_pcs"] = n_pcs
+    described = {
+        "connectivities_key": f"{prefix}connectivities",
+        "distances_key": f"{prefix}distances",
+        "params": params,
+    }
+    # Matrices, not arrays: what scanpy writes, and what all of its functions take.
+    entries: list[tuple[str, str, Any]] = [
+        ("obsp", f"{prefix}distances", _distances(knn)),
+        ("obsp", f"{prefix}connectivities", sparse.csr_matrix(connectivities)),
+        ("uns", key, described),
+    ]
+    if computed_pca is not None:
+        entries.insert(0, ("obsm", "X_pca", computed_pca))
+    target = copied(adata) if copy else adata
+    write_together(target, entries)
+    logger.info(
+        "added .uns[%r], .obsp[%r] and .obsp[%r], a graph of %d weights",
+        key,
+        entries[-3][1],
+        entries[-2][1],
+        connectivities.nnz,
+    )
+    return target if copy else None
+
+
+def _given(precomputed: Any, n: int, n_neighbors: int) -> KNN:
+    """Check neighbours that the caller knows already, and take the nearest of them."""
+    if not isinstance(precomputed, (tuple, list)) or len(precomputed) < 2:
+        raise bad_type("precomputed_knn", precomputed, "a pair of matrices, indices and distances")
+    # umap-learn's tuple has its search index as a third part.
+    knn = checked_knn(precomputed[0], precomputed[1], n=n, name="precomputed_knn")
+    k = knn.indices.shape[1]
+    if k < n_neighbors:
+        msg = (
+            f"precomputed_knn has {k} neighbours a row, the observation itself included: "
+            f"n_neighbors={n_neighbors} must be at most that."
+        )
+        raise ValueError(msg)
+    if k > n_neighbors:
+        logger.info("precomputed_knn: the nearest %d of %d neighbours are used", n_neighbors, k)
+    nearest = KNN(
+        np.ascontiguousarray(knn.indices[:, :n_neighbors]),
+        np.ascontiguousarray(knn.distances[:, :n_neighbors]),
+    )
+    return with_self_first(nearest, insert=True)
+
+
+def _distances(knn: KNN) -> sparse.csr_matrix[np.float32]:
+    """Distances to the other neighbours as scanpy stores them: rows by growing distance."""
+    indices, distances = knn.indices[:, 1:], knn.distances[:, 1:]
+    n = indices.shape[0]
+    present = (indices >= 0) & np.isfinite(distances)
+    indptr = np.zeros(n + 1, np.int64)
+    np.cumsum(present.sum(axis=1), out=indptr[1:])
+    return sparse.csr_matrix((distances[present], indices[present], indptr), shape=(n, n))
