@@ -210,10 +210,16 @@ def _bars(cases: list[dict[str, Any]], path: Path) -> None:
     """Seconds of every program, a panel a graph, on a logarithmic scale."""
     import matplotlib.pyplot as plt
 
+    columns = min(3, len(cases))
+    rows = -(-len(cases) // columns)
+    most = max(len(case["contenders"]) for case in cases)
     figure, axes = plt.subplots(
-        1, len(cases), figsize=(3.0 * len(cases) + 1.6, 2.6), squeeze=False, sharey=True
-    )
-    for axis, case in zip(axes[0], cases, strict=True):
+        rows, columns, figsize=(3.0 * columns + 1.6, (0.9 + 0.24 * most) * rows), squeeze=False,
+        layout="constrained",
+    )  # fmt: skip
+    for axis in axes.flat[len(cases) :]:
+        axis.remove()
+    for axis, case in zip(axes.flat, cases, strict=False):
         names = list(case["contenders"])[::-1]
         seconds = [case["contenders"][name]["median"] for name in names]
         colours = [OURS if name.startswith("umapcore") else THEIRS for name in names]

@@ -25,7 +25,17 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         patch.setattr("benchmarks.scale.GROWTH_VERTICES", 500)
         patch.setattr("benchmarks.scale.CHANGES", {"n_epochs": (5, 10)})
         arguments = ["--graphs", "generated3000", "--parts", "optimisation", "scale"]
-        arguments += ["--rounds", "1", "--threads", "2", "--out", str(out)]
+        arguments += [
+            "--without",
+            "scanpy",
+            "umapcore GPU",
+            "--rounds",
+            "1",
+            "--threads",
+            "2",
+            "--out",
+            str(out),
+        ]
         assert suite.main(arguments) == 0
     found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     return found
@@ -52,6 +62,7 @@ def test_what_is_left_out_is_said(result: dict[str, Any]) -> None:
     assert skipped["umap-learn serial"] == "umap-learn is not installed."
     assert skipped["uwot serial"] == "R is not here."
     assert skipped["umappp 2"] == "scranpy is not installed."
+    assert skipped["umapcore GPU"] == "--without"
     assert skipped["cuML"] == "cuml is not installed."
     assert not set(skipped) & set(result["optimisation"][0]["contenders"])
     assert result["optimisation"][0]["skipped"] == {}
