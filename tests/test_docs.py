@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import json
 import logging
 import re
 import shlex
@@ -158,3 +159,24 @@ def test_commands_of_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
     text = reference.reference(cli.make_parser())
     assert "## umapcore embed" in text
     assert "`--min-dist X`\n: from 0 to spread (default: 0.5)" in text
+
+
+def test_public_names_are_in_the_reference() -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    for name in set(umapcore.__all__) - {"__version__"}:
+        assert f"umapcore.{name}" in page or f"uc.{name}" in page, name
+
+
+def test_every_page_is_in_the_contents() -> None:
+    contents = (ROOT / "docs" / "index.md").read_text(encoding="utf-8").splitlines()
+    for page in PAGES[1:]:
+        assert page.stem in [*contents, "index"], page.name
+
+
+def test_the_notebook_is_stored_with_its_results() -> None:
+    notebook = json.loads((ROOT / "docs" / "counts_to_picture.ipynb").read_text(encoding="utf-8"))
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    assert not any(output["output_type"] == "error" for output in outputs)
+    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 3
