@@ -36,7 +36,7 @@ def rising_path(n: int) -> sparse.csr_array:
 
 def pendants(n: int) -> sparse.csr_array:
     """A clique, to one member of which everything else hangs by a thread."""
-    graph = sparse.block_diag([np.ones((8, 8)) * 100, np.zeros((n, n))]).tolil()
+    graph = sparse.block_diag([sparse.coo_array(np.ones((8, 8)) * 100), np.zeros((n, n))]).tolil()
     graph[0, 8:] = graph[8:, 0] = 0.01
     return sparse.csr_array(graph)
 

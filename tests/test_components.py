@@ -43,7 +43,7 @@ def test_labels_by_any_number_of_threads(
         "path": lambda: path(20_000),
         "tree": lambda: random_tree(20_000),
         "hub": lambda: hub(3000),
-        "pairs": lambda: sparse.block_diag([[[0, 1], [1, 0]]] * 5000),
+        "pairs": lambda: sparse.block_diag([sparse.coo_array([[0, 1], [1, 0]])] * 5000),
         "mixed": lambda: sparse.block_diag([path(7000), random_tree(8000), clusters(900)]),
     }[shape]()
     graph = sparse.csr_array(graph)

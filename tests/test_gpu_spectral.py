@@ -30,7 +30,9 @@ needs_compiler = pytest.mark.skipif(cuda_host.MISSING is not None, reason=str(cu
 
 def pendants() -> sparse.csr_array:
     """A clique, to one member of which everything else hangs by a thread."""
-    graph = sparse.block_diag([np.ones((8, 8)) * 100, np.zeros((900, 900))]).tolil()
+    graph = sparse.block_diag(
+        [sparse.coo_array(np.ones((8, 8)) * 100), np.zeros((900, 900))]
+    ).tolil()
     graph[0, 8:] = graph[8:, 0] = 0.01
     return sparse.csr_array(graph)
 
