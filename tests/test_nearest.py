@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from umapcore.nearest import approximate_nearest, nearest
+from umapcore import knn_descent
+from umapcore.knn_exact import exact_knn
+from umapcore.nearest import nearest
 
 
 def points(n: int, d: int, seed: int = 0) -> np.ndarray:
@@ -46,45 +48,66 @@ def test_neither_threads_nor_other_points_matter(monkeypatch: pytest.MonkeyPatch
             np.testing.assert_array_equal(ours, whole[some])
 
 
+def test_the_search_of_a_graph_finds_the_same() -> None:
+    """A cell of the reference, placed as a new one, has the distances that its graph has."""
+    reference = points(300, 7).astype(np.float32)
+    for metric in ("euclidean", "sqeuclidean", "cosine", "correlation"):
+        ours = nearest(reference, reference[:40], 9, metric=metric)
+        theirs = exact_knn(reference, 9, metric=metric)
+        np.testing.assert_array_equal(ours[0], theirs.indices[:40])
+        np.testing.assert_array_equal(ours[1], theirs.distances[:40])
+
+
 def test_rows_without_a_direction() -> None:
     reference = points(40, 3)
+    reference[17] = 0.0
     indices, distances = nearest(reference, np.zeros((1, 3)), 4, metric="cosine")
-    np.testing.assert_allclose(distances, 0.5, rtol=1e-6)
-    assert len(set(indices[0].tolist())) == 4
+    np.testing.assert_allclose(distances, [[0, 1, 1, 1]], atol=1e-6)
+    assert indices[0, 0] == 17
 
 
-def test_unknown_metric() -> None:
-    with pytest.raises(ValueError, match="metric='manhattan' is not allowed"):
-        nearest(points(9, 2), points(2, 2), 3, metric="manhattan")
+@pytest.mark.parametrize(
+    ("metric", "options"), [("manhattan", {}), ("minkowski", {"p": 3}), ("seuclidean", {})]
+)
+def test_other_metrics_of_scipy(metric: str, options: dict[str, Any]) -> None:
+    reference, new = points(300, 6), points(301, 6, 1)
+    found = nearest(reference, new, 5, metric=metric, metric_kwds=options)
+    exact = cdist(
+        new, reference, "cityblock" if metric == "manhattan" else metric,
+        **(options or ({"V": reference.var(axis=0, ddof=1)} if metric == "seuclidean" else {})),
+    )  # fmt: skip
+    np.testing.assert_allclose(found[1], np.sort(exact, axis=1)[:, :5], rtol=1e-5)
+    alone = nearest(reference, new[7:8], 5, metric=metric, metric_kwds=options)
+    np.testing.assert_array_equal(alone[0], found[0][7:8])
 
 
 def test_other_metrics_go_to_pynndescent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own search takes a minute to compile."""
 
     class Index:
-        def __init__(self, points: np.ndarray, **options: Any) -> None:
-            assert points.dtype == np.float32
-            assert options["metric"] == "manhattan"
+        def __init__(self, reference: np.ndarray, **options: Any) -> None:
+            assert options["metric"] == "haversine"
+            assert options["metric_kwds"] == {"x": 1}
             assert 0 <= options["random_state"] < 2**32
-            self.points = points
+            self.reference = reference
 
         def query(self, new: np.ndarray, k: int, epsilon: float) -> Any:
-            exact = cdist(new, self.points, "cityblock")
+            exact = cdist(new, self.reference)
             order = np.argsort(exact, axis=1)[:, :k]
             return order, np.take_along_axis(exact, order, axis=1)
 
-    known = SimpleNamespace(named_distances={"manhattan": None})
+    monkeypatch.setattr(knn_descent, "known_metrics", lambda *, is_sparse: {"haversine"})
     monkeypatch.setitem(sys.modules, "pynndescent", SimpleNamespace(NNDescent=Index))
-    monkeypatch.setitem(sys.modules, "pynndescent.distances", known)
-    reference, new = points(400, 5), points(30, 5, 1)
-    indices, distances = approximate_nearest(reference, new, 6, metric="manhattan", seed=2**63)
+    indices, distances = nearest(
+        points(400, 2), points(30, 2, 1), 6, metric="haversine", metric_kwds={"x": 1}, seed=2**63
+    )
     assert (indices.dtype, distances.dtype) == (np.int32, np.float32)
     assert (np.diff(distances) >= 0).all()
-    with pytest.raises(ValueError, match=r"unknown to pynndescent: .* Did you mean 'manhattan'"):
-        approximate_nearest(reference, new, 6, metric="manhatan", seed=0)
+    with pytest.raises(ValueError, match=r"metric='haversin' is unknown.*mean 'haversine'"):
+        nearest(points(9, 2), points(2, 2), 3, metric="haversin")
 
 
 def test_without_pynndescent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pynndescent", None)
-    with pytest.raises(ImportError, match="metric='manhattan' needs pynndescent: pip install"):
-        approximate_nearest(points(9, 2), points(2, 2), 3, metric="manhattan", seed=0)
+    monkeypatch.setattr(knn_descent, "known_metrics", lambda *, is_sparse: frozenset())
+    with pytest.raises(ImportError, match="metric='haversine' needs pynndescent: python -m pip"):
+        nearest(points(9, 2), points(2, 2), 3, metric="haversine")

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore.anndata_writing import write_all
 from umapcore.errors import bad_type, nearest
 from umapcore.graph import in_memory, is_sparse, on_gpu
 from umapcore.initialize import NAMED_STARTS, check_positions
 from umapcore.logs import logger
 from umapcore.paga import positions_from_paga
+from umapcore.representation import FEW_VARIABLES
+from umapcore.write_together import write_together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-#: Up to so many variables scanpy takes X itself for the representation.
-FEW_VARIABLES = 50
 #: Methods of ``params['method']`` whose weights are UMAP's.
 _UMAP_METHODS = {"umap", "rapids"}
 
@@ -315,4 +314,4 @@ def write_embedding(
         What else belongs to the embedding.
     """
     entry = {"params": dict(params)} | dict(more or {})
-    write_all(adata, [("obsm", key_obsm, embedding), ("uns", key_uns, entry)])
+    write_together(adata, [("obsm", key_obsm, embedding), ("uns", key_uns, entry)])

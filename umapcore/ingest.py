@@ -8,20 +8,20 @@ import numpy as np
 
 from umapcore import __version__
 from umapcore.anndata_io import check_target, copied, read_params
-from umapcore.anndata_writing import write_all
 from umapcore.checks import check_integer
 from umapcore.digest import positions_digest
 from umapcore.dispatch import check_method
-from umapcore.errors import bad_type, nearest
+from umapcore.errors import bad_type
+from umapcore.errors import nearest as nearest_name
 from umapcore.labels import check_labels, vote
 from umapcore.logs import logger
-from umapcore.nearest import METRICS, approximate_nearest, checked_neighbours
-from umapcore.nearest import nearest as exact_nearest
+from umapcore.nearest import checked_neighbours, nearest
 from umapcore.placement import check_run, checked_reference, place
 from umapcore.placement_plan import placement_epochs
 from umapcore.seeds import seed_from, stored_seed
 from umapcore.shared_space import shared_representation
 from umapcore.spec import OptimizerSpec
+from umapcore.write_together import write_together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -169,14 +169,10 @@ def ingest(
         rep = shared_representation(adata, adata_ref, params, use_rep)
         if rep.projected and "pca" in methods:
             projected = rep.new
-        search: Any = exact_nearest
-        options: dict[str, Any] = {"metric": metric}
-        if metric in METRICS:
-            options["n_threads"] = n_threads
-        else:
-            search, options["seed"] = approximate_nearest, spec.seed
-            options["metric_kwds"] = params.get("metric_kwds") or {}
-        indices, distances = search(rep.reference_to_search, rep.new_to_search, count, **options)
+        indices, distances = nearest(
+            rep.reference_to_search, rep.new_to_search, count, metric=metric,
+            metric_kwds=params.get("metric_kwds"), seed=spec.seed, n_threads=n_threads,
+        )  # fmt: skip
         source = rep.name
     else:
         indices, distances = _given(knn, adata.n_obs, adata_ref.n_obs)
@@ -210,7 +206,7 @@ def ingest(
         if colors is not None:
             results.append(("uns", f"{column}_colors", np.array(colors)))
     target = adata if inplace else copied(adata)
-    write_all(target, results)
+    write_together(target, results)
     logger.info("added %s", ", ".join(f".{home}[{key!r}]" for home, key, _ in results))
     return None if inplace else target
 
@@ -225,7 +221,7 @@ def _checked_methods(embedding_method: Any, labeling_method: Any) -> tuple[str, 
     for name in methods:
         if name not in _EMBEDDINGS:
             msg = f"embedding_method={name!r} is unknown: embedding_method must be {allowed}."
-            raise ValueError(msg + nearest(str(name), _EMBEDDINGS))
+            raise ValueError(msg + nearest_name(str(name), _EMBEDDINGS))
     if labeling_method not in ("knn", ["knn"], ("knn",)):
         msg = f"labeling_method={labeling_method!r} is unknown: labeling_method must be 'knn'."
         raise ValueError(msg)
@@ -238,7 +234,7 @@ def _read_reference(
     """Find the reference's embedding and the curve it was laid out with."""
     if key_obsm not in adata_ref.obsm:
         msg = f"Did not find adata_ref.obsm[{key_obsm!r}], the embedding. Run `tl.umap` on the "
-        msg += "reference first." + nearest(key_obsm, adata_ref.obsm)
+        msg += "reference first." + nearest_name(key_obsm, adata_ref.obsm)
         raise ValueError(msg)
     reference = checked_reference(adata_ref.obsm[key_obsm], f"adata_ref.obsm[{key_obsm!r}]")
     if a is not None or b is not None:

@@ -54,7 +54,7 @@ _SCIPY_METRICS = frozenset(
 )  # fmt: skip
 METRICS = frozenset({*OWN_METRICS, *_ALIASES, *_SCIPY_METRICS})
 #: Points that are compared side by side.
-_LANES = 64
+LANES = 64
 #: Coordinates that are added up before the sums are stored.
 _TERMS = 4
 _ROWS_PER_TASK = 64
@@ -167,12 +167,8 @@ def _by_tiles(
     points: NDArray[np.float32], k: int, n_threads: int | None
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Neighbours and squared distances of dense points."""
-    n, p = points.shape
-    padded = max(_TERMS, -(-p // _TERMS) * _TERMS)
-    tiles = np.zeros((-(-n // _LANES), _LANES, padded), np.float32)
-    tiles.reshape(-1, padded)[:n, :p] = points
-    across = np.ascontiguousarray(tiles.transpose(0, 2, 1))
-    rows = tiles.reshape(-1, padded)
+    n = points.shape[0]
+    rows, across = tiled(points)
     indices, squares = _own_first(n, k)
 
     def search(a: int, b: int) -> None:
@@ -180,6 +176,15 @@ def _by_tiles(
 
     over_rows(n, n_threads, search, _ROWS_PER_TASK)
     return indices, squares
+
+
+def tiled(points: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Give points, filled up with zeros, by rows, and in tiles of coordinates side by side."""
+    n, p = points.shape
+    padded = max(_TERMS, -(-p // _TERMS) * _TERMS)
+    tiles = np.zeros((-(-n // LANES), LANES, padded), np.float32)
+    tiles.reshape(-1, padded)[:n, :p] = points
+    return tiles.reshape(-1, padded), np.ascontiguousarray(tiles.transpose(0, 2, 1))
 
 
 def _own_first(n: int, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -190,15 +195,33 @@ def _own_first(n: int, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
 
 
 @inline
-def _keep(indices: Any, squares: Any, column: Any, square: Any) -> None:
-    """Put a neighbour that is nearer than the last one where it belongs, behind its equals."""
+def keep(indices: Any, squares: Any, column: Any, square: Any, foremost: Any) -> None:
+    """Put a neighbour that is nearer than the last one where it belongs, behind its equals.
+
+    Places before `foremost` are not for it.
+    """
     at = indices.shape[0] - 1
-    while at > 1 and squares[at - 1] > square:
+    while at > foremost and squares[at - 1] > square:
         indices[at] = indices[at - 1]
         squares[at] = squares[at - 1]
         at -= 1
     indices[at] = column
     squares[at] = square
+
+
+@inline
+def add_squares(point: Any, lanes: Any, sums: Any) -> None:
+    """Write the squared distances of a point to those of a tile."""
+    sums[:] = np.float32(0.0)
+    for c in range(0, point.shape[0], _TERMS):
+        x0, x1, x2, x3 = point[c], point[c + 1], point[c + 2], point[c + 3]
+        y0, y1, y2, y3 = lanes[c], lanes[c + 1], lanes[c + 2], lanes[c + 3]
+        for lane in range(LANES):
+            d0 = x0 - y0[lane]
+            d1 = x1 - y1[lane]
+            d2 = x2 - y2[lane]
+            d3 = x3 - y3[lane]
+            sums[lane] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
 
 
 @kernel()
@@ -209,26 +232,16 @@ def _search_tiles(
     k = indices.shape[1]
     if k < 2:
         return
-    sums = np.empty(_LANES, np.float32)
+    sums = np.empty(LANES, np.float32)
     for tile in range(across.shape[0]):
         lanes = across[tile]
         for i in range(first, last):
-            point = rows[i]
-            sums[:] = np.float32(0.0)
-            for c in range(0, point.shape[0], _TERMS):
-                x0, x1, x2, x3 = point[c], point[c + 1], point[c + 2], point[c + 3]
-                y0, y1, y2, y3 = lanes[c], lanes[c + 1], lanes[c + 2], lanes[c + 3]
-                for lane in range(_LANES):
-                    d0 = x0 - y0[lane]
-                    d1 = x1 - y1[lane]
-                    d2 = x2 - y2[lane]
-                    d3 = x3 - y3[lane]
-                    sums[lane] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
-            base = tile * _LANES
+            add_squares(rows[i], lanes, sums)
+            base = tile * LANES
             worst = squares[i, k - 1]
-            for lane in range(min(_LANES, n - base)):
+            for lane in range(min(LANES, n - base)):
                 if sums[lane] < worst and base + lane != i:
-                    _keep(indices[i], squares[i], base + lane, sums[lane])
+                    keep(indices[i], squares[i], base + lane, sums[lane], 1)
                     worst = squares[i, k - 1]
 
 
@@ -247,7 +260,7 @@ def _keep_nearest(first: Any, block: Any, indices: Any, squares: Any) -> None:
                 squares[i, k - 1] = d
                 break
             if d < worst and j != i:
-                _keep(indices[i], squares[i], j, d)
+                keep(indices[i], squares[i], j, d, 1)
                 worst = squares[i, k - 1]
 
 
@@ -257,12 +270,7 @@ def _by_scipy(points: Any, k: int, metric: Any, metric_kwds: Mapping[str, Any]) 
         msg = f"metric={metric!r}: an exact search of sparse data knows only "
         msg += ", ".join(map(repr, OWN_METRICS)) + "."
         raise ValueError(msg)
-    name: Any = _ALIASES.get(metric, metric) if isinstance(metric, str) else metric
-    options = dict(metric_kwds)
-    if name == "seuclidean":  # of all points, not of those in a block
-        options.setdefault("V", np.var(points, axis=0, ddof=1, dtype=np.float64))
-    elif name == "mahalanobis" and "VI" not in options:
-        options["VI"] = np.linalg.inv(np.atleast_2d(np.cov(points.T.astype(np.float64))))
+    name, options = scipy_metric(metric, metric_kwds, points)
     n = points.shape[0]
     indices, distances = _own_first(n, k)
     step = max(1, _BLOCK_ENTRIES // n)
@@ -270,6 +278,19 @@ def _by_scipy(points: Any, k: int, metric: Any, metric_kwds: Mapping[str, Any]) 
         block = distance.cdist(points[first : first + step], points, name, **options)
         _keep_nearest(first, block, indices, distances)
     return KNN(indices, distances)
+
+
+def scipy_metric(
+    metric: Any, metric_kwds: Mapping[str, Any], points: NDArray[Any]
+) -> tuple[Any, dict[str, Any]]:
+    """Name and parameters of a metric of SciPy's, those that it takes from the points included."""
+    name: Any = _ALIASES.get(metric, metric) if isinstance(metric, str) else metric
+    options = dict(metric_kwds)
+    if name == "seuclidean":  # of all points, not of those in a block
+        options.setdefault("V", np.var(points, axis=0, ddof=1, dtype=np.float64))
+    elif name == "mahalanobis" and "VI" not in options:
+        options["VI"] = np.linalg.inv(np.atleast_2d(np.cov(points.T.astype(np.float64))))
+    return name, options
 
 
 def _by_products(

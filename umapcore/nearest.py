@@ -1,15 +1,29 @@
-"""The nearest points of a reference: an exact search of our own, and the check of given ones."""
+"""The nearest points of a reference: the search for them, and the check of given ones."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
-from umapcore.errors import bad_type, bad_value
-from umapcore.errors import nearest as nearest_name
+from umapcore import knn_descent, knn_exact
+from umapcore.errors import bad_type
 from umapcore.graph import in_memory, is_sparse
-from umapcore.jit import inline, kernel
+from umapcore.jit import kernel
+from umapcore.knn_exact import (
+    LANES,
+    METRICS,
+    OWN_METRICS,
+    add_squares,
+    directions,
+    from_squares,
+    has_exact,
+    keep,
+    scipy_metric,
+    tiled,
+    unknown_metric,
+)
 from umapcore.logs import logger
 from umapcore.rows import over_rows
 
@@ -18,13 +32,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: Metrics that the exact search knows; on rows of length 1 the last two are functions of the first.
-METRICS = ("euclidean", "cosine", "correlation")
-
-#: Points of the reference whose distances are worked out side by side.
-_BLOCK = 256
-#: New points that share a block while it is in the cache.
-_TILE = 8
+#: New points whose distances SciPy works out at a time.
+_ROWS_PER_BLOCK = 256
+_ROWS_PER_TASK = 64
 
 
 def checked_neighbours(
@@ -93,22 +103,28 @@ def nearest(
     k: int,
     *,
     metric: str = "euclidean",
+    metric_kwds: Mapping[str, Any] | None = None,
+    seed: int = 0,
     n_threads: int | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Find the k nearest points of a reference by looking at all of them.
+    """Find the k nearest points of a reference.
 
-    Distances are sums in the order of the coordinates, in float32: the same bits on every
-    processor, and the same for a point whatever others are looked up with it. Of two at equal
-    distances the one with the lower number is nearer.
+    By euclidean, cosine and correlation distances all points of the reference are compared, in
+    one written order: the same bits on every processor, and the same for a point whatever others
+    are looked up with it. By other metrics of SciPy's all are compared too; the rest is left to
+    pynndescent, whose search is approximate. Of two points at equal distances the one with the
+    lower number is nearer.
 
     Parameters
     ----------
     reference, new
-        (n_reference, d) and (n, d), finite.
+        (n_reference, d) and (n, d), dense, finite.
     k
         At most n_reference.
-    metric
-        One of :data:`METRICS`.
+    metric, metric_kwds
+        Name of the metric, and its parameters.
+    seed
+        Of an approximate search.
     n_threads
         Threads to use.
 
@@ -116,141 +132,109 @@ def nearest(
     -------
     indices, distances
         int32 and float32, (n, k), the nearest first.
-    """
-    points, queries = (_prepared(rows, metric) for rows in (reference, new))
-    n_points, d = points.shape
-    n_blocks = -(-n_points // _BLOCK)
-    blocks = np.zeros((n_blocks, d, _BLOCK), np.float32)
-    for number in range(n_blocks):
-        rows = points[number * _BLOCK : (number + 1) * _BLOCK]
-        blocks[number, :, : rows.shape[0]] = rows.T
-    indices = np.empty((queries.shape[0], k), np.int32)
-    squared = np.empty((queries.shape[0], k), np.float32)
-    over_rows(
-        queries.shape[0],
-        n_threads,
-        lambda a, b: _search(a, b, blocks, n_points, queries, indices, squared),
-        # Ranges grow as distances get cheaper; each is well below a second.
-        max(_TILE, 50_000_000 // max(1, n_points * d) * _TILE),
-    )
-    distances = np.sqrt(squared) if metric == "euclidean" else np.float32(0.5) * squared
-    return indices, distances
-
-
-def approximate_nearest(
-    reference: NDArray[Any],
-    new: NDArray[Any],
-    k: int,
-    *,
-    metric: str,
-    seed: int,
-    metric_kwds: Mapping[str, Any] | None = None,
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Find about the k nearest points of a reference by pynndescent, which knows many metrics.
 
     Raises
     ------
-    ImportError, ValueError
-        When it is not installed, or does not know the metric; both say what would do.
+    ValueError, ImportError
+        When no search knows the metric, or pynndescent is needed and not installed.
     """
-    try:
-        from pynndescent import NNDescent
-        from pynndescent.distances import named_distances
-    except ImportError as error:
-        msg = (
-            f"metric={metric!r} needs pynndescent: pip install pynndescent. Without it, metrics "
-            f"are {', '.join(METRICS)}."
-        )
-        raise ImportError(msg) from error
-    if metric not in named_distances:
-        msg = f"metric={metric!r} is unknown to pynndescent: give the neighbours by `knn`."
-        raise ValueError(msg + nearest_name(metric, named_distances))
-    index = NNDescent(
-        np.ascontiguousarray(reference, np.float32), metric=metric,
-        metric_kwds=dict(metric_kwds or {}), n_neighbors=max(k, 15),
-        random_state=seed % 2**32, compressed=False,
-    )  # fmt: skip
-    found, distances = index.query(np.ascontiguousarray(new, np.float32), k=k, epsilon=0.12)
-    return found.astype(np.int32), distances.astype(np.float32)
+    points, queries = (np.ascontiguousarray(rows, np.float32) for rows in (reference, new))
+    if metric in OWN_METRICS:
+        return _by_tiles(points, queries, k, OWN_METRICS[metric], n_threads)
+    if has_exact(metric, is_sparse=False):
+        return _by_scipy(points, queries, k, metric, metric_kwds or {})
+    return _by_pynndescent(points, queries, k, metric, metric_kwds or {}, seed)
 
 
-def _prepared(rows: NDArray[Any], metric: str) -> NDArray[np.float32]:
-    """Bring rows into a space where Euclidean distances tell how near they are."""
-    if metric not in METRICS:
-        raise bad_value("metric", metric, "one of " + ", ".join(map(repr, METRICS)))
-    if metric == "euclidean":
-        return np.ascontiguousarray(rows, np.float32)
-    wide = np.array(rows, np.float64)
-    if metric == "correlation":
-        wide -= (np.cumsum(wide, axis=1)[:, -1] / wide.shape[1])[:, None]
-    # A running sum has one order of additions; a plain one has that of the processor's vectors.
-    lengths = np.sqrt(np.cumsum(wide * wide, axis=1)[:, -1])
-    # A row without a direction is at distance 1/2 of all others, and so takes any.
-    return np.ascontiguousarray(wide / np.where(lengths > 0, lengths, 1.0)[:, None], np.float32)
+def _by_tiles(
+    points: NDArray[np.float32],
+    queries: NDArray[np.float32],
+    k: int,
+    own: str,
+    n_threads: int | None,
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    n = points.shape[0]
+    if own in {"cosine", "correlation"}:
+        both = directions(np.vstack([points, queries]), centred=own == "correlation")
+        points, queries = both[:n], both[n:]
+    _, across = tiled(points)
+    rows, _ = tiled(queries)
+    indices = np.full((queries.shape[0], k), -1, np.int32)
+    squares = np.full(indices.shape, np.inf, np.float32)
+    over_rows(
+        queries.shape[0],
+        n_threads,
+        lambda a, b: _search(a, b, n, rows, across, indices, squares),
+        _ROWS_PER_TASK,
+    )
+    return indices, from_squares(squares, own)
 
 
-@kernel()
+@kernel(knn_exact)
 def _search(
-    first: Any,
-    last: Any,
-    blocks: Any,
-    n_points: Any,
-    queries: Any,
-    indices: Any,
-    squared: Any,
+    first: Any, last: Any, n: Any, rows: Any, across: Any, indices: Any, squares: Any
 ) -> None:
-    """Find the neighbours of the queries `first` … `last` - 1, in tiles that share each block."""
-    n_blocks = blocks.shape[0]
+    """Compare the new points `first` … `last` - 1 with all of the reference, tile by tile."""
     k = indices.shape[1]
-    sums = np.empty((_TILE, _BLOCK), np.float32)
-    for tile in range(first, last, _TILE):
-        size = min(_TILE, last - tile)
-        for q in range(tile, tile + size):
-            squared[q, :] = np.float32(np.inf)
-            indices[q, :] = -1
-        for number in range(n_blocks):
-            base = number * _BLOCK
-            count = min(_BLOCK, n_points - base)
-            for q in range(size):
-                total = sums[q]
-                total[:] = np.float32(0.0)
-                _add_squares(blocks[number], queries[tile + q], total)
-            for q in range(size):
-                row_squared = squared[tile + q]
-                row_indices = indices[tile + q]
-                total = sums[q]
-                worst = row_squared[k - 1]
-                for i in range(count):
-                    if total[i] < worst:
-                        value = total[i]
-                        j = k - 1
-                        while j > 0 and row_squared[j - 1] > value:
-                            row_squared[j] = row_squared[j - 1]
-                            row_indices[j] = row_indices[j - 1]
-                            j -= 1
-                        row_squared[j] = value
-                        row_indices[j] = base + i
-                        worst = row_squared[k - 1]
+    sums = np.empty(LANES, np.float32)
+    for tile in range(across.shape[0]):
+        base = tile * LANES
+        for i in range(first, last):
+            add_squares(rows[i], across[tile], sums)
+            worst = squares[i, k - 1]
+            for lane in range(min(LANES, n - base)):
+                if sums[lane] < worst:
+                    keep(indices[i], squares[i], base + lane, sums[lane], 0)
+                    worst = squares[i, k - 1]
 
 
-@inline
-def _add_squares(block: Any, query: Any, total: Any) -> None:
-    """Add squared differences in the order of the coordinates, four at a time in registers."""
-    d = query.shape[0]
-    whole = d - d % 4
-    for c in range(0, whole, 4):
-        first, second, third, fourth = block[c], block[c + 1], block[c + 2], block[c + 3]
-        for i in range(_BLOCK):
-            w = query[c] - first[i]
-            x = query[c + 1] - second[i]
-            y = query[c + 2] - third[i]
-            z = query[c + 3] - fourth[i]
-            total[i] = (((total[i] + w * w) + x * x) + y * y) + z * z
-    for c in range(whole, d):
-        column = block[c]
-        for i in range(_BLOCK):
-            w = query[c] - column[i]
-            total[i] += w * w
+def _by_scipy(
+    points: NDArray[np.float32],
+    queries: NDArray[np.float32],
+    k: int,
+    metric: str,
+    metric_kwds: Mapping[str, Any],
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    name, options = scipy_metric(metric, metric_kwds, points)
+    indices = np.empty((queries.shape[0], k), np.int32)
+    distances = np.empty(indices.shape, np.float32)
+    for first in range(0, queries.shape[0], _ROWS_PER_BLOCK):
+        rows = slice(first, first + _ROWS_PER_BLOCK)
+        block = cdist(queries[rows], points, name, **options)
+        if np.isnan(block).any():
+            msg = f"metric={metric!r} gives distances that are NaN for these data."
+            raise ValueError(msg)
+        order = np.argsort(block, axis=1, kind="stable")[:, :k]
+        indices[rows] = order
+        distances[rows] = np.take_along_axis(block, order, axis=1)
+    return indices, distances
+
+
+def _by_pynndescent(
+    points: NDArray[np.float32],
+    queries: NDArray[np.float32],
+    k: int,
+    metric: str,
+    metric_kwds: Mapping[str, Any],
+    seed: int,
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    known = knn_descent.known_metrics(is_sparse=False)
+    if not known:
+        msg = f"metric={metric!r} needs pynndescent: {knn_descent.INSTALL}"
+        raise ImportError(msg)
+    if metric not in known:
+        raise unknown_metric(metric, METRICS | known)
+    from pynndescent import NNDescent
+
+    index = NNDescent(
+        points,
+        metric=metric,
+        metric_kwds=dict(metric_kwds),
+        n_neighbors=max(k, 15),
+        random_state=seed % 2**32,
+    )
+    indices, distances = index.query(queries, k=k, epsilon=0.12)
+    return indices.astype(np.int32), distances.astype(np.float32)
 
 
 def _matrix(value: Any, name: str, kinds: str, what: str) -> NDArray[Any]:

@@ -18,7 +18,7 @@ from umapcore.exp64 import exp_of_minus
 from umapcore.graph import read_only
 from umapcore.jit import kernel
 from umapcore.rows import over_rows
-from umapcore.smooth_knn import LEAST_SIGMA, _inverse_sigma
+from umapcore.smooth_knn import LEAST_SIGMA, inverse_sigma
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -168,7 +168,7 @@ def _weigh_rows(
             # For rows like these umap-learn takes the mean distance of all new points, on which a
             # point's place would then depend.
             least_sigma = LEAST_SIGMA * total / present
-            scale = min(_inverse_sigma(beyond, faded, far, target - near), 1.0 / least_sigma)
+            scale = min(inverse_sigma(beyond, faded, far, target - near), 1.0 / least_sigma)
         all_weights = 0.0
         for j in range(present):
             weights[j] = np.float64(np.float32(exp_of_minus(distances[i, j] * scale)))

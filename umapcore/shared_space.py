@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore.anndata_io import FEW_VARIABLES
 from umapcore.errors import bad_type, nearest
 from umapcore.graph import in_memory, is_sparse
 from umapcore.logs import logger
+from umapcore.representation import FEW_VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -100,7 +100,7 @@ def memberships(
                 far += 1
             elif j > 0:
                 near += 1
-        scale = _inverse_sigma(beyond, faded, far, target - near)
+        scale = inverse_sigma(beyond, faded, far, target - near)
         # A row of zeros has the mean of all rows for its scale.
         least = LEAST_SIGMA * (total / present) if rho > 0.0 else least_of_all
         if least > 0.0:
@@ -151,7 +151,7 @@ def _nearest(row: Any, local_connectivity: Any) -> Any:
 
 
 @inline
-def _inverse_sigma(beyond: Any, faded: Any, count: Any, target: Any) -> Any:
+def inverse_sigma(beyond: Any, faded: Any, count: Any, target: Any) -> Any:
     """Find s such that the sum of exp(-d s) over `count` distances d above 0 is `target`.
 
     Returns

@@ -21,7 +21,7 @@ def write_together(adata: AnnData, entries: Sequence[tuple[str, str, Any]]) -> N
         Receives them. A view becomes an object of its own, as it does whenever something is
         written to it.
     entries
-        Attribute ('obsm', 'obsp', 'uns'), key and value of each.
+        Attribute ('obs', 'obsm', 'obsp', 'uns'), key and value of each.
     """
     before = [
         (attribute, key, getattr(adata, attribute).get(key, _ABSENT))
@@ -35,8 +35,8 @@ def write_together(adata: AnnData, entries: Sequence[tuple[str, str, Any]]) -> N
         if not adata.is_view:
             for attribute, key, value in before:
                 mapping = getattr(adata, attribute)
-                if value is _ABSENT:
-                    mapping.pop(key, None)
-                else:
+                if value is not _ABSENT:
                     mapping[key] = value
+                elif key in mapping:
+                    del mapping[key]
         raise
