@@ -239,12 +239,12 @@ def _other_hdf5(path: Path) -> None:
         file["table"] = [1, 2, 3]
 
 
-def _no_graph(path: Path) -> None:
-    anndata.AnnData(np.zeros((4, 2))).write_h5ad(path)
+def _nothing_to_search(path: Path) -> None:
+    anndata.AnnData(shape=(20, 0)).write_h5ad(path)
 
 
 def _truncated(path: Path) -> None:
-    _no_graph(path)
+    anndata.AnnData(np.zeros((4, 2))).write_h5ad(path)
     path.write_bytes(path.read_bytes()[:3000])
 
 
@@ -255,10 +255,10 @@ def _truncated(path: Path) -> None:
         (lambda path: path.mkdir(), "is a folder"),
         (_not_hdf5, "not an HDF5 file"),
         (_other_hdf5, "without an AnnData object"),
-        (_no_graph, "Did not find .uns['neighbors']"),
+        (_nothing_to_search, "There is no .X to find neighbours in"),
         (_truncated, ""),
     ],
-    ids=["missing", "folder", "text", "other HDF5", "no graph", "truncated"],
+    ids=["missing", "folder", "text", "other HDF5", "nothing to search", "truncated"],
 )
 def test_bad_input_files(
     tmp_path: Path,

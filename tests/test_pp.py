@@ -149,6 +149,18 @@ class TestRepresentation:
         backed.file.close()
 
 
+def test_backed_without_x(tmp_path: Path) -> None:
+    adata = cells(n_vars=1)
+    adata.X = None
+    adata.write_h5ad(tmp_path / "a.h5ad")
+    backed = anndata.read_h5ad(tmp_path / "a.h5ad", backed="r")
+    pp.neighbors(backed)
+    assert backed.uns["neighbors"]["params"]["use_rep"] == "X_pca"
+    with pytest.raises(ValueError, match=r"There is no \.X"):
+        pp.neighbors(backed, use_rep="X")
+    backed.file.close()
+
+
 def test_precomputed() -> None:
     adata = cells()
     knn = exact_knn(adata.obsm["X_pca"], 15)

@@ -11,7 +11,7 @@ from umapcore.anndata_files import check_paths, check_target, open_file, write_w
 from umapcore.whole_path import complete_or_absent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from anndata import AnnData
@@ -40,9 +40,12 @@ def embed_file(
     picture: Picture | None = None,
     film: Film | None = None,
     checkpoint: Path | None = None,
+    neighbors: Mapping[str, Any] | None = None,
     **parameters: Any,
 ) -> Embedded:
     """Embed the graph of an .h5ad file or a zarr store and write it with the embedding in it.
+
+    Where there is no graph it is made, and written as well.
 
     ``X`` is neither loaded nor encoded anew: the target begins as a copy of the source. It
     appears under its name only when it is complete.
@@ -58,6 +61,10 @@ def embed_file(
         What to draw, and where; None draws nothing.
     checkpoint
         File that the run is saved to and continued from; removed when the target is written.
+    neighbors
+        Parameters of :func:`umapcore.pp.neighbors`, for a graph that is not there. A graph that
+        is there is never replaced, and parameters given for it are an error. Under a
+        `neighbors_key` that is not there a graph is only made when there are parameters for it.
     parameters
         Those of :func:`umapcore.tl.umap`.
 
@@ -98,6 +105,7 @@ def embed_file(
             continued = _epoch_of(checkpoint)
             parameters["checkpoint"] = Checkpoint(checkpoint, keep=True)
         with counted_compiling(timings):
+            made = _make_graph(adata, dict(neighbors or {}), parameters, timings)
             umap(adata, timings=timings, **parameters)
         timings["read"] = timings.get("read", 0.0) + opened - began
         snapshots = parameters.get("snapshots")
@@ -111,6 +119,7 @@ def embed_file(
             began = time.perf_counter()
             embedding = adata.obsm[key_obsm]
             elements = {f"obsm/{key_obsm}": embedding, f"uns/{key_uns}": dict(adata.uns[key_uns])}
+            elements |= {f"{parent}/{key}": getattr(adata, parent)[key] for parent, key in made}
             write_with(source, target, elements)
             timings["write"] = timings.get("write", 0.0) + time.perf_counter() - began
     finally:
@@ -120,6 +129,40 @@ def embed_file(
         # Only now is the result where no failure can take it.
         checkpoint.unlink(missing_ok=True)
     return Embedded(target, key_obsm, embedding.shape, timings, continued)
+
+
+def _make_graph(
+    adata: AnnData,
+    options: dict[str, Any],
+    parameters: Mapping[str, Any],
+    timings: dict[str, float],
+) -> list[tuple[str, str]]:
+    """Make the graph that the file lacks; say what has been added, as attribute and key."""
+    key = parameters.get("neighbors_key") or "neighbors"
+    if key in adata.uns:
+        if options:
+            msg = (
+                f"There is a graph already, .uns[{key!r}], so that {', '.join(options)} would have "
+                "no effect: leave them out, or give the new graph a name by neighbors_key."
+            )
+            raise ValueError(msg)
+        return []
+    if parameters.get("neighbors_key") is not None and not options:
+        return []  # a name that is probably misspelt: the layout says so
+
+    from umapcore.pp import neighbors
+
+    shared = ("random_state", "method", "n_threads")
+    options |= {name: parameters[name] for name in shared if name in parameters}
+    had_pca = "X_pca" in adata.obsm
+    began = time.perf_counter()
+    neighbors(adata, key_added=None if key == "neighbors" else key, **options)
+    timings["neighbours"] = time.perf_counter() - began
+    described = adata.uns[key]
+    added = [("obsp", described[f"{name}_key"]) for name in ("distances", "connectivities")]
+    if not had_pca and "X_pca" in adata.obsm:
+        added.append(("obsm", "X_pca"))
+    return [*added, ("uns", key)]
 
 
 @contextmanager

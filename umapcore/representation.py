@@ -73,11 +73,11 @@ def choose_representation(
     if use_rep is None:
         use_rep, wanted = _default(adata, n_pcs)
     if use_rep == "X" and "X" not in adata.obsm:
-        if adata.X is None:
+        if _x_of(adata) is None:
             msg = "There is no .X to find neighbours in: use_rep must be a key of .obsm "
             raise ValueError(msg + f"({_listed(adata)}).")
         logger.info("neighbours: in .X, %d variables", adata.n_vars)
-        return Representation(_checked(adata.X, adata.n_obs, ".X"), wanted, n_pcs)
+        return Representation(_checked(_x_of(adata), adata.n_obs, ".X"), wanted, n_pcs)
     if use_rep == "X_pca" and "X_pca" not in adata.obsm and wanted is None:
         return _by_pca(adata, n_pcs)
     if use_rep not in adata.obsm:
@@ -102,16 +102,16 @@ def _default(adata: AnnData, n_pcs: int | None) -> tuple[str, str | None]:
     if adata.n_vars > FEW_VARIABLES:
         return "X_pca", None
     stored = adata.obsm.get("X_pca")
-    if stored is not None and (adata.X is None or adata.n_vars < stored.shape[1]):
+    if stored is not None and (_x_of(adata) is None or adata.n_vars < stored.shape[1]):
         return "X_pca", "X_pca"
     return "X", None
 
 
 def _by_pca(adata: AnnData, n_pcs: int | None) -> Representation:
-    if adata.X is None:
+    if _x_of(adata) is None:
         msg = "There is neither .X nor .obsm['X_pca'] to find neighbours in: use_rep must be a "
         raise ValueError(msg + f"key of .obsm ({_listed(adata)}).")
-    matrix = _checked(adata.X, adata.n_obs, ".X")
+    matrix = _checked(_x_of(adata), adata.n_obs, ".X")
     most = min(matrix.shape) - 1
     if n_pcs is not None and n_pcs > most:
         msg = f"n_pcs={n_pcs}: .X, of shape {matrix.shape}, has at most {most}."
@@ -127,6 +127,14 @@ def _by_pca(adata: AnnData, n_pcs: int | None) -> Representation:
     )
     components = principal_components(matrix, count)
     return Representation(components, None, n_pcs, components)
+
+
+def _x_of(adata: AnnData) -> Any:
+    """Give X, or None: of a file without X that is open, anndata fails to say so."""
+    try:
+        return adata.X
+    except KeyError:
+        return None
 
 
 def _checked(stored: Any, n: int, name: str) -> Any:

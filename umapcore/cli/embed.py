@@ -19,6 +19,11 @@ _OPTIONS = {
     "gamma": "--gamma",
     "negative_sample_rate": "--negative-sample-rate",
     "seed": "--random-state",
+    "n_neighbors": "--n-neighbors",
+    "n_pcs": "--n-pcs",
+    "use_rep": "--use-rep",
+    "metric": "--metric",
+    "neighbors_key": "--neighbors-key",
 }
 
 
@@ -28,11 +33,12 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         "embed",
         parents=[shared],
         help="embed the neighbour graph of an .h5ad file or a zarr store",
-        description="Embed the neighbour graph of an .h5ad file or a .zarr store "
-        "(scanpy.pp.neighbors makes it) and write it with the embedding in it. All else stays as "
+        description="Embed the neighbour graph of an .h5ad file or a .zarr store (made here where "
+        "there is none) and write it with the embedding in it. All else stays as "
         "it was. The output appears only when it is complete.",
     )
     _add_files(embed)
+    _add_neighbors(embed)
     _add_layout(embed)
     _add_picture(embed)
     _add_running(embed)
@@ -61,6 +67,25 @@ def _add_files(embed: argparse.ArgumentParser) -> None:
     files.add_argument(
         "--key-added", metavar="KEY", help="write obsm[KEY] and uns[KEY] (default: X_umap, umap)"
     )
+
+
+def _add_neighbors(embed: argparse.ArgumentParser) -> None:
+    graph = embed.add_argument_group("graph", "for files that have none; it is written to OUT too")
+    graph.add_argument(
+        "--n-neighbors",
+        type=int,
+        metavar="N",
+        help="size of a neighbourhood, the cell itself included (default: 15)",
+    )
+    graph.add_argument(
+        "--use-rep",
+        metavar="KEY",
+        help="a key of obsm, or X (default: X with up to 50 variables, else X_pca)",
+    )
+    graph.add_argument(
+        "--n-pcs", type=int, metavar="N", help="take the first N columns (default: all)"
+    )
+    graph.add_argument("--metric", metavar="NAME", help="distance (default: euclidean)")
 
 
 def _add_layout(embed: argparse.ArgumentParser) -> None:
@@ -207,6 +232,8 @@ def run(args: argparse.Namespace) -> None:
         except ValueError as error:
             args.refuse(f"--movie: {error}")
 
+    names = ("n_neighbors", "use_rep", "n_pcs", "metric")
+    graph = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     from umapcore.embed_file import embed_file
 
     done = embed_file(
@@ -216,6 +243,7 @@ def run(args: argparse.Namespace) -> None:
         picture=picture,
         film=film,
         checkpoint=args.checkpoint,
+        neighbors=graph,
         maxiter=args.maxiter,
         init_pos=args.init_pos,
         random_state=args.random_state,
@@ -227,7 +255,7 @@ def run(args: argparse.Namespace) -> None:
         **layout,
     )
     n, d = done.shape
-    order = ("read", "graph", "start", "plan", "optimise", "draw", "write")
+    order = ("read", "neighbours", "graph", "start", "plan", "optimise", "draw", "write")
     stages = {stage: done.timings[stage] for stage in order if stage in done.timings}
     said = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in stages.items())
     compiling = done.timings.get("compiling", 0.0)
