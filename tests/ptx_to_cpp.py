@@ -111,7 +111,7 @@ _INSTRUCTION = re.compile(
     r"(?:@(!?)(%\w+)\s+)?([a-z][\w.]*?)((?:\.(?:[bsuf]\d+|pred))*)(?:\s+(.*))?"
 )
 _MEMORY = re.compile(r"(ld|st)\.(param|global(?:\.nc)?|shared|local)(?:\.v([24]))?")
-_ATOMIC = re.compile(r"(atom|red)(?:\.relaxed\.gpu)?\.global\.(\w+)")
+_ATOMIC = re.compile(r"(atom|red)(?:\.relaxed(?:\.gpu)?)?\.global\.(\w+)")
 _ADDRESS = re.compile(r"\[([%\w$]+)(?:\+(-?\d+))?\]")
 _SPECIAL = {"tid": "threadIdx", "ntid": "blockDim", "ctaid": "blockIdx", "nctaid": "gridDim"}
 
