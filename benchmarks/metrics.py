@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from umapcore.quality import (
+from umapcore.measures.quality import (
     LOSS_PAIRS,
     RECALL_NEIGHBORS,
     effective_loss,

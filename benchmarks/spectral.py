@@ -87,7 +87,7 @@ def _ring(n: int = 300) -> graphs.BenchGraph:
 def _solver(name: str) -> Any:
     if name.startswith("umapcore"):
         from umapcore.graph import prepare_graph
-        from umapcore.spectral import spectral_layout
+        from umapcore.start.spectral import spectral_layout
 
         threads = int(name.split()[1])
         ready: dict[str, Any] = {}

@@ -12,7 +12,7 @@ import numpy as np
 from oracle import MASK, clipped, curve_power, f32, mix64, reciprocal, squared_distance
 
 if TYPE_CHECKING:
-    from umapcore.placement_plan import PlacementPlan
+    from umapcore.placing.placement_plan import PlacementPlan
     from umapcore.spec import OptimizerSpec
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from umapcore import whole_path
-from umapcore.anndata_files import check_paths, format_of, open_file, write_with
-from umapcore.whole_path import complete_or_absent
+from umapcore.files import whole_path
+from umapcore.files.anndata_files import check_paths, format_of, open_file, write_with
+from umapcore.files.whole_path import complete_or_absent
 
 if TYPE_CHECKING:
     from pathlib import Path

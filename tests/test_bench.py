@@ -12,9 +12,9 @@ import pytest
 from test_cli import one_error_line, run
 
 from umapcore import OptimizerSpec, demo
-from umapcore import bench as measuring
-from umapcore.bench import Row, bench, thread_counts
 from umapcore.cli.bench import table
+from umapcore.measures import bench as measuring
+from umapcore.measures.bench import Row, bench, thread_counts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +85,7 @@ def test_thread_counts(most: int, counts: list[int], monkeypatch: pytest.MonkeyP
 @pytest.mark.filterwarnings("ignore")  # what the others' packages say when they are imported
 def test_rivals_lay_out_the_same_graph() -> None:
     pytest.importorskip("umap", reason="umap-learn is not installed")
-    from umapcore.rivals import rivals
+    from umapcore.measures.rivals import rivals
 
     graph = graphs.surface(300)
     start = np.random.default_rng(0).random((300, 2)).astype(np.float32) * 10

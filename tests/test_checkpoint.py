@@ -17,7 +17,7 @@ import pytest
 import scipy.sparse as sp
 
 from umapcore import Checkpoint, OptimizerSpec, Snapshots, simplicial_set_embedding
-from umapcore.checkpoint_file import read_state, write_state
+from umapcore.runs.checkpoint_file import read_state, write_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ def no_start(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         pytest.fail("the start is worked out again")
 
-    monkeypatch.setattr("umapcore.beginning.start_positions", fail)
+    monkeypatch.setattr("umapcore.runs.beginning.start_positions", fail)
 
 
 # --- killed ---------------------------------------------------------------------------------------
@@ -97,9 +97,9 @@ def test_killed_by_the_system(
     assert os.listdir(path.parent) == []
 
     with pytest.MonkeyPatch.context() as patch:
-        from umapcore.initialize import start_positions
+        from umapcore.start.initialize import start_positions
 
-        patch.setattr("umapcore.beginning.start_positions", start_positions)
+        patch.setattr("umapcore.runs.beginning.start_positions", start_positions)
         whole = Snapshots(50)
         expected = simplicial_set_embedding(sheet, spec, snapshots=whole)
     np.testing.assert_array_equal(found, expected)
@@ -131,10 +131,10 @@ def test_continued_on_every_backend(
 def test_spectral_start_is_not_worked_out_again(
     sheet: sp.csr_array, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from umapcore.initialize import start_positions
+    from umapcore.start.initialize import start_positions
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("umapcore.beginning.start_positions", start_positions)
+        patch.setattr("umapcore.runs.beginning.start_positions", start_positions)
         stopped(sheet, path)
     simplicial_set_embedding(sheet, SPEC, checkpoint=path)
 
@@ -179,8 +179,8 @@ def test_saved_as_often_as_asked(
         saved.append(state.epoch)
         write_state(path, state)
 
-    monkeypatch.setattr("umapcore.checkpoint.write_state", save)
-    monkeypatch.setattr("umapcore.checkpoint._SHARE", 0)
+    monkeypatch.setattr("umapcore.runs.checkpoint.write_state", save)
+    monkeypatch.setattr("umapcore.runs.checkpoint._SHARE", 0)
     options: dict[str, Any] = {"callback": lambda *_: None, "callback_every": 8}
     simplicial_set_embedding(sheet, SPEC, checkpoint=Checkpoint(path, every=1e6), **options)
     assert saved == []
@@ -272,7 +272,7 @@ def test_another_version_is_refused(
     sheet: sp.csr_array, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped(sheet, path)
-    monkeypatch.setattr("umapcore.beginning.__version__", "99.0")
+    monkeypatch.setattr("umapcore.runs.beginning.__version__", "99.0")
     with pytest.raises(ValueError, match=r"wrote it and this is 99\.0"):
         simplicial_set_embedding(sheet, SPEC, checkpoint=path)
 
@@ -324,7 +324,7 @@ def test_a_file_that_another_program_changes_meanwhile(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("umapcore.checkpoint._SHARE", 0)
+    monkeypatch.setattr("umapcore.runs.checkpoint._SHARE", 0)
 
     def meddle(epoch: int, _: object) -> None:
         if epoch == 8:

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import umapcore
-from umapcore import anndata_files, cli, demo, embed_file
+from umapcore import cli, demo
+from umapcore.files import anndata_files, embed_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable

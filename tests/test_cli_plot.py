@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from test_cli import QUICK, files_in, one_error_line, run
 
-from umapcore import anndata_files, cli, demo, embed_file
+from umapcore import cli, demo
+from umapcore.files import anndata_files, embed_file
 from umapcore.pl.save import Picture
 
 pytest.importorskip(

@@ -12,7 +12,8 @@ import pytest
 from test_cli import files_in, one_error_line, run
 
 import umapcore
-from umapcore import anndata_files, cli, demo
+from umapcore import cli, demo
+from umapcore.files import anndata_files
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from scipy.spatial.distance import cdist
 from test_cli import one_error_line, run
 
 import umapcore as uc
-from umapcore import comparison
+from umapcore.measures import comparison
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -192,7 +192,7 @@ def test_comparison_as_json(files: tuple[Path, Path], capsys: Any) -> None:
 
 def test_store_against_file(files: tuple[Path, Path], tmp_path: Path) -> None:
     pytest.importorskip("zarr", reason="zarr is not installed")
-    from umapcore.anndata_files import write_with
+    from umapcore.files.anndata_files import write_with
 
     write_with(files[0], tmp_path / "b.zarr", {})
     assert run("compare", files[0], tmp_path / "b.zarr") == 0

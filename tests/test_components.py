@@ -14,9 +14,9 @@ from graphs import clusters, hub, path, random_tree
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from umapcore.components import centroid_targets, component_rooms
 from umapcore.graph import prepare_graph
-from umapcore.union_find import connected_components
+from umapcore.start.components import centroid_targets, component_rooms
+from umapcore.start.union_find import connected_components
 
 
 @pytest.mark.parametrize("density", [0.0, 0.002, 0.01, 0.1])
@@ -174,7 +174,7 @@ def test_representations_are_read_piece_by_piece(
     da = pytest.importorskip("dask.array")
     representation, labels, sizes = points
     expected = centroid_targets(representation, labels, sizes, 3)
-    monkeypatch.setattr("umapcore.components._CHUNK_ENTRIES", 20 * 33)
+    monkeypatch.setattr("umapcore.start.components._CHUNK_ENTRIES", 20 * 33)
     with h5py.File(tmp_path / "x.h5", "w") as file:
         anndata.io.write_elem(file, "dense", representation)
         anndata.io.write_elem(file, "sparse", sparse.csr_matrix(representation))

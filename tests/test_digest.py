@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from umapcore.digest import graph_digest, positions_digest, representation_digest
 from umapcore.graph import prepare_graph
+from umapcore.runs.digest import graph_digest, positions_digest, representation_digest
 
 
 def digest(graph: Any) -> str:

@@ -11,9 +11,9 @@ import pytest
 from scipy import sparse
 
 import umapcore as uc
-from umapcore.exp64 import exp_of_minus
 from umapcore.jit import kernel
-from umapcore.knn_exact import exact_knn
+from umapcore.neighbors.exp64 import exp_of_minus
+from umapcore.neighbors.knn_exact import exact_knn
 
 REFERENCE = Path(__file__).parent / "data" / "fuzzy_reference.npz"
 

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from umapcore import OptimizerSpec, simplicial_set_embedding
 from umapcore.graph import prepare_graph
-from umapcore.initialize import start_positions
+from umapcore.start.initialize import start_positions
 from umapcore_cupy.backend import CupyBackend
 
 needs_compiler = pytest.mark.skipif(cuda_host.MISSING is not None, reason=str(cuda_host.MISSING))

@@ -21,10 +21,10 @@ from test_placement import placed_by
 
 from umapcore import OptimizerSpec, multilevel
 from umapcore.graph import prepare_graph
-from umapcore.initialize import start_positions
-from umapcore.placement_plan import build_placement
+from umapcore.placing.placement_plan import build_placement
 from umapcore.plan import build_plan
-from umapcore.spectral import spectral_layout
+from umapcore.start.initialize import start_positions
+from umapcore.start.spectral import spectral_layout
 from umapcore_cupy import compile as compilation
 from umapcore_cupy import layout as layouts
 from umapcore_cupy.backend import CupyBackend

@@ -15,7 +15,7 @@ from umapcore import OptimizerSpec, multilevel, simplicial_set_embedding
 from umapcore.errors import GPUMemoryError
 from umapcore.graph import prepare_graph
 from umapcore.linalg import BLOCK_ROWS, RUN
-from umapcore.spectral import spectral_layout
+from umapcore.start.spectral import spectral_layout
 from umapcore_cupy.backend import CupyBackend
 from umapcore_cupy.graph import bring_graph
 from umapcore_cupy.linalg import CupyLinalg

@@ -12,8 +12,8 @@ from scipy import sparse
 from scipy.stats import kstest
 
 from umapcore.graph import prepare_graph
-from umapcore.initialize import NOISE, check_positions, start_positions
-from umapcore.spectral import spectral_layout
+from umapcore.start.initialize import NOISE, check_positions, start_positions
+from umapcore.start.spectral import spectral_layout
 
 
 @pytest.fixture(scope="module")

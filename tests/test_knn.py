@@ -9,11 +9,11 @@ import pytest
 from scipy import sparse
 from scipy.spatial.distance import cdist
 
-from umapcore import knn_descent, neighbor_search
 from umapcore.errors import GPUUnavailableError
-from umapcore.knn import KNN, with_self_first
-from umapcore.knn_exact import exact_knn
-from umapcore.neighbor_search import nearest_neighbors
+from umapcore.neighbors import knn_descent, neighbor_search
+from umapcore.neighbors.knn import KNN, with_self_first
+from umapcore.neighbors.knn_exact import exact_knn
+from umapcore.neighbors.neighbor_search import nearest_neighbors
 from umapcore.settings import settings
 from umapcore_cupy.knn import by_blocks
 
@@ -57,7 +57,7 @@ def test_metrics_with_scales_take_them_of_all_points(
 ) -> None:
     points = some_points()
     whole = exact_knn(points, 5, metric=metric)
-    monkeypatch.setattr("umapcore.knn_exact._BLOCK_ENTRIES", 10 * 333)
+    monkeypatch.setattr("umapcore.neighbors.knn_exact._BLOCK_ENTRIES", 10 * 333)
     np.testing.assert_array_equal(exact_knn(points, 5, metric=metric).indices, whole.indices)
     np.testing.assert_array_equal(whole.indices, expected(points, 5, metric)[0])
 

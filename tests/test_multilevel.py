@@ -10,9 +10,9 @@ import pytest
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, eigsh, splu
 
-from umapcore import multilevel
 from umapcore.graph import prepare_graph
-from umapcore.rayleigh_ritz import rayleigh_ritz
+from umapcore.start import multilevel
+from umapcore.start.rayleigh_ritz import rayleigh_ritz
 from umapcore_numba.linalg import NumbaLinalg
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from umapcore import knn_descent
-from umapcore.knn_exact import exact_knn
-from umapcore.nearest import nearest
+from umapcore.neighbors import knn_descent
+from umapcore.neighbors.knn_exact import exact_knn
+from umapcore.neighbors.nearest import nearest
 
 
 def points(n: int, d: int, seed: int = 0) -> np.ndarray:

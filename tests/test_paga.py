@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from umapcore.paga import positions_from_paga
+from umapcore.start.paga import positions_from_paga
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from anndata import AnnData
 
 from umapcore import pl
-from umapcore.palette import COLORS, group_colors
+from umapcore.pl.palette import COLORS, group_colors
 from umapcore.pl.style import NA_COLOR, Style
 
 pytest.importorskip(

@@ -10,7 +10,7 @@ import pytest
 from anndata import AnnData
 
 from umapcore import pl
-from umapcore.palette import COLORS, group_colors
+from umapcore.pl.palette import COLORS, group_colors
 from umapcore.pl.raster import Raster, mean_colors, opacity
 from umapcore.pl.style import NA_COLOR, NA_COLOR_ON_DARK
 from umapcore.pl.values import read_values

@@ -12,8 +12,8 @@ import pytest
 import umapcore
 from umapcore import OptimizerSpec, place, placement
 from umapcore.errors import GPUMemoryError
-from umapcore.nearest import nearest
-from umapcore.placement_plan import build_placement, placement_epochs, placement_steps
+from umapcore.neighbors.nearest import nearest
+from umapcore.placing.placement_plan import build_placement, placement_epochs, placement_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.mark.parametrize("n_components", [2, 10])
 def test_threads_of_the_start(n_components: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """40,000 vertices: levels are renumbered, and rows dealt to threads."""
-    from umapcore.initialize import start_positions
+    from umapcore.start.initialize import start_positions
 
     monkeypatch.setattr("umapcore_numba.ranges.thread_count", lambda n: n)
     sheet = graphs.random_weights(graphs.grid(200, 200))
@@ -148,7 +148,8 @@ for dimensions in json.loads(sys.argv[4]):
             digests.setdefault(f"{name} {dimensions}-D", set()).add(digest)
 # From the graph alone to the embedding: the start takes the paths of large graphs.
 import umapcore_numba.ranges
-from umapcore import multilevel, simplicial_set_embedding
+from umapcore import simplicial_set_embedding
+from umapcore.start import multilevel
 backend.SMALL_GRAPH_EDGES = umapcore_numba.ranges._SERIAL_ROWS = 0
 multilevel._OUT_OF_CACHE = 1000
 sheet = graphs.random_weights(graphs.grid(150, 60))

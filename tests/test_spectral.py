@@ -10,8 +10,8 @@ import pytest
 from scipy import sparse
 
 from umapcore.graph import prepare_graph
-from umapcore.spectral import spectral_layout
-from umapcore.union_find import connected_components
+from umapcore.start.spectral import spectral_layout
+from umapcore.start.union_find import connected_components
 
 
 def normalised(graph: sparse.csr_array) -> np.ndarray:

@@ -14,7 +14,7 @@ from scipy import sparse
 
 import umapcore
 from umapcore import Checkpoint, OptimizerSpec, Snapshots, verify
-from umapcore.provenance import Provenance
+from umapcore.runs.provenance import Provenance
 from umapcore.tl import umap
 
 if TYPE_CHECKING:

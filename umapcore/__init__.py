@@ -13,16 +13,16 @@ from umapcore.settings import settings
 
 if TYPE_CHECKING:
     from umapcore import accel, pl, pp, tl
-    from umapcore.checkpoint import Checkpoint
-    from umapcore.comparison import Comparison, compare
     from umapcore.curve import find_ab_params
     from umapcore.engine import simplicial_set_embedding
-    from umapcore.fuzzy_graph import fuzzy_simplicial_set
-    from umapcore.placement import place
-    from umapcore.snapshots import Snapshots
+    from umapcore.measures.comparison import Comparison, compare
+    from umapcore.neighbors.fuzzy_graph import fuzzy_simplicial_set
+    from umapcore.placing.placement import place
+    from umapcore.runs.checkpoint import Checkpoint
+    from umapcore.runs.snapshots import Snapshots
+    from umapcore.runs.verification import Verification, verify
     from umapcore.spec import OptimizerSpec
     from umapcore.tl import umap
-    from umapcore.verification import Verification, verify
 
 __version__ = "0.1.0"
 
@@ -49,18 +49,18 @@ __all__ = [
 
 _MODULES = {"accel", "pl", "pp", "tl"}
 _HOMES = {
-    "Checkpoint": "checkpoint",
-    "Comparison": "comparison",
+    "Checkpoint": "runs.checkpoint",
+    "Comparison": "measures.comparison",
     "OptimizerSpec": "spec",
-    "Snapshots": "snapshots",
-    "Verification": "verification",
-    "compare": "comparison",
+    "Snapshots": "runs.snapshots",
+    "Verification": "runs.verification",
+    "compare": "measures.comparison",
     "find_ab_params": "curve",
-    "place": "placement",
-    "fuzzy_simplicial_set": "fuzzy_graph",
+    "place": "placing.placement",
+    "fuzzy_simplicial_set": "neighbors.fuzzy_graph",
     "simplicial_set_embedding": "engine",
     "umap": "tl",
-    "verify": "verification",
+    "verify": "runs.verification",
 }
 
 

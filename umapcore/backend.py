@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from scipy import sparse
 
     from umapcore.linalg import Linalg
-    from umapcore.placement_plan import PlacementPlan
+    from umapcore.placing.placement_plan import PlacementPlan
     from umapcore.spec import OptimizerSpec
 
 

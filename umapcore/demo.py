@@ -62,7 +62,7 @@ def run(folder: Path, *, n_threads: int | None = None) -> None:
     RuntimeError
         When the two runs differ in a bit.
     """
-    from umapcore.anndata_files import write_with
+    from umapcore.files.anndata_files import write_with
 
     if folder.exists() and not folder.is_dir():
         msg = f"{folder}: is a file; a folder is needed."
@@ -111,7 +111,7 @@ def draw(adata: AnnData, path: Path) -> None:
     from matplotlib.figure import Figure
 
     from umapcore import pl
-    from umapcore.whole_path import complete_or_absent
+    from umapcore.files.whole_path import complete_or_absent
 
     # A figure of its own: no window, no global state, no display needed.
     figure = Figure(figsize=(8.0, 6.4), dpi=160, layout="constrained")

@@ -6,14 +6,14 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from umapcore.beginning import start_or_resume
 from umapcore.dispatch import fall_back, resolve_backend
 from umapcore.errors import GPUUnavailableError, bad_type
 from umapcore.graph import on_gpu, prepare_graph
-from umapcore.progress import ProgressBar
-from umapcore.run import Run
+from umapcore.runs.beginning import start_or_resume
+from umapcore.runs.progress import ProgressBar
+from umapcore.runs.run import Run
+from umapcore.runs.watchers import Watchers
 from umapcore.spec import OptimizerSpec
-from umapcore.watchers import Watchers
 
 if TYPE_CHECKING:
     import os
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from umapcore.backend import Backend
-    from umapcore.checkpoint import Checkpoint
-    from umapcore.snapshots import Snapshots
-    from umapcore.watchers import Callback
+    from umapcore.runs.checkpoint import Checkpoint
+    from umapcore.runs.snapshots import Snapshots
+    from umapcore.runs.watchers import Callback
 
 #: Seconds between looks at the clock, the progress bar and Ctrl-C.
 _SPAN_SECONDS = 0.1

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from umapcore.anndata_io import check_target, copied
+from umapcore.adata.anndata_io import check_target, copied
+from umapcore.adata.representation import choose_representation
+from umapcore.adata.write_together import write_together
 from umapcore.checks import check_integer
 from umapcore.dispatch import check_method
 from umapcore.errors import bad_type, bad_value
-from umapcore.fuzzy_graph import fuzzy_graph
-from umapcore.knn import KNN, checked_knn, with_self_first
-from umapcore.knn_exact import metric_name
 from umapcore.logs import logger
-from umapcore.neighbor_search import nearest_neighbors
-from umapcore.representation import choose_representation
+from umapcore.neighbors.fuzzy_graph import fuzzy_graph
+from umapcore.neighbors.knn import KNN, checked_knn, with_self_first
+from umapcore.neighbors.knn_exact import metric_name
+from umapcore.neighbors.neighbor_search import nearest_neighbors
 from umapcore.threads import thread_count
 from umapcore.tl import seed_from
-from umapcore.write_together import write_together
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from umapcore import __version__
-from umapcore.anndata_io import (
+from umapcore.adata.anndata_io import (
     check_target,
     copied,
     read_neighbors,
@@ -17,18 +17,18 @@ from umapcore.anndata_io import (
     start_kind,
     write_embedding,
 )
-from umapcore.checkpoint import check_checkpoint
 from umapcore.checks import check_integer
-from umapcore.digest import positions_digest
 from umapcore.dispatch import check_method
 from umapcore.engine import embed
 from umapcore.errors import bad_type
-from umapcore.ingest import ingest
 from umapcore.logs import logger
-from umapcore.provenance import Origin, Provenance
-from umapcore.run import Run
+from umapcore.placing.ingest import ingest
+from umapcore.runs.checkpoint import check_checkpoint
+from umapcore.runs.digest import positions_digest
+from umapcore.runs.provenance import Origin, Provenance
+from umapcore.runs.run import Run
+from umapcore.runs.snapshots import recorder_for
 from umapcore.seeds import seed_from, stored_seed
-from umapcore.snapshots import recorder_for
 from umapcore.spec import OptimizerSpec
 from umapcore.threads import thread_count
 
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from numpy.random import Generator, RandomState
     from numpy.typing import ArrayLike, NDArray
 
-    from umapcore.checkpoint import Checkpoint
-    from umapcore.snapshots import Snapshots
+    from umapcore.runs.checkpoint import Checkpoint
+    from umapcore.runs.snapshots import Snapshots
 
 __all__ = ["ingest", "seed_from", "umap"]
 

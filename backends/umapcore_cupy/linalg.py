@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from umapcore.linalg import BLOCK_ROWS, HostLevel
-from umapcore.union_find import connected_components
+from umapcore.start.union_find import connected_components
 from umapcore_cupy.coarsen import coarsen
 from umapcore_cupy.graph import DeviceGraph, to_host
 from umapcore_cupy.level import make_level, reorder

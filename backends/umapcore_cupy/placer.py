@@ -11,7 +11,7 @@ from umapcore.curve import exact_log2
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from umapcore.placement_plan import PlacementPlan
+    from umapcore.placing.placement_plan import PlacementPlan
     from umapcore.spec import OptimizerSpec
     from umapcore_cupy.device import Device
 

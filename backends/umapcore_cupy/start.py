@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore.initialize import EXTENT
 from umapcore.logs import logger
+from umapcore.start.initialize import EXTENT
 
 if TYPE_CHECKING:
     from umapcore_cupy.device import Array, Device
@@ -16,7 +16,7 @@ _EXTENT_THREADS = 64 * 1024
 
 
 def adopt_start(device: Device, positions: Any, shape: tuple[int, int]) -> Array | None:
-    """Scale positions as :func:`umapcore.initialize.start_positions` does, on the device.
+    """Scale positions as :func:`umapcore.start.initialize.start_positions` does, on the device.
 
     Returns
     -------

@@ -9,7 +9,7 @@ import numpy as np
 from umapcore.graph import read_only
 from umapcore.linalg import BLOCK_ROWS, HostLevel
 from umapcore.permute import permute
-from umapcore.union_find import connected_components
+from umapcore.start.union_find import connected_components
 from umapcore_numba import blocks
 from umapcore_numba.coarsen import coarsen, row_sums
 from umapcore_numba.level import make_level

@@ -14,7 +14,7 @@ from umapcore_numba.placing import place_rows
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from umapcore.placement_plan import PlacementPlan
+    from umapcore.placing.placement_plan import PlacementPlan
     from umapcore.spec import OptimizerSpec
 
 #: Dimensions for which the kernel is compiled specially.

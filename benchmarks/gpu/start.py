@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.gpu.clock import spread
-from umapcore.spectral import spectral_layout
+from umapcore.start.spectral import spectral_layout
 from umapcore_cupy.graph import bring_graph
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from style import bare, figure
 
 import umapcore as uc
 from umapcore.demo import load_cells
-from umapcore.palette import group_colors
+from umapcore.pl.palette import group_colors
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,7 +9,7 @@ import graphs
 import numpy as np
 from style import bare, figure
 
-from umapcore import multilevel
+from umapcore.start import multilevel
 from umapcore_numba.linalg import NumbaLinalg
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import ArrayLike, NDArray
 
-    from umapcore.checkpoint import Checkpoint
-    from umapcore.snapshots import Snapshots
+    from umapcore.runs.checkpoint import Checkpoint
+    from umapcore.runs.snapshots import Snapshots
 
 
 class ScanpyBackend:

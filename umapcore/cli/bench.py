@@ -13,7 +13,7 @@ from umapcore.cli.reporting import FAILED, OK
 if TYPE_CHECKING:
     import argparse
 
-    from umapcore.bench import Result, Row
+    from umapcore.measures.bench import Result, Row
 
 
 def add(commands: Any, shared: argparse.ArgumentParser) -> None:
@@ -65,8 +65,8 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do what the arguments say."""
-    from umapcore.anndata_io import read_neighbors
-    from umapcore.bench import bench, thread_counts
+    from umapcore.adata.anndata_io import read_neighbors
+    from umapcore.measures.bench import bench, thread_counts
     from umapcore.spec import OptimizerSpec
 
     threads = sorted(set(args.threads)) if args.threads else thread_counts()
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
         adata = load_cells()
     else:
-        from umapcore.anndata_files import open_file
+        from umapcore.files.anndata_files import open_file
 
         if not args.input.exists():
             msg = f"{args.input}: no such file."
@@ -105,8 +105,8 @@ def _tell(line: str) -> None:
 
 def table(found: Result, name: str) -> str:
     """Write what was measured for people."""
-    from umapcore.bench import STAGES
     from umapcore.info import cpu_name
+    from umapcore.measures.bench import STAGES
 
     stages = [s for s in STAGES if any(row.stage(s) is not None for row in found.rows)]
     heads = ["", "seconds", *stages, "times as fast", "loss", "recall"]

@@ -12,7 +12,7 @@ from umapcore.cli.reporting import OK, USAGE
 if TYPE_CHECKING:
     import argparse
 
-    from umapcore.comparison import Comparison
+    from umapcore.measures.comparison import Comparison
 
 # As cmp and diff have it.
 DIFFERENT, TROUBLE = 1, USAGE
@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
     """Do what the arguments say."""
     from dataclasses import asdict
 
-    from umapcore.anndata_files import read_embedding
-    from umapcore.comparison import compare
+    from umapcore.files.anndata_files import read_embedding
+    from umapcore.measures.comparison import compare
 
     key_b = args.key if args.key_b is None else args.key_b
     a, b = read_embedding(args.a, args.key), read_embedding(args.b, key_b)

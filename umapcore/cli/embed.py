@@ -234,7 +234,7 @@ def run(args: argparse.Namespace) -> None:
 
     names = ("n_neighbors", "use_rep", "n_pcs", "metric")
     graph = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    from umapcore.embed_file import embed_file
+    from umapcore.files.embed_file import embed_file
 
     done = embed_file(
         args.input,

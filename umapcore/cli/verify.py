@@ -53,8 +53,8 @@ def run(args: argparse.Namespace) -> int:
     """Do what the arguments say."""
     from dataclasses import asdict
 
-    from umapcore.anndata_files import open_file
-    from umapcore.verification import verify
+    from umapcore.files.anndata_files import open_file
+    from umapcore.runs.verification import verify
 
     if not args.input.exists():
         msg = f"{args.input}: no such file."

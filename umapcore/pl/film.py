@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from umapcore.pl.frames import check_format, write_movie
 from umapcore.pl.save import Picture
-from umapcore.snapshots import Snapshots
+from umapcore.runs.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,10 +12,10 @@ import numpy as np
 
 from umapcore.checks import check_real
 from umapcore.errors import bad_type, bad_value
+from umapcore.files.whole_path import complete_or_absent
 from umapcore.pl.scatter import make_room, require_matplotlib, umap
 from umapcore.pl.values import read_values
-from umapcore.snapshots import Snapshots
-from umapcore.whole_path import complete_or_absent
+from umapcore.runs.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -11,7 +11,7 @@ import numpy as np
 
 from umapcore.errors import bad_type, bad_value, nearest
 from umapcore.logs import logger
-from umapcore.palette import group_colors
+from umapcore.pl.palette import group_colors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,1 @@
+"""AnnData in memory: what is read of it, and all or nothing written to it."""

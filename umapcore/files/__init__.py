@@ -1,0 +1,1 @@
+"""AnnData on disk: opened without X, written whole or not at all."""

@@ -1,0 +1,1 @@
+"""Layouts compared: their quality, their bits, their speed beside others'."""

@@ -1,0 +1,176 @@
+"""What ``umapcore bench`` measures: one graph, one start, everything that can lay it out here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from umapcore.dispatch import gpu_problem
+from umapcore.engine import simplicial_set_embedding
+from umapcore.graph import prepare_graph
+from umapcore.measures.quality import effective_loss, neighbor_recall
+from umapcore.measures.rivals import rivals
+from umapcore.threads import thread_count
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from umapcore.measures.rivals import Run
+    from umapcore.spec import OptimizerSpec
+
+STAGES = ("graph", "plan", "optimise", "whole call")
+
+
+@dataclass
+class Row:
+    """One program: seconds of each run, by stage, and what its first layout is like."""
+
+    name: str
+    ours: bool
+    runs: list[dict[str, float]] = field(default_factory=list)
+    loss: float = 0.0
+    recall: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """Median over the runs of the seconds from graph and start to the layout."""
+        return median(sum(run.values()) for run in self.runs)
+
+    def stage(self, name: str) -> float | None:
+        """Median of a stage over the runs; None where the program has none of that name."""
+        seconds = [run[name] for run in self.runs if name in run]
+        return median(seconds) if seconds else None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was measured."""
+
+    n_vertices: int
+    #: Directed edges.
+    n_edges: int
+    n_epochs: int
+    #: Seconds of the spectral start, on all threads asked for.
+    start_seconds: float
+    rows: list[Row]
+    #: Whether all layouts by umapcore, of all runs, had the same bits.
+    same_bits: bool
+    #: Why there is no row of a GPU; None where there is one.
+    no_gpu: str | None
+
+
+def thread_counts(most: int | None = None) -> list[int]:
+    """1, 2, 4 … and as many as there are."""
+    last = thread_count(most)
+    counts = [2**i for i in range(last.bit_length()) if 2**i < last]
+    return [*counts, last]
+
+
+def bench(
+    graph: Any,
+    spec: OptimizerSpec,
+    *,
+    threads: Sequence[int],
+    repeats: int = 3,
+    with_rivals: bool = True,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Result:
+    """Lay out a graph by every program, by turns, and measure.
+
+    Compiling is not measured: every program runs once before, for a few epochs.
+
+    Parameters
+    ----------
+    graph
+        As :func:`umapcore.simplicial_set_embedding` takes it.
+    spec
+        Parameters; all programs get the same.
+    threads
+        Numbers of threads for umapcore.
+    repeats
+        Runs of each program.
+    with_rivals
+        Measure umap-learn and scanpy too, where they are installed.
+    tell
+        Receives a line before each run.
+    """
+    checked = prepare_graph(graph)
+    n = int(checked.shape[0])
+    spec = spec.replace(n_epochs=spec.epochs_for(n))
+    tell("start positions")
+    spent: dict[str, float] = {}
+    for _ in range(2):  # the first time compiles
+        start = simplicial_set_embedding(
+            checked,
+            spec.replace(n_epochs=0),
+            n_threads=max(threads),
+            timings=spent,
+            progress=False,
+        )
+    problem = gpu_problem()
+    ours: dict[str, dict[str, Any]] = {
+        f"umapcore, {k} thread{'s' * (k > 1)}": {"n_threads": k} for k in threads
+    }
+    if problem is None:
+        ours["umapcore, GPU"] = {"method": "rapids"}
+    programs: dict[str, Run] = {}
+    for name, where in ours.items():
+        programs[name] = _umapcore(checked, start, spec, where)
+    if with_rivals:
+        tell("compiling the others")
+        programs |= rivals(checked, start, spec)
+    rows = {name: Row(name, ours=name in ours) for name in programs}
+    layouts: dict[str, NDArray[np.float32]] = {}
+    bits = set()
+    for turn in range(repeats):
+        for name, run in programs.items():
+            tell(f"{name}: run {turn + 1} of {repeats}")
+            layout, seconds = run()
+            rows[name].runs.append(seconds)
+            layouts.setdefault(name, layout)
+            if name in ours:
+                bits.add(layout.tobytes())
+    tell("quality")
+    a, b = spec.curve()
+    first = next(iter(ours))
+    for name, row in rows.items():
+        if row.ours and name != first and len(bits) == 1:
+            row.loss, row.recall = rows[first].loss, rows[first].recall
+            continue
+        loss = effective_loss(
+            checked, layouts[name], a=a, b=b, negative_sample_rate=spec.negative_sample_rate
+        )
+        row.loss, row.recall = loss.total, neighbor_recall(checked, layouts[name])
+    return Result(
+        n_vertices=n,
+        n_edges=int(checked.nnz),
+        n_epochs=spec.epochs_for(n),
+        start_seconds=spent["start"],
+        rows=list(rows.values()),
+        same_bits=len(bits) == 1,
+        no_gpu=problem,
+    )
+
+
+def _umapcore(graph: Any, start: Any, spec: OptimizerSpec, where: dict[str, Any]) -> Run:
+    def run(stop_epoch: int | None = None) -> tuple[NDArray[np.float32], dict[str, float]]:
+        seconds: dict[str, float] = {}
+        layout = simplicial_set_embedding(
+            graph,
+            spec,
+            init=start,
+            progress=False,
+            timings=seconds,
+            stop_epoch=stop_epoch,
+            **where,
+        )
+        # Scaling the start is part of the graph's reading here; the start itself is given.
+        seconds["graph"] += seconds.pop("start")
+        return layout, seconds
+
+    run(min(3, spec.epochs_for(graph.shape[0])))
+    return run

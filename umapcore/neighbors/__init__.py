@@ -1,0 +1,1 @@
+"""Nearest neighbours, and the weights of the graph between them."""

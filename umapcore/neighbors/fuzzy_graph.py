@@ -1,0 +1,127 @@
+"""k nearest neighbours → UMAP's weighted graph, the fuzzy simplicial set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from umapcore.checks import check_real
+from umapcore.neighbors.fuzzy_union import ROWS_PER_TASK, fuzzy_union
+from umapcore.neighbors.knn import KNN, checked_knn
+from umapcore.neighbors.smooth_knn import LEAST_SIGMA, memberships, sum_of_distances
+from umapcore.rows import over_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from scipy import sparse
+
+
+def fuzzy_simplicial_set(
+    knn_indices: ArrayLike,
+    knn_distances: ArrayLike,
+    *,
+    n_neighbors: float | None = None,
+    set_op_mix_ratio: float = 1.0,
+    local_connectivity: float = 1.0,
+    n_threads: int | None = None,
+) -> sparse.csr_array[np.float32, tuple[int, int]]:
+    """Weigh the edges between nearest neighbours as UMAP does.
+
+    Each vertex sees a neighbour at distance d by the weight exp(-max(0, d - rho) / sigma), where
+    rho is the distance of its nearest neighbour and sigma is such that the weights of its
+    neighbours sum to log2 of their number. An edge has the probabilistic union a + b - ab of
+    both views (McInnes, Healy and Melville 2018, sections 3.1 and 4.1).
+
+    The weights are those of ``umap.umap_.fuzzy_simplicial_set`` to 1e-5, which is how near that
+    comes to its own target. The same neighbours give the same bits for any number of threads and
+    on any processor.
+
+    Parameters
+    ----------
+    knn_indices
+        (n, k), integers: neighbours of each vertex, the nearest first; usually each row begins
+        with the vertex itself. When no row has its own vertex it is added, and k grows by one.
+        -1 where a vertex has fewer neighbours.
+    knn_distances
+        (n, k): their distances, at least 0; taken as float32. Infinite where there is none.
+    n_neighbors
+        Number of neighbours, the vertex itself included, of which sigma is a function; None: k.
+    set_op_mix_ratio
+        From 0 to 1: 1 is the union, 0 the intersection ab of both views, between is a mixture.
+    local_connectivity
+        How many of the nearest neighbours are taken to be connected by the weight 1; at least 0,
+        may have a fractional part.
+    n_threads
+        Threads to use; None takes ``umapcore.settings.n_threads``, then numba's number.
+
+    Returns
+    -------
+    float32, n × n: symmetric, canonical CSR, weights in (0, 1], nothing on the diagonal.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For bad input, naming the parameter, its value and what is allowed.
+
+    Examples
+    --------
+    >>> import umapcore as uc
+    >>> graph = uc.fuzzy_simplicial_set(knn_indices, knn_distances)  # doctest: +SKIP
+    >>> embedding = uc.simplicial_set_embedding(graph)  # doctest: +SKIP
+    """
+    knn = checked_knn(knn_indices, knn_distances)
+    k = float(knn.indices.shape[1])
+    if n_neighbors is not None:
+        k = check_real("n_neighbors", n_neighbors, at_least=1.0)
+    return fuzzy_graph(
+        knn,
+        k,
+        mix_ratio=check_real("set_op_mix_ratio", set_op_mix_ratio, at_least=0.0, at_most=1.0),
+        local_connectivity=check_real("local_connectivity", local_connectivity, at_least=0.0),
+        n_threads=n_threads,
+    )
+
+
+def fuzzy_graph(
+    knn: KNN,
+    n_neighbors: float,
+    *,
+    mix_ratio: float = 1.0,
+    local_connectivity: float = 1.0,
+    n_threads: int | None = None,
+) -> sparse.csr_array[np.float32, tuple[int, int]]:
+    """Do as :func:`fuzzy_simplicial_set` for neighbours that have been checked."""
+    indices, distances = knn
+    n = indices.shape[0]
+    # Summed by ranges of fixed length, and these in order: the same for any number of threads.
+    parts = over_rows(n, n_threads, lambda a, b: sum_of_distances(a, b, distances), ROWS_PER_TASK)
+    total, present = 0.0, 0
+    for part, count in parts:
+        total += part
+        present += count
+    least_of_all = LEAST_SIGMA * (total / present) if present else 0.0
+    columns, weights = np.empty_like(indices), np.empty_like(distances)
+    counts = np.empty(n, np.int64)
+    target = float(np.log2(n_neighbors))
+
+    def weigh(a: int, b: int) -> int:
+        twice: int = memberships(
+            a,
+            b,
+            indices,
+            distances,
+            target,
+            local_connectivity,
+            least_of_all,
+            columns,
+            weights,
+            counts,
+        )
+        return twice
+
+    twice = max(over_rows(n, n_threads, weigh, ROWS_PER_TASK))
+    if twice >= 0:
+        msg = f"knn_indices has the same neighbour twice in row {twice}."
+        raise ValueError(msg)
+    return fuzzy_union(columns, weights, counts, mix_ratio, n_threads)

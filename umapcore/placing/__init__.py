@@ -1,0 +1,1 @@
+"""New cells in an embedding that stays as it is."""

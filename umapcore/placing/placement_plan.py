@@ -1,0 +1,193 @@
+"""What an optimiser needs to know of new heads: their neighbours, how often these pull, a start.
+
+Each row is worked out from its own neighbours alone, in double precision and in one written order:
+what becomes of a cell depends neither on the cells that are placed with it nor on threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from umapcore import counter
+from umapcore.counter import mix64, mix64_of
+from umapcore.curve import exact_log2
+from umapcore.graph import read_only
+from umapcore.jit import kernel
+from umapcore.neighbors import exp64, smooth_knn
+from umapcore.neighbors.exp64 import exp_of_minus
+from umapcore.neighbors.smooth_knn import LEAST_SIGMA, inverse_sigma
+from umapcore.rows import over_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from umapcore.spec import OptimizerSpec
+
+#: Epochs when the specification does not say how many the reference's layout had. umap-learn takes
+#: 100 for up to 10,000 new points and 30 for more, by which a point's place depends on how many
+#: others there are.
+EPOCHS = 100
+#: Step size beside that of the layout, as in umap-learn.
+STEP_SHARE = 0.25
+
+#: Rows that a thread takes at a time.
+_ROWS_PER_TASK = 1024
+
+
+@dataclass(frozen=True)
+class PlacementPlan:
+    """New heads, ready to be placed.
+
+    Attributes
+    ----------
+    tails
+        int32, (n, k): neighbours in the reference.
+    rates
+        uint32, (n, k): an edge fires in epoch t when ``uint32(t * rate) < rate``.
+    keys
+        uint64, (n,): keys of the random numbers of each head.
+    start
+        float32, (n, d): where the heads start; NaN for those without neighbours.
+    """
+
+    tails: NDArray[np.int32]
+    rates: NDArray[np.uint32]
+    keys: NDArray[np.uint64]
+    start: NDArray[np.float32]
+
+
+def placement_epochs(spec: OptimizerSpec, n_epochs: int | None) -> int:
+    """Give the number of epochs: as asked for, else a third of the layout's (umap-learn)."""
+    if n_epochs is not None:
+        return n_epochs
+    return EPOCHS if spec.n_epochs is None else spec.n_epochs // 3
+
+
+def placement_steps(spec: OptimizerSpec, n_epochs: int) -> NDArray[np.float32]:
+    """Give the step size of every epoch, falling linearly from a quarter of the layout's to 0."""
+    epochs = np.arange(n_epochs, dtype=np.float64)
+    return (STEP_SHARE * spec.alpha * (1.0 - epochs / n_epochs)).astype(np.float32)
+
+
+def build_placement(
+    indices: NDArray[np.int32],
+    distances: NDArray[np.float32],
+    reference: NDArray[np.float32],
+    seed: int,
+    *,
+    n_threads: int | None = None,
+) -> PlacementPlan:
+    """Weigh the neighbours of new heads and put each head among them.
+
+    Parameters
+    ----------
+    indices, distances
+        (n, k), as :func:`umapcore.neighbors.nearest.checked_neighbours` gives them.
+    reference
+        (n_reference, d): positions of what stays where it is.
+    seed
+        64-bit seed of the negative samples.
+    n_threads
+        Threads to use; the plan does not depend on it.
+    """
+    n, k = indices.shape
+    plan = PlacementPlan(
+        tails=indices,
+        rates=np.empty((n, k), np.uint32),
+        keys=np.empty(n, np.uint64),
+        start=np.empty((n, reference.shape[1]), np.float32),
+    )
+    seed_key = mix64(np.array([seed], np.uint64))[0]
+    target = exact_log2(k)
+
+    given = [read_only(x) for x in (indices, distances, distances.view(np.uint32), reference)]
+
+    def weigh(a: int, b: int) -> None:
+        _weigh_rows(a, b, *given, target, seed_key, plan.rates, plan.keys, plan.start)
+
+    over_rows(n, n_threads, weigh, _ROWS_PER_TASK)
+    return plan
+
+
+@kernel(counter, exp64, smooth_knn)
+def _weigh_rows(
+    first: Any,
+    last: Any,
+    indices: Any,
+    distances: Any,
+    bits: Any,
+    reference: Any,
+    target: Any,
+    seed_key: Any,
+    rates: Any,
+    keys: Any,
+    start: Any,
+) -> None:
+    """Write rates, keys and start positions of the heads `first` … `last` - 1.
+
+    A neighbour at distance d counts by exp(-d / sigma), where sigma is such that the weights of
+    all but the nearest sum to `target`: McInnes, Healy and Melville 2018, algorithm 3, with rho
+    = 0, as umap-learn does for new points, whose nearest neighbours may be far.
+    """
+    k = indices.shape[1]
+    d = reference.shape[1]
+    beyond = np.empty(k, np.float64)
+    faded = np.empty(k, np.float64)
+    weights = np.empty(k, np.float64)
+    sums = np.empty(d, np.float64)
+    # Neighbours and distances beyond those that are there do not enter the key: a longer row
+    # that ends in nothing is the same row.
+    for i in range(first, last):
+        present = 0
+        near = 0
+        far = 0
+        total = 0.0
+        key = seed_key
+        for j in range(k):
+            if indices[i, j] < 0:
+                break
+            distance = np.float64(distances[i, j])
+            key = mix64_of(key ^ np.uint64(indices[i, j]))
+            key = mix64_of(key ^ np.uint64(bits[i, j]))
+            present += 1
+            total += distance
+            if j > 0 and distance > 0.0:
+                beyond[far] = distance
+                far += 1
+            elif j > 0:
+                near += 1
+        keys[i] = key
+        if present == 0:
+            rates[i, :] = np.uint32(0)
+            start[i, :] = np.float32(np.nan)
+            continue
+        scale = 0.0
+        if total > 0.0:
+            # For rows like these umap-learn takes the mean distance of all new points, on which a
+            # point's place would then depend.
+            least_sigma = LEAST_SIGMA * total / present
+            scale = min(inverse_sigma(beyond, faded, far, target - near), 1.0 / least_sigma)
+        all_weights = 0.0
+        for j in range(present):
+            weights[j] = np.float64(np.float32(exp_of_minus(distances[i, j] * scale)))
+            all_weights += weights[j]
+        for j in range(k):
+            rate = 0
+            if j < present:
+                rate = min(int(weights[j] * 4294967296.0), 4294967295)
+            rates[i, j] = np.uint32(rate)
+        sums[:] = 0.0
+        if distances[i, 0] == np.float32(0.0):
+            # It coincides with a vertex of the reference, and starts there.
+            for c in range(d):
+                sums[c] = reference[indices[i, 0], c]
+        else:
+            for j in range(present):
+                share = weights[j] / all_weights
+                for c in range(d):
+                    sums[c] += share * np.float64(reference[indices[i, j], c])
+        for c in range(d):
+            start[i, c] = np.float32(sums[c])

@@ -1,0 +1,1 @@
+"""Runs of a layout: watched, stopped, resumed, repeated and verified."""

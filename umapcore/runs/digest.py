@@ -1,0 +1,108 @@
+"""Digests of graphs and positions: equal exactly where the numbers are.
+
+BLAKE2b (RFC 7693) of 128 bits, over blocks of rows whose digests are hashed once more. The blocks
+have a fixed size, so the digest does not depend on the number of threads; numbers are hashed in
+one width and byte order, so neither does it on how they are stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from umapcore.graph import is_sparse
+from umapcore.rows import over_rows
+from umapcore.start.components import row_pieces
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_BYTES = 16
+
+
+def graph_digest(graph: Any, *, n_threads: int | None = None) -> str:
+    """Digest a graph.
+
+    Parameters
+    ----------
+    graph
+        CSR, as :func:`umapcore.graph.prepare_graph` makes it: the digest is that of the graph as
+        it is laid out, whatever format, dtype or order of entries it was given in.
+    n_threads
+        Threads to use.
+
+    Returns
+    -------
+    32 hexadecimal digits.
+    """
+    indptr, indices, weights = graph.indptr, graph.indices, graph.data
+
+    def block(first: int, last: int) -> bytes:
+        begin, end = int(indptr[first]), int(indptr[last])
+        return _hashed(
+            _bytes(np.diff(indptr[first : last + 1]), "<i4"),
+            _bytes(indices[begin:end], "<i4"),
+            _bytes(weights[begin:end], "<f4"),
+        )
+
+    n = int(graph.shape[0])
+    return _tree(b"graph", (n,), over_rows(n, n_threads, block))
+
+
+def positions_digest(positions: NDArray[Any], *, n_threads: int | None = None) -> str:
+    """Digest positions, n × d, as float32.
+
+    Returns
+    -------
+    32 hexadecimal digits.
+    """
+    n, d = positions.shape
+
+    def block(first: int, last: int) -> bytes:
+        return _hashed(_bytes(positions[first:last], "<f4"))
+
+    return _tree(b"positions", (n, d), over_rows(n, n_threads, block))
+
+
+def representation_digest(representation: Any, metric: str) -> str:
+    """Digest what places the components of a graph: coordinates and how they are measured.
+
+    Parameters
+    ----------
+    representation
+        n × p, dense or sparse, maybe on a disk; or None.
+    metric
+        Name of the metric.
+    """
+    parts = [metric.encode()]
+    if representation is not None:
+        for _, rows in row_pieces(representation):
+            if is_sparse(rows):
+                stored = rows.tocsr()
+                parts += [
+                    _hashed(_bytes(stored.indptr, "<i8"), _bytes(stored.indices, "<i8")),
+                    _hashed(_bytes(stored.data, "<f8")),
+                ]
+            else:
+                parts.append(_hashed(_bytes(rows, "<f8")))
+        return _tree(b"representation", representation.shape, parts)
+    return _tree(b"representation", (), parts)
+
+
+def _bytes(array: NDArray[Any], dtype: str) -> memoryview:
+    return np.ascontiguousarray(array, dtype=dtype).reshape(-1).view(np.uint8).data
+
+
+def _hashed(*parts: memoryview | bytes) -> bytes:
+    digest = hashlib.blake2b(digest_size=_BYTES)
+    for part in parts:
+        # Beyond some thousand bytes hashlib lets other threads run.
+        digest.update(part)
+    return digest.digest()
+
+
+def _tree(kind: bytes, shape: tuple[int, ...], blocks: list[bytes]) -> str:
+    head = b"umapcore %s %s" % (kind, repr(tuple(int(size) for size in shape)).encode())
+    return _hashed(head, *(len(block).to_bytes(8, "little") + block for block in blocks)).hex()

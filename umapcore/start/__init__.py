@@ -1,0 +1,1 @@
+"""Start positions: spectral, by PAGA, random or given."""
