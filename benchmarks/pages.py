@@ -61,7 +61,8 @@ def _opening(result: dict[str, Any]) -> str:
         f"others once, and in {result['rounds_with_rivals']} of the rounds. Medians; "
         "the spread is from the fastest to the slowest run. Every program is warmed up on a small "
         "graph first, so that no time contains compilation. The machine is virtual, and what its "
-        "neighbours do shows in the spreads: ratios within a table mean more than seconds.\n\n"
+        "neighbours do shows in the spreads: ratios within a table mean more than seconds. "
+        f"Load average before the run: {result['load_average_before']}.\n\n"
         "Quality of what was made in that time: *loss* is UMAP's effective loss per vertex (less "
         "is better), *recall* the share of graph neighbours among the embedding's nearest, "
         "*extent* the width of the layout, *trust* its trustworthiness on 2,000 points, *triplets* "
@@ -187,7 +188,7 @@ def _growth(result: dict[str, Any]) -> str:
     parts = [
         "## How it grows",
         f"Generated graphs, 200 epochs, spectral start, {result['threads']} threads; memory is the "
-        "peak above the graph.",
+        "peak above the graph." + _apart(result),
         "![Seconds by number of vertices](benchmarks/scale.png)",
         table(header, rows),
     ]
@@ -195,6 +196,17 @@ def _growth(result: dict[str, Any]) -> str:
         header = (parameter, *(str(case["value"]) for case in cases))
         parts.append(table(header, [["seconds", *(f"{c['seconds']:.2f}" for c in cases)]]))
     return "\n\n".join(parts)
+
+
+def _apart(result: dict[str, Any]) -> str:
+    """Say so where these parts are of another run than the rest."""
+    apart = result.get("measured_apart")
+    if not apart:
+        return ""
+    return (
+        " Measured in an earlier run on the same kind of machine, with a load average of "
+        f"{apart['load_average_before']} before."
+    )
 
 
 def _first_call(found: dict[str, Any]) -> str:
