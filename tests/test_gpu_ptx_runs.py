@@ -19,10 +19,11 @@ from test_gpu_spectral import SHAPES
 from test_placement import case as placement_case
 from test_placement import placed_by
 
-from umapcore import OptimizerSpec, multilevel
+from umapcore import OptimizerSpec
 from umapcore.graph import prepare_graph
 from umapcore.placing.placement_plan import build_placement
 from umapcore.plan import build_plan
+from umapcore.start import multilevel
 from umapcore.start.initialize import start_positions
 from umapcore.start.spectral import spectral_layout
 from umapcore_cupy import compile as compilation

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from umapcore import OptimizerSpec, multilevel, simplicial_set_embedding
+from umapcore import OptimizerSpec, simplicial_set_embedding
 from umapcore.errors import GPUMemoryError
 from umapcore.graph import prepare_graph
 from umapcore.linalg import BLOCK_ROWS, RUN
+from umapcore.start import multilevel
 from umapcore.start.spectral import spectral_layout
 from umapcore_cupy.backend import CupyBackend
 from umapcore_cupy.graph import bring_graph

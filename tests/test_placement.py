@@ -10,9 +10,10 @@ import placement_oracle as oracle
 import pytest
 
 import umapcore
-from umapcore import OptimizerSpec, place, placement
+from umapcore import OptimizerSpec, place
 from umapcore.errors import GPUMemoryError
 from umapcore.neighbors.nearest import nearest
+from umapcore.placing import placement
 from umapcore.placing.placement_plan import build_placement, placement_epochs, placement_steps
 
 if TYPE_CHECKING:
