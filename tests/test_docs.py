@@ -28,7 +28,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Pages whose code is one story from top to bottom; the others begin with cells that have a graph.
 STORIES = ("README.md", "quickstart.md")
-MODULES = ("engine", "ingest", "pl", "placement", "tl")
+MODULES = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for path in (ROOT / "umapcore").rglob("*.py")
+    if ">>> " in path.read_text(encoding="utf-8")
+)
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
@@ -140,7 +144,7 @@ def slug(heading: str) -> str:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_examples_of_docstrings(module: str) -> None:
-    found = doctest.testmod(importlib.import_module(f"umapcore.{module}"))
+    found = doctest.testmod(importlib.import_module(module))
     assert found.failed == 0
 
 
