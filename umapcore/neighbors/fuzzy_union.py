@@ -140,14 +140,15 @@ def _count_union(
 ) -> None:
     for i in range(first, last):
         j, count = 0, counts[i]
+        e, end = seen[i], seen[i + 1]
         both = 0
-        for e in range(seen[i], seen[i + 1]):
-            head = heads[e]
-            while j < count and columns[i, j] < head:
-                j += 1
-            if j < count and columns[i, j] == head:
-                both += 1
-        degrees[i] = both if only_both else count + (seen[i + 1] - seen[i]) - both
+        # Which of the two is ahead cannot be foretold: there must be no branch on it.
+        while j < count and e < end:
+            own, other = columns[i, j], heads[e]
+            both += np.int64(own == other)
+            j += np.int64(own <= other)
+            e += np.int64(other <= own)
+        degrees[i] = both if only_both else count + (end - seen[i]) - both
 
 
 @kernel()
@@ -166,25 +167,30 @@ def _join(
     indices: Any,
     data: Any,
 ) -> None:
-    nowhere = columns.shape[0]
     for i in range(first, last):
         at = indptr[i]
         j, count = 0, counts[i]
         e, end = seen[i], seen[i + 1]
-        while j < count or e < end:
-            own = np.int64(columns[i, j]) if j < count else nowhere
-            other = np.int64(heads[e]) if e < end else nowhere
-            a = 0.0
-            b = 0.0
-            if own <= other:
-                a = np.float64(weights[i, j])
-                j += 1
-            if other <= own:
-                b = np.float64(mirrored[e])
-                e += 1
-            if only_both and own != other:
-                continue
+        while j < count and e < end:
+            own, other = columns[i, j], heads[e]
+            mine, theirs = own <= other, other <= own
+            a = np.float64(weights[i, j]) * np.float64(mine)
+            b = np.float64(mirrored[e]) * np.float64(theirs)
             both = a * b
-            indices[at] = min(own, other)
-            data[at] = np.float32(mix_ratio * ((a + b) - both) + (1.0 - mix_ratio) * both)
+            if at < indptr[i + 1]:
+                indices[at] = min(own, other)
+                data[at] = np.float32(mix_ratio * ((a + b) - both) + (1.0 - mix_ratio) * both)
+            j += np.int64(mine)
+            e += np.int64(theirs)
+            # Where both are wanted, an entry of one is written over by the next.
+            at += np.int64(mine & theirs) if only_both else 1
+        if only_both:
+            continue
+        for rest in range(j, count):
+            indices[at] = columns[i, rest]
+            data[at] = np.float32(mix_ratio * np.float64(weights[i, rest]))
+            at += 1
+        for rest in range(e, end):
+            indices[at] = heads[rest]
+            data[at] = np.float32(mix_ratio * np.float64(mirrored[rest]))
             at += 1

@@ -4,10 +4,10 @@ McInnes, Healy and Melville 2018, algorithm 3. A vertex sees a neighbour at dist
 weight exp(-max(0, d - rho) / sigma). rho is the distance of its nearest neighbour, and sigma is
 such that the weights of its neighbours sum to log2(k).
 
-umap-learn finds sigma by bisection, until the sum is within 1e-5. The sum is a convex, falling
-function of 1 / sigma, so that Newton's method from 0 comes to the root from one side, without
-overshooting: here the step is that of Newton on the logarithm of the sum, in which a single
-exponential is a straight line.
+umap-learn finds sigma by bisection, until the sum is within 1e-5. Here the root is found by
+Newton's method, on the logarithm of the sum, in which a single exponential is a straight line, and
+with Halley's correction. The logarithm is a convex, falling function of 1 / sigma: a step of Newton
+ends before the root, wherever it begins, and the next ones come nearer.
 """
 
 from __future__ import annotations
@@ -25,11 +25,16 @@ LEAST_SIGMA = 1e-3
 #: A fractional part of the local connectivity up to this is none, as in umap-learn.
 _INTERPOLATED = 1e-5
 #: The sum is taken for its target when it is nearer than this share of it.
-_CLOSE = 1e-10
-#: Newton's steps at most; three to six are usual.
+_CLOSE = 1e-9
+#: Steps at most; two to four are usual.
 _MOST_STEPS = 100
-#: Up to so many neighbours a row is sorted by insertion.
+#: Distances that are worked out side by side.
+_LANES = 8
+_HALF = np.uint64(_LANES)
+_GROUP = np.uint64(2 * _LANES)
+#: Up to so many neighbours a row is sorted by counting.
 _FEW = 48
+_NO_COLUMN = np.int32(np.iinfo(np.int32).max)
 _LEAST_WEIGHT = np.float32(np.finfo(np.float32).tiny)
 
 
@@ -81,8 +86,9 @@ def memberships(
     A vertex that has some neighbour twice, or -1.
     """
     k = indices.shape[1]
-    beyond = np.empty(k, np.float64)
-    faded = np.empty(k, np.float64)
+    work = scratch(k)
+    found = np.empty((k + _LANES - 1) // _LANES * _LANES, np.int32)
+    seen_by = np.empty(k, np.float32)
     for i in range(first, last):
         rho = _nearest(distances[i], local_connectivity)
         total = 0.0
@@ -96,34 +102,38 @@ def memberships(
             total += d
             present += 1
             if j > 0 and d > rho:
-                beyond[far] = d - rho
+                work[place_of(far)] = d - rho
                 far += 1
             elif j > 0:
                 near += 1
-        scale = inverse_sigma(beyond, faded, far, target - near)
+        scale = inverse_sigma(work, far, target - near)
         # A row of zeros has the mean of all rows for its scale.
         least = LEAST_SIGMA * (total / present) if rho > 0.0 else least_of_all
         if least > 0.0:
             scale = min(scale, 1.0 / least)
+        _fade(work, far, scale)
+        far = 0
         count = 0
         for j in range(k):
             column = indices[i, j]
             d = np.float64(distances[i, j])
-            if column < 0 or column == i or not d < np.inf:
+            if column < 0 or not d < np.inf:
                 continue
             weight = np.float32(1.0)
             if d > rho:
-                weight = np.float32(exp_of_minus((d - rho) * scale))
-            if weight < _LEAST_WEIGHT:
+                if j == 0:  # the row does not begin with its vertex
+                    weight = np.float32(exp_of_minus((d - rho) * scale))
+                else:
+                    weight = np.float32(work[place_of(far) + _HALF])
+                    far += 1
+            if column == i or weight < _LEAST_WEIGHT:
                 continue
-            columns[i, count] = column
-            weights[i, count] = weight
+            found[count] = column
+            seen_by[count] = weight
             count += 1
         counts[i] = count
-        _sort_row(columns[i, :count], weights[i, :count])
-        for j in range(1, count):
-            if columns[i, j] == columns[i, j - 1]:
-                return i
+        if not _sort_row(found, seen_by, count, columns[i], weights[i]):
+            return i
     return -1
 
 
@@ -151,8 +161,32 @@ def _nearest(row: Any, local_connectivity: Any) -> Any:
 
 
 @inline
-def inverse_sigma(beyond: Any, faded: Any, count: Any, target: Any) -> Any:
+def scratch(count: Any) -> Any:
+    """Make the array for so many distances that :func:`inverse_sigma` takes.
+
+    Groups of distances alternate with room for their exponentials: of two arrays a compiler
+    would not know that they are apart, and would work out one exponential after another.
+    """
+    return np.zeros((count + _LANES - 1) // _LANES * _LANES * 2, np.float64)
+
+
+@inline
+def place_of(j: Any) -> Any:
+    """Place of the distance with number j in the array of :func:`scratch`."""
+    j = np.uint64(j)
+    return j + (j & ~(_HALF - np.uint64(1)))
+
+
+@inline
+def inverse_sigma(work: Any, count: Any, target: Any) -> Any:
     """Find s such that the sum of exp(-d s) over `count` distances d above 0 is `target`.
+
+    Parameters
+    ----------
+    work
+        From :func:`scratch`, with the distances at their places.
+    count, target
+        How many of them count, and the sum wanted.
 
     Returns
     -------
@@ -162,40 +196,77 @@ def inverse_sigma(beyond: Any, faded: Any, count: Any, target: Any) -> Any:
         return 0.0
     if target <= _CLOSE:
         return np.inf
-    s = 0.0
+    total = 0.0
+    for j in range(count):
+        total += work[place_of(j)]
+    # The first step, from 0, where every exponential is 1.
+    s = _log_below(count / target) * (count / total)
     for _ in range(_MOST_STEPS):
-        # Written to an array first, so that exponentials are computed side by side; the sums
-        # are taken in order.
-        for j in range(count):
-            faded[j] = exp_of_minus(beyond[j] * s)
+        # The sums are taken in order.
+        _fade(work, count, s)
         total = 0.0
         slope = 0.0
+        bend = 0.0
         for j in range(count):
-            total += faded[j]
-            slope += faded[j] * beyond[j]
+            d, faded = work[place_of(j)], work[place_of(j) + _HALF]
+            moment = faded * d
+            total += faded
+            slope += moment
+            bend += moment * d
         ratio = total / target
-        if ratio - 1.0 <= _CLOSE:
+        if abs(ratio - 1.0) <= _CLOSE:
             break
-        # log(ratio) from below by a quotient: the step never goes beyond the root.
-        log_ratio = 3.0 * (ratio * ratio - 1.0) / (ratio * ratio + 4.0 * ratio + 1.0)
-        step = log_ratio * total / slope
-        s += step
+        mean = slope / total
+        step = _log_below(ratio) / mean
+        # Halley's correction for the bend of the logarithm, which is the variance of the
+        # distances. It may lead beyond the root; from there Newton's step leads back.
+        variance = bend / total - mean * mean
+        if step > 0.0:
+            step += min(0.5 * variance / mean * step * step, 0.5 * step)
+        s = max(s + step, 0.5 * s)
     return s
 
 
 @inline
-def _sort_row(columns: Any, weights: Any) -> None:
-    """Sort by column, in place."""
-    if columns.shape[0] > _FEW:
-        order = np.argsort(columns)
-        columns[:] = columns[order]
-        weights[:] = weights[order]
-        return
-    for j in range(1, columns.shape[0]):
-        column, weight, at = columns[j], weights[j], j
-        while at > 0 and columns[at - 1] > column:
-            columns[at] = columns[at - 1]
-            weights[at] = weights[at - 1]
-            at -= 1
-        columns[at] = column
-        weights[at] = weight
+def _fade(work: Any, count: Any, s: Any) -> None:
+    """Write exp(-d s) of each distance d of a scratch array behind it."""
+    # Groups of a fixed length are worked out side by side. Unsigned numbers: a negative index
+    # would count from the end, which takes a branch.
+    for group in range(np.uint64(0), np.uint64(2 * count), _GROUP):
+        for lane in range(np.uint64(0), _HALF, np.uint64(1)):
+            work[group + _HALF + lane] = exp_of_minus(work[group + lane] * s)
+
+
+@inline
+def _log_below(ratio: Any) -> Any:
+    """Logarithm by a quotient that is nearer to 0 than it is, and exact to third order at 1."""
+    return 3.0 * (ratio * ratio - 1.0) / (ratio * ratio + 4.0 * ratio + 1.0)
+
+
+@inline
+def _sort_row(found: Any, seen_by: Any, count: Any, columns: Any, weights: Any) -> Any:
+    """Write a row sorted by column; False when it has a column twice."""
+    if count > _FEW:
+        order = np.argsort(found[:count])
+        for j in range(count):
+            columns[j] = found[order[j]]
+            weights[j] = seen_by[order[j]]
+            if j > 0 and columns[j] == columns[j - 1]:
+                return False
+        return True
+    for j in range(count, found.shape[0]):
+        found[j] = _NO_COLUMN
+    twice = False
+    for j in range(count):
+        # The place of an entry is the number of smaller ones: no branch that depends on data.
+        column = found[j]
+        place = np.int32(0)
+        alike = np.int32(0)
+        for group in range(np.uint64(0), np.uint64(count), _HALF):
+            for lane in range(np.uint64(0), _HALF, np.uint64(1)):
+                place += np.int32(found[group + lane] < column)
+                alike += np.int32(found[group + lane] == column)
+        twice |= alike > 1
+        columns[place] = column
+        weights[place] = seen_by[j]
+    return not twice

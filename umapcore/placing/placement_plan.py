@@ -18,7 +18,7 @@ from umapcore.graph import read_only
 from umapcore.jit import kernel
 from umapcore.neighbors import exp64, smooth_knn
 from umapcore.neighbors.exp64 import exp_of_minus
-from umapcore.neighbors.smooth_knn import LEAST_SIGMA, inverse_sigma
+from umapcore.neighbors.smooth_knn import LEAST_SIGMA, inverse_sigma, place_of, scratch
 from umapcore.rows import over_rows
 
 if TYPE_CHECKING:
@@ -134,8 +134,7 @@ def _weigh_rows(
     """
     k = indices.shape[1]
     d = reference.shape[1]
-    beyond = np.empty(k, np.float64)
-    faded = np.empty(k, np.float64)
+    work = scratch(k)
     weights = np.empty(k, np.float64)
     sums = np.empty(d, np.float64)
     # Neighbours and distances beyond those that are there do not enter the key: a longer row
@@ -155,7 +154,7 @@ def _weigh_rows(
             present += 1
             total += distance
             if j > 0 and distance > 0.0:
-                beyond[far] = distance
+                work[place_of(far)] = distance
                 far += 1
             elif j > 0:
                 near += 1
@@ -169,7 +168,7 @@ def _weigh_rows(
             # For rows like these umap-learn takes the mean distance of all new points, on which a
             # point's place would then depend.
             least_sigma = LEAST_SIGMA * total / present
-            scale = min(inverse_sigma(beyond, faded, far, target - near), 1.0 / least_sigma)
+            scale = min(inverse_sigma(work, far, target - near), 1.0 / least_sigma)
         all_weights = 0.0
         for j in range(present):
             weights[j] = np.float64(np.float32(exp_of_minus(distances[i, j] * scale)))
