@@ -139,9 +139,9 @@ def _count_union(
     degrees: Any,
 ) -> None:
     for i in range(first, last):
-        j, count = 0, counts[i]
+        j, count = np.int64(0), counts[i]
         e, end = seen[i], seen[i + 1]
-        both = 0
+        both = np.int64(0)
         # Which of the two is ahead cannot be foretold: there must be no branch on it.
         while j < count and e < end:
             own, other = columns[i, j], heads[e]
@@ -169,7 +169,7 @@ def _join(
 ) -> None:
     for i in range(first, last):
         at = indptr[i]
-        j, count = 0, counts[i]
+        j, count = np.int64(0), counts[i]
         e, end = seen[i], seen[i + 1]
         while j < count and e < end:
             own, other = columns[i, j], heads[e]

@@ -266,7 +266,8 @@ def _sort_row(found: Any, seen_by: Any, count: Any, columns: Any, weights: Any) 
             for lane in range(np.uint64(0), _HALF, np.uint64(1)):
                 place += np.int32(found[group + lane] < column)
                 alike += np.int32(found[group + lane] == column)
-        twice |= alike > 1
+        if alike > 1:
+            twice = True
         columns[place] = column
         weights[place] = seen_by[j]
     return not twice
