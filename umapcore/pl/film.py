@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from umapcore.pl.frames import check_format, write_movie
+from umapcore.pl.film_formats import check_format
+from umapcore.pl.frames import write_movie
 from umapcore.pl.save import Picture
 from umapcore.runs.snapshots import Snapshots
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import numpy as np
 from umapcore.checks import check_real
 from umapcore.errors import bad_type, bad_value
 from umapcore.files.whole_path import complete_or_absent
+from umapcore.pl.film_formats import check_format, write_gif, write_mp4
 from umapcore.pl.scatter import make_room, require_matplotlib, umap
 from umapcore.pl.values import read_values
 from umapcore.runs.snapshots import Snapshots
@@ -29,8 +29,6 @@ _MARGIN = 0.04
 #: Inches: width of the points, height of what is above them, and between what the height stays.
 _PANEL, _HEADING, _HEIGHTS = 4.4, 0.6, (3.2, 6.4)
 _STEPS, _SPARE = 3, 0.1
-_WHITE = (255, 255, 255)
-_FORMATS = (".gif", ".mp4")
 
 
 def movie(
@@ -127,25 +125,6 @@ def movie(
     return path
 
 
-def check_format(path: Path) -> None:
-    """Refuse a file that no movie can be written to.
-
-    Raises
-    ------
-    ValueError
-        When its name ends in neither .gif nor .mp4.
-    RuntimeError
-        For .mp4 without ffmpeg.
-    """
-    if path.suffix.lower() not in _FORMATS:
-        raise bad_value("path", str(path), f"a name that ends in {' or '.join(_FORMATS)}")
-    if path.suffix.lower() == ".mp4":
-        require_matplotlib()
-        if shutil.which(_ffmpeg()) is None:
-            msg = f"{path}: .mp4 needs ffmpeg, which is not installed; a .gif does not."
-            raise RuntimeError(msg)
-
-
 def write_movie(
     adata: AnnData,
     beside: Path,
@@ -172,7 +151,7 @@ def write_movie(
     require_matplotlib()
     drawn = {"color": color, "title": color if title is None else title, **options}
     frames = _frames(shell, snapshots, basis, _two(components), (figsize, dpi), drawn)
-    write = _write_gif if path.suffix.lower() == ".gif" else _write_mp4
+    write = write_gif if path.suffix.lower() == ".gif" else write_mp4
     write(beside, frames, fps, hold)
 
 
@@ -361,57 +340,3 @@ def _extent(
     high = np.max([taken[:, chosen].max(axis=0) for _, taken in snapshots], axis=0)
     margin = np.maximum(_MARGIN * (high - low), 1e-3)
     return low - margin, high + margin
-
-
-def _write_gif(path: Path, frames: Iterator[NDArray[np.uint8]], fps: float, hold: float) -> None:
-    from PIL import Image
-
-    pictures = [Image.fromarray(frame) for frame in frames]
-    # One palette for all, from the beginning, the middle and the end: colours must not flicker.
-    chosen = [pictures[i] for i in sorted({0, len(pictures) // 2, len(pictures) - 1})]
-    width, height = pictures[0].size
-    sheet = Image.new("RGB", (width, height * len(chosen)))
-    for i, picture in enumerate(chosen):
-        sheet.paste(picture, (0, height * i))
-    colors = sheet.quantize(255, method=Image.Quantize.MEDIANCUT).getpalette() or []
-    palette = Image.new("P", (1, 1))
-    palette.putpalette([*_WHITE, *colors[: 3 * 255]])
-    plain = []
-    for picture in pictures:
-        indexed = picture.quantize(palette=palette, dither=Image.Dither.NONE)
-        # Pillow looks colours up coarsely; the ground must not turn grey for that.
-        indexed.paste(0, mask=Image.fromarray((np.asarray(picture) == 255).all(axis=2)))
-        plain.append(indexed)
-    durations = [round(1000 / fps)] * len(plain)
-    durations[-1] += round(1000 * hold)
-    plain[0].save(
-        path, format="GIF", save_all=True, append_images=plain[1:], duration=durations, loop=0,
-        optimize=False,
-    )  # fmt: skip
-
-
-def _ffmpeg() -> str:
-    import matplotlib as mpl
-
-    return str(mpl.rcParams["animation.ffmpeg_path"])
-
-
-def _write_mp4(path: Path, frames: Iterator[NDArray[np.uint8]], fps: float, hold: float) -> None:
-    """Hand frames to ffmpeg; the last one is repeated."""
-    import subprocess
-
-    shown = list(frames)
-    height, width = shown[0].shape[:2]
-    shown += [shown[-1]] * round(hold * fps)
-    command = [
-        _ffmpeg(), "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24",
-        "-s", f"{width}x{height}", "-r", f"{fps:g}", "-i", "-",
-        # Sizes of this pixel format are even.
-        "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2:color=white", "-pix_fmt", "yuv420p",
-        "-f", "mp4", str(path),
-    ]  # fmt: skip
-    raw = b"".join(frame.tobytes() for frame in shown)
-    done = subprocess.run(command, input=raw, capture_output=True, check=False)
-    if done.returncode != 0:
-        msg = f"ffmpeg failed: {done.stderr.decode(errors='replace').strip()}"
-        raise RuntimeError(msg)
