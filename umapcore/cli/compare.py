@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from umapcore.cli.parser import count
-from umapcore.cli.reporting import OK, USAGE
+from umapcore.cli.reporting import DIFFERENT, OK, TROUBLE
 
 if TYPE_CHECKING:
     import argparse
 
     from umapcore.measures.comparison import Comparison
-
-# As cmp and diff have it.
-DIFFERENT, TROUBLE = 1, USAGE
 
 
 def add(commands: Any, shared: argparse.ArgumentParser) -> None:

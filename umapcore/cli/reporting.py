@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+# Commands that compare end as cmp and diff do.
+DIFFERENT, TROUBLE = 1, USAGE
 
 
 def one_line(error: Exception) -> str:

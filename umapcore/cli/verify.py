@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from umapcore.cli.parser import count
-from umapcore.cli.reporting import OK, USAGE
-
-DIFFERENT, TROUBLE = 1, USAGE
+from umapcore.cli.reporting import DIFFERENT, OK, TROUBLE
 
 
 def add(commands: Any, shared: argparse.ArgumentParser) -> None:

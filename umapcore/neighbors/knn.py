@@ -62,8 +62,10 @@ def checked_knn(
     ValueError, TypeError
         When shapes do not fit, an index is out of range, or a distance is negative or NaN.
     """
-    rows = _matrix(indices, f"{name}_indices", "iu", "integers")
-    lengths = _matrix(distances, f"{name}_distances", "fiu", "real numbers")
+    rows = given_matrix(indices, f"{name}_indices", "iu", "a matrix of integers, one row a vertex")
+    lengths = given_matrix(
+        distances, f"{name}_distances", "fiu", "a matrix of real numbers, one row a vertex"
+    )
     if rows.shape != lengths.shape:
         msg = f"{name}_indices has shape {rows.shape} and {name}_distances {lengths.shape}: "
         msg += "they must be equal."
@@ -133,13 +135,19 @@ def with_self_first(knn: KNN, *, insert: bool) -> KNN:
     return KNN(indices, distances)
 
 
-def _matrix(value: object, name: str, kinds: str, what: str) -> NDArray[Any]:
-    allowed = f"a matrix of {what}, one row a vertex"
+def given_matrix(value: object, name: str, kinds: str, allowed: str) -> NDArray[Any]:
+    """Bring a matrix that the caller gave into memory.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When it is none, or its type is not of the `kinds` of NumPy; `allowed` says what it may be.
+    """
     try:
         array = np.asarray(in_memory(value))
     except ValueError:  # a ragged list
         raise bad_type(name, value, allowed) from None
-    if array.dtype.kind not in kinds:
+    if array.dtype.kind not in kinds and array.size:
         raise bad_type(name, value, allowed)
     if array.ndim != 2:
         msg = f"{name} has shape {array.shape}: it must be {allowed}."

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from umapcore.errors import bad_type
-from umapcore.graph import in_memory, is_sparse
 from umapcore.jit import kernel
 from umapcore.logs import logger
 from umapcore.neighbors import knn_descent, knn_exact
+from umapcore.neighbors.knn import given_matrix
 from umapcore.neighbors.knn_exact import (
     LANES,
     METRICS,
@@ -239,15 +238,8 @@ def _by_pynndescent(
 
 def _matrix(value: Any, name: str, kinds: str, what: str) -> NDArray[Any]:
     allowed = f"a matrix of {what}, one row a new point and one column a neighbour"
-    if is_sparse(value):
-        raise bad_type(name, value, allowed)
-    try:
-        array = np.asarray(in_memory(value))
-    except ValueError:  # a ragged list
-        raise bad_type(name, value, allowed) from None
-    if array.dtype.kind not in kinds and array.size:
-        raise bad_type(name, value, allowed)
-    if array.ndim != 2 or array.shape[1] == 0:
+    array = given_matrix(value, name, kinds, allowed)
+    if array.shape[1] == 0:
         msg = f"{name} has shape {array.shape}: it must be {allowed}."
         raise ValueError(msg)
     return array
