@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from umapcore.cli.parser import count
+from umapcore.cli.parser import add_running_options, count
+
+if TYPE_CHECKING:
+    import argparse
 
 # What the library calls a parameter, where the command line calls it otherwise.
 _OPTIONS = {
@@ -167,27 +169,13 @@ def _add_picture(embed: argparse.ArgumentParser) -> None:
 
 def _add_running(embed: argparse.ArgumentParser) -> None:
     running = embed.add_argument_group("running")
-    running.add_argument(
-        "--method",
-        default="umap",
-        choices=("umap", "rapids", "auto"),
-        help="CPU, GPU, or the GPU if there is one; the bits are the same (default: %(default)s)",
-    )
-    running.add_argument(
-        "--threads", type=count, metavar="N", help="threads on the CPU (default: all)"
-    )
+    add_running_options(running)
     running.add_argument(
         "--checkpoint",
         type=Path,
         metavar="FILE",
         help="save the run to FILE as it goes; if FILE is there, continue from it, with the same "
         "bits. It is removed when OUT is written",
-    )
-    running.add_argument(
-        "--progress",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="progress bar (default: on a terminal, when it lasts)",
     )
 
 

@@ -26,6 +26,25 @@ def shared_options() -> argparse.ArgumentParser:
     return shared
 
 
+def add_running_options(group: argparse._ActionsContainer) -> None:
+    """Declare where and how a layout runs: --method, --threads, --progress."""
+    group.add_argument(
+        "--method",
+        default="umap",
+        choices=("umap", "rapids", "auto"),
+        help="CPU, GPU, or the GPU if there is one; the bits are the same (default: %(default)s)",
+    )
+    group.add_argument(
+        "--threads", type=count, metavar="N", help="threads on the CPU (default: all)"
+    )
+    group.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="progress bar (default: on a terminal, when it lasts)",
+    )
+
+
 def count(text: str) -> int:
     """Read an integer of at least 1."""
     if not text.isdecimal() or int(text) < 1:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from umapcore.cli.parser import count
+from umapcore.cli.parser import add_running_options
 from umapcore.cli.reporting import DIFFERENT, OK, TROUBLE
+
+if TYPE_CHECKING:
+    import argparse
 
 
 def add(commands: Any, shared: argparse.ArgumentParser) -> None:
@@ -28,21 +30,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     verify.add_argument(
         "--init-pos", metavar="KEY", help="key of obsm of the start positions, where it has changed"
     )
-    verify.add_argument(
-        "--method",
-        default="umap",
-        choices=("umap", "rapids", "auto"),
-        help="CPU, GPU, or the GPU if there is one; the bits are the same (default: %(default)s)",
-    )
-    verify.add_argument(
-        "--threads", type=count, metavar="N", help="threads on the CPU (default: all)"
-    )
-    verify.add_argument(
-        "--progress",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="progress bar (default: on a terminal, when it lasts)",
-    )
+    add_running_options(verify)
     verify.add_argument("--json", action="store_true", help="as JSON")
     verify.set_defaults(run=run, failed=TROUBLE)
 
