@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import density_oracle
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from umapcore.density import Density
     from umapcore.plan import EdgePlan
     from umapcore.spec import OptimizerSpec
 
@@ -100,9 +102,16 @@ def turns(plan: EdgePlan, first: int, last: int, t: int) -> dict[int, int]:
 
 
 def epoch(
-    plan: EdgePlan, spec: OptimizerSpec, positions: NDArray[np.float32], t: int
+    plan: EdgePlan,
+    spec: OptimizerSpec,
+    positions: NDArray[np.float32],
+    t: int,
+    density: Density | None = None,
 ) -> NDArray[np.float32]:
     """Run epoch `t`; positions are n × d, float32, in plan order."""
+    terms = None
+    if density is not None and (t + 1) / plan.n_epochs > 1 - spec.density_fraction:
+        terms = density_oracle.terms(plan, spec, positions, density)
     positions = positions.copy()
     n, _ = positions.shape
     alpha = f32(spec.alpha * (1.0 - t / plan.n_epochs))
@@ -137,6 +146,9 @@ def epoch(
                 p = curve_power(d2, spec)
                 coefficient = attraction * (p * reciprocal(max(d2, f32(1e-30)) * (f32(1) + p)))
                 step = clipped(coefficient * (y - frozen[j]), limit)
+                if terms is not None:
+                    coefficient = density_oracle.coefficient(d2, q, terms, i, j, alpha, spec)
+                    step = step + clipped(coefficient * (y - frozen[j]), limit)
                 y += step
                 pulls[j] -= whole(step * unit)
                 stand = y.copy()
@@ -170,11 +182,12 @@ def layout(
     start: NDArray[np.float32],
     first_epoch: int = 1,
     stop_epoch: int | None = None,
+    density: Density | None = None,
 ) -> NDArray[np.float32]:
     """Run epochs; positions in and out are in the order of the graph's vertices."""
     positions = start[plan.order] + f32(0)  # no negative zeros
     for t in range(first_epoch, plan.n_epochs if stop_epoch is None else stop_epoch):
-        positions = epoch(plan, spec, positions, t)
+        positions = epoch(plan, spec, positions, t, density)
     out = np.empty_like(positions)
     out[plan.order] = positions
     return out

@@ -95,6 +95,8 @@ def test_it_is_frozen_hashable_and_replaceable() -> None:
         OptimizerSpec(min_dist=0.1, spread=2, n_epochs=30, seed=2**64 - 1, n_components=3),
         OptimizerSpec(a=1.5, b=0.9),
         OptimizerSpec(a=1.5, b=0.9, gamma=0.25, alpha=2, negative_sample_rate=0),
+        OptimizerSpec(a=1.5, b=0.9, density_fraction=0.5),
+        OptimizerSpec(density_weight=2, density_fraction=0.5, density_shift=0),
     ],
 )
 def test_to_plain_numbers_and_back(spec: OptimizerSpec) -> None:
@@ -103,7 +105,9 @@ def test_to_plain_numbers_and_back(spec: OptimizerSpec) -> None:
     assert OptimizerSpec.from_dict(values) == spec
     names = {item.name for item in dataclasses.fields(spec)}
     assert ("min_dist" in values) == (spec.a != 1.5)
-    assert names - set(values) <= {"n_epochs", "min_dist", "spread"}
+    of_density = {name for name in names if name.startswith("density")}
+    assert of_density & set(values) == (of_density if spec.density_weight else set())
+    assert names - set(values) - of_density <= {"n_epochs", "min_dist", "spread"}
 
 
 def test_shape_that_curves_do_not_come_from_is_not_told() -> None:
@@ -118,3 +122,41 @@ def test_shape_that_curves_do_not_come_from_is_not_told() -> None:
 def test_parameters_of_a_newer_version_are_refused() -> None:
     with pytest.raises(ValueError, match="'warp' are unknown to this version"):
         OptimizerSpec.from_dict(OptimizerSpec().to_dict() | {"warp": 1.0})
+
+
+@pytest.mark.parametrize(("n", "epochs"), [(10_000, 700), (10_001, 400)])
+def test_densities_take_more_epochs(n: int, epochs: int) -> None:
+    assert OptimizerSpec(density_weight=0.5).epochs_for(n) == epochs
+    assert OptimizerSpec(density_weight=0.5, n_epochs=7).epochs_for(n) == 7
+
+
+@pytest.mark.parametrize(
+    ("n_epochs", "fraction", "first"),
+    [(200, 0.3, 140), (10, 0.3, 7), (7, 1.0, 0), (7, 0.0, 7), (3, 0.01, 2), (1, 0.3, 0)],
+)
+def test_epochs_that_preserve_densities(n_epochs: int, fraction: float, first: int) -> None:
+    """As in umap-learn: those t, counted from 0, with (t + 1) / n_epochs > 1 - fraction."""
+    spec = OptimizerSpec(density_weight=2, density_fraction=fraction)
+    assert spec.density_epoch(n_epochs) == first
+    every = [t for t in range(n_epochs) if (t + 1) / n_epochs > 1 - fraction]
+    assert (every or [n_epochs])[0] == first
+    assert OptimizerSpec(density_fraction=fraction).density_epoch(n_epochs) == n_epochs
+
+
+def test_without_a_weight_the_rest_of_a_density_does_not_count() -> None:
+    assert OptimizerSpec(density_fraction=0.9, density_shift=7) == OptimizerSpec()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"density_weight": -1}, "density_weight=-1"),
+        ({"density_weight": float("nan")}, "density_weight=nan"),
+        ({"density_fraction": 1.5}, "density_fraction=1.5 .*at most 1"),
+        ({"density_fraction": -0.1}, "density_fraction=-0.1"),
+        ({"density_shift": -0.1}, "density_shift=-0.1"),
+    ],
+)
+def test_densities_out_of_range(changes: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        OptimizerSpec(**changes)

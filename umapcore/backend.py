@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
+    from umapcore.density import Density
     from umapcore.linalg import Linalg
     from umapcore.placing.placement_plan import PlacementPlan
     from umapcore.spec import OptimizerSpec
@@ -87,9 +88,18 @@ class Backend(Protocol):
         """
 
     def begin(
-        self, plan: Any, start: Any, spec: OptimizerSpec, *, n_threads: int | None = None
+        self,
+        plan: Any,
+        start: Any,
+        spec: OptimizerSpec,
+        *,
+        density: Density | None = None,
+        n_threads: int | None = None,
     ) -> Layout:
-        """Bring start positions to the device and make ready to move them."""
+        """Bring start positions to the device and make ready to move them.
+
+        `density`, of the data, is given exactly where `spec` has a weight for it.
+        """
 
     def begin_placement(
         self,

@@ -6,6 +6,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from umapcore.density import density_of
 from umapcore.dispatch import fall_back, resolve_backend
 from umapcore.errors import GPUUnavailableError, bad_type
 from umapcore.graph import on_gpu, prepare_graph
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from umapcore.backend import Backend
+    from umapcore.density import Density
     from umapcore.runs.checkpoint import Checkpoint
     from umapcore.runs.snapshots import Snapshots
     from umapcore.runs.watchers import Callback
@@ -36,6 +38,7 @@ def simplicial_set_embedding(
     spec: OptimizerSpec | None = None,
     *,
     init: str | ArrayLike = "spectral",
+    distances: Any = None,
     representation: ArrayLike | Callable[[], Any] | None = None,
     metric: str = "euclidean",
     method: str = "umap",
@@ -64,6 +67,10 @@ def simplicial_set_embedding(
         Parameters of the optimiser; None takes the defaults.
     init
         ``'spectral'``, ``'random'``, or an array, n × n_components.
+    distances
+        n × n, sparse: distances between neighbours in the data, where `spec` has a
+        ``density_weight``, else not looked at. As umap-learn does it, the larger of the two of a
+        pair counts, whether one is missing or not; where both are missing, 0.
     representation
         n × features: where there are several components, they are placed by the centroids of
         their rows. A function that gives it (or None) is called only then. None packs them.
@@ -96,7 +103,8 @@ def simplicial_set_embedding(
     stop_epoch
         Stop after this many epochs of ``spec.n_epochs``; None runs to the end.
     timings
-        A dictionary that receives the seconds of each stage: graph, plan, start, optimise.
+        A dictionary that receives the seconds of each stage: graph, plan, start, optimise, and
+        density where it is preserved.
 
     Returns
     -------
@@ -122,6 +130,7 @@ def simplicial_set_embedding(
         graph,
         spec,
         init=init,
+        distances=distances,
         representation=representation,
         metric=metric,
         method=method,
@@ -142,6 +151,8 @@ def embed(
     run: Run,
     name: str = "graph",
     n_vertices: int | None = None,
+    distances: Any = None,
+    distances_name: str = "distances",
 ) -> NDArray[np.float32]:
     """Do what :func:`simplicial_set_embedding` does, for a graph that messages call `name`."""
     if spec is None:
@@ -151,6 +162,12 @@ def embed(
     if not isinstance(metric, str):
         raise bad_type("metric", metric, "the name of a metric")
     run.check()
+    if spec.density_weight > 0 and distances is None:
+        msg = (
+            f"density_weight={spec.density_weight:g} needs distances: those between neighbours "
+            "in the data, a sparse matrix of the graph's shape."
+        )
+        raise ValueError(msg)
     backend = resolve_backend(method)
     try:
         with _timed("graph", run.timings):
@@ -161,10 +178,21 @@ def embed(
                 )
         n_epochs = spec.epochs_for(int(checked.shape[0]))
         start_epoch, stop_epoch = run.epochs(n_epochs)
+        density = None
+        if spec.density_weight > 0:
+            with _timed("density", run.timings):
+                density = density_of(
+                    backend.graph_to_host(checked),
+                    distances,
+                    spec,
+                    name=distances_name,
+                    n_threads=run.n_threads,
+                )
         with _timed("start", run.timings):
             positions, start_epoch = start_or_resume(
-                backend, checked, spec, init, representation, metric, start_epoch, stop_epoch, run
-            )
+                backend, checked, spec, init, representation, metric, start_epoch, stop_epoch, run,
+                density,
+            )  # fmt: skip
         shape = (int(checked.shape[0]), spec.n_components)
         watchers = Watchers(
             run.callback, run.callback_every, run.snapshots, run.keeper, stop_epoch, n_epochs
@@ -173,7 +201,7 @@ def embed(
             embedding = backend.start_to_host(positions, shape)
             _end(start_epoch, embedding, watchers, run)
             return embedding
-        ways = (watchers, run, start_epoch, stop_epoch)
+        ways = (density, watchers, run, start_epoch, stop_epoch)
         try:
             return _optimise(backend, checked, positions, spec, *ways)
         except GPUUnavailableError as error:
@@ -190,6 +218,7 @@ def _optimise(
     graph: Any,
     positions: Any,
     spec: OptimizerSpec,
+    density: Density | None,
     watchers: Watchers,
     run: Run,
     start_epoch: int,
@@ -199,7 +228,7 @@ def _optimise(
     with _timed("plan", run.timings):
         plan = backend.plan(graph, spec, n_threads=run.n_threads)
     with _timed("optimise", run.timings):
-        layout = backend.begin(plan, positions, spec, n_threads=run.n_threads)
+        layout = backend.begin(plan, positions, spec, density=density, n_threads=run.n_threads)
         epoch, span = start_epoch, 1
         watchers.begin(epoch, layout.positions)
         with ProgressBar(stop_epoch - start_epoch, run.progress) as bar:

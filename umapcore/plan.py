@@ -156,7 +156,7 @@ def build_plan(
         row_offsets=row_offsets,
         tails=tails,
         rates=rates,
-        pull_exponent=pull_exponent(max(crowds, default=0), spec.alpha),
+        pull_exponent=pull_exponent(max(crowds, default=0), longest_step(spec)),
         pool_size=pool_size(n),
     )
 
@@ -216,9 +216,14 @@ def _deal_out(
     return first_walkers, heads, row_offsets
 
 
-def pull_exponent(crowd: int, alpha: float) -> int:
-    """Find the finest unit in which `crowd` clipped pulls cannot overflow an int32."""
-    largest_sum = max(crowd, 1) * CLIP * alpha + LONGEST_MOVE
+def longest_step(spec: OptimizerSpec) -> float:
+    """Give the largest coordinate of one pull: that of a density is clipped by itself."""
+    return (2.0 if spec.density_weight > 0 else 1.0) * CLIP * spec.alpha
+
+
+def pull_exponent(crowd: int, longest: float) -> int:
+    """Find the finest unit in which `crowd` pulls of such a length cannot overflow an int32."""
+    largest_sum = max(crowd, 1) * longest + LONGEST_MOVE
     # One bit is left for the rounding of every pull to the unit.
     return min(24, 30 - math.frexp(largest_sum)[1])
 

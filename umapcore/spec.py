@@ -6,6 +6,7 @@ specifications give equal bits on every backend.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,16 @@ from umapcore.checks import check_integer, check_real
 from umapcore.curve import find_ab_params
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 #: Up to this many vertices the default is the larger number of epochs, as in umap-learn.
 SMALL_GRAPH = 10_000
 EPOCHS_SMALL = 500
 EPOCHS_LARGE = 200
+#: Epochs more, by default, where densities are preserved, as in umap-learn.
+EPOCHS_FOR_DENSITY = 200
+
+_OF_DENSITY = ("density_weight", "density_fraction", "density_shift")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +38,8 @@ class OptimizerSpec:
     n_components
         Dimensions of the embedding, at least 1.
     n_epochs
-        Number of epochs. None: 500 up to 10 000 vertices, 200 above (:meth:`epochs_for`).
-        0: no optimisation.
+        Number of epochs. None: 500 up to 10 000 vertices, 200 above, and 200 more with a
+        `density_weight` (:meth:`epochs_for`). 0: no optimisation.
     alpha
         Step size at the start, above 0; it falls linearly to 0.
     gamma
@@ -46,6 +51,15 @@ class OptimizerSpec:
     a, b
         Parameters of the membership curve 1 / (1 + a d^(2b)), both above 0. Give both or none;
         None finds them from `min_dist` and `spread`. After construction they are always floats.
+    density_weight
+        Weight, at least 0, of preserving local densities (densMAP: Narayan, Berger and Cho 2021;
+        umap-learn's ``dens_lambda``, 2 there). 0: not preserved.
+    density_fraction
+        Share of the epochs, the last ones, that preserve densities, from 0 to 1 (``dens_frac``).
+    density_shift
+        Added to the variance of the log radii in the embedding, at least 0, lest it be divided
+        by nearly 0 (``dens_var_shift``). Without a `density_weight` this and `density_fraction`
+        do nothing, and are set to their defaults.
 
     Raises
     ------
@@ -63,6 +77,9 @@ class OptimizerSpec:
     seed: int = 0
     a: float | None = None
     b: float | None = None
+    density_weight: float = 0.0
+    density_fraction: float = 0.3
+    density_shift: float = 0.1
 
     def __post_init__(self) -> None:
         def put(name: str, value: object) -> None:
@@ -96,12 +113,22 @@ class OptimizerSpec:
         else:
             put("a", check_real("a", self.a, above=0.0))
             put("b", check_real("b", self.b, above=0.0, at_most=100.0))
+        self._check_density(put)
 
     def epochs_for(self, n_vertices: int) -> int:
         """Give the number of epochs for a graph of `n_vertices` vertices."""
         if self.n_epochs is not None:
             return self.n_epochs
-        return EPOCHS_SMALL if n_vertices <= SMALL_GRAPH else EPOCHS_LARGE
+        more = EPOCHS_FOR_DENSITY if self.density_weight > 0 else 0
+        return more + (EPOCHS_SMALL if n_vertices <= SMALL_GRAPH else EPOCHS_LARGE)
+
+    def density_epoch(self, n_epochs: int) -> int:
+        """Give the first of `n_epochs` epochs that preserves densities; `n_epochs` if none does."""
+        if self.density_weight == 0:
+            return n_epochs
+        without = 1.0 - self.density_fraction
+        first = max(0, math.floor(without * n_epochs) - 2)  # at most this
+        return next((t for t in range(first, n_epochs) if (t + 1) / n_epochs > without), n_epochs)
 
     def curve(self) -> tuple[float, float]:
         """Give a and b as plain floats."""
@@ -117,13 +144,17 @@ class OptimizerSpec:
         """Give the parameters as plain numbers, which any file format can hold.
 
         What is None is left out, and so are `min_dist` and `spread` where `a` and `b` do not come
-        from them. :meth:`from_dict` makes an equal specification of it.
+        from them, and what concerns densities where they are not preserved. :meth:`from_dict`
+        makes an equal specification of it.
         """
         given = {item.name: getattr(self, item.name) for item in fields(self)}
         for name in ("min_dist", "spread"):
             if self._curve_is_fitted():
                 given[name] = float(given[name])
             else:
+                del given[name]
+        if self.density_weight == 0:
+            for name in _OF_DENSITY:
                 del given[name]
         return {name: value for name, value in given.items() if value is not None}
 
@@ -144,6 +175,16 @@ class OptimizerSpec:
             )
             raise ValueError(msg)
         return cls(**values)
+
+    def _check_density(self, put: Callable[[str, object], None]) -> None:
+        put("density_weight", check_real("density_weight", self.density_weight, at_least=0.0))
+        fraction = check_real("density_fraction", self.density_fraction, at_least=0.0, at_most=1.0)
+        shift = check_real("density_shift", self.density_shift, at_least=0.0)
+        if self.density_weight == 0:
+            # Equal layouts have equal specifications.
+            fraction, shift = OptimizerSpec.density_fraction, OptimizerSpec.density_shift
+        put("density_fraction", fraction)
+        put("density_shift", shift)
 
     def _curve_is_fitted(self) -> bool:
         try:

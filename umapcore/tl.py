@@ -11,6 +11,7 @@ from umapcore import __version__
 from umapcore.adata.anndata_io import (
     check_target,
     copied,
+    read_distances,
     read_neighbors,
     read_representation,
     read_start,
@@ -60,6 +61,9 @@ def umap(
     random_state: int | RandomState | Generator | None = 0,
     a: float | None = None,
     b: float | None = None,
+    density_weight: float = 0.0,
+    density_fraction: float = 0.3,
+    density_shift: float = 0.1,
     copy: bool = False,
     method: str = "umap",
     neighbors_key: str | None = None,
@@ -88,8 +92,8 @@ def umap(
     n_components
         Dimensions of the embedding.
     maxiter
-        Number of epochs; None: 500 up to 10 000 observations, 200 above. 0 gives the start
-        positions, each axis scaled to [0, 10].
+        Number of epochs; None: 500 up to 10 000 observations, 200 above, and 200 more with a
+        `density_weight`. 0 gives the start positions, each axis scaled to [0, 10].
     alpha
         Step size of the first epoch, above 0.
     gamma
@@ -106,6 +110,14 @@ def umap(
     a, b
         Parameters of the curve 1 / (1 + a d^(2b)); both or neither. None finds them from
         `min_dist` and `spread`.
+    density_weight
+        Above 0, local densities of the data are preserved (densMAP: Narayan, Berger and Cho
+        2021), the more the larger it is; umap-learn's ``dens_lambda``, 2 there. It needs the
+        distances between neighbours, which ``pp.neighbors`` stores too. 0: plain UMAP.
+    density_fraction
+        Share of the epochs, the last ones, that preserve densities, from 0 to 1.
+    density_shift
+        Added to the variance of the log radii in the embedding, at least 0.
     copy
         Return a new object and leave `adata` as it is.
     method
@@ -135,7 +147,7 @@ def umap(
         :class:`umapcore.Checkpoint` says how often, and whether it stays.
     timings
         A dictionary that receives the seconds of each stage: read, graph, start, plan,
-        optimise, write.
+        optimise, write, and density where it is preserved.
 
     Returns
     -------
@@ -146,7 +158,8 @@ def umap(
     ``.uns['umap' | key_added]``
         'params': ``{'a': …, 'b': …}``, with 'random_state' where that is an integer other than
         0. 'provenance': all that decided the bits, for :func:`umapcore.verify`: version,
-        parameters, seed, epochs, digests of graph, start and embedding. With an integer for
+        parameters, seed, epochs, digests of graph, start and embedding (and of the densities
+        that were preserved). With an integer for
         `snapshots`, 'snapshots': 'epochs', shape (s,), and 'positions', float32,
         (s, n_obs, n_components).
 
@@ -183,11 +196,17 @@ def umap(
         negative_sample_rate=negative_sample_rate,
         a=a,
         b=b,
+        density_weight=density_weight,
+        density_fraction=density_fraction,
+        density_shift=density_shift,
         seed=seed_from(random_state),
     )
 
     began = time.perf_counter()
     stored, name, params = read_neighbors(adata, neighbors_key)
+    distances, distances_name = None, "distances"
+    if spec.density_weight > 0:
+        distances, distances_name = read_distances(adata, neighbors_key)
     on_cpu = method == "umap"
     init = read_start(
         adata, init_pos, n_components=spec.n_components, seed=spec.seed, leave_on_gpu=not on_cpu
@@ -204,6 +223,8 @@ def umap(
         stored,
         spec,
         init=init,
+        distances=distances,
+        distances_name=distances_name,
         # A function: only a graph of several components needs the coordinates read.
         representation=representation,
         metric=str(params.get("metric", "euclidean")),
@@ -228,6 +249,7 @@ def umap(
         start_key=start_key,
         start=origin.start,
         embedding=positions_digest(embedding, n_threads=n_threads),
+        density=origin.density,
     )
     more = {"provenance": provenance.to_dict()}
     if recorder is not None and recorder is not snapshots:

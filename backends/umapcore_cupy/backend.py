@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from umapcore.errors import GPUMemoryError
+from umapcore.errors import GPUMemoryError, GPUUnavailableError
 from umapcore.logs import logger
 from umapcore.plan import build_plan
 from umapcore_cupy.device import Array
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
+    from umapcore.density import Density
     from umapcore.spec import OptimizerSpec
     from umapcore_cupy.device import Device
     from umapcore_cupy.memory import Place
@@ -122,9 +123,18 @@ class CupyBackend:
         raise GPUMemoryError(msg)
 
     def begin(
-        self, plan: GPUPlan, start: Any, spec: OptimizerSpec, *, n_threads: int | None = None
+        self,
+        plan: GPUPlan,
+        start: Any,
+        spec: OptimizerSpec,
+        *,
+        density: Density | None = None,
+        n_threads: int | None = None,
     ) -> DeviceLayout:
         """Begin a layout; see :class:`umapcore.backend.Backend`."""
+        if density is not None:
+            msg = "densities are preserved on the CPU only, so far."
+            raise GPUUnavailableError(msg)
         return DeviceLayout(self.device, plan.plan, plan.edges, start, spec)
 
     def begin_placement(

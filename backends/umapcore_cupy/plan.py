@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from umapcore.plan import least_weight, pool_size, pull_exponent
+from umapcore.plan import least_weight, longest_step, pool_size, pull_exponent
 from umapcore.plan_rows import N_BUCKETS, N_PHASES
 from umapcore_cupy.scan import entries, entry, sum_up
 
@@ -115,7 +115,7 @@ def build_on_device(device: Device, graph: DeviceGraph, spec: OptimizerSpec) -> 
         row_offsets=row_offsets,
         tails=tails,
         rates=rates,
-        pull_exponent=pull_exponent(int(device.download(crowd)[0]), spec.alpha),
+        pull_exponent=pull_exponent(int(device.download(crowd)[0]), longest_step(spec)),
         pool_size=pool_size(n),
     )
 

@@ -13,12 +13,14 @@ import numpy as np
 from umapcore.curve import exact_log2
 from umapcore.plan import build_plan, most_edges_of_a_group
 from umapcore.threads import load_tbb, thread_count
-from umapcore_numba.epochs import TICKET_STRIDE, run_parallel, run_serial
+from umapcore_numba.density import prepare_density
+from umapcore_numba.epochs import run_parallel, run_serial
 from umapcore_numba.lanes import POOL_STRIDE, float_scratch, int_scratch
 from umapcore_numba.linalg import NumbaLinalg
 from umapcore_numba.pace import Pace
 from umapcore_numba.placer import NumbaPlacer
 from umapcore_numba.schedule import WORD_BITS
+from umapcore_numba.shares import TICKET_STRIDE
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
+    from umapcore.density import Density
     from umapcore.plan import EdgePlan
     from umapcore.spec import OptimizerSpec
 
@@ -85,13 +88,14 @@ class NumbaBackend:
         start: NDArray[np.float32],
         spec: OptimizerSpec,
         *,
+        density: Density | None = None,
         n_threads: int | None = None,
     ) -> NumbaLayout:
         """Begin a layout; see :class:`umapcore.backend.Backend`."""
         threads = thread_count(n_threads)
         if plan.n_edges < SMALL_GRAPH_EDGES:
             threads = 1
-        return NumbaLayout(plan, start, spec, threads)
+        return NumbaLayout(plan, start, spec, threads, density)
 
     def begin_placement(
         self,
@@ -114,6 +118,8 @@ class NumbaLayout:
         As for :meth:`NumbaBackend.begin`.
     n_workers
         Largest number of workers, at least 1.
+    density
+        Of the data, where it is to be preserved.
     """
 
     def __init__(
@@ -122,6 +128,7 @@ class NumbaLayout:
         start: NDArray[np.float32],
         spec: OptimizerSpec,
         n_workers: int,
+        density: Density | None = None,
     ) -> None:
         n, d = start.shape
         self._plan = plan
@@ -148,7 +155,9 @@ class NumbaLayout:
         )
         self._seed = np.uint64(spec.seed)
         self._dims = (0,) * d if d in SPECIAL_DIMENSIONS else ()
-        self._floats = _aligned_zeros(n_workers, float_scratch(d), np.float32)
+        self._floats = _aligned_zeros(
+            n_workers, float_scratch(d, density=density is not None), np.float32
+        )
         self._ints = _aligned_zeros(n_workers, int_scratch(d), np.int32)
         most = most_edges_of_a_group(plan)
         self._fired = np.empty((n_workers, most + 1), np.int32)
@@ -157,6 +166,11 @@ class NumbaLayout:
         self._meets_itself = np.zeros((n_workers, plan.pool_size), np.int16)
         self._before = np.empty((n_workers, n_words), np.int32)
         self._tickets = _aligned_zeros(1, TICKET_STRIDE * n_workers, np.int64)[0]
+        self._density: tuple[Any, ...] = ()
+        self._density_epoch = plan.n_epochs
+        if density is not None:
+            self._density = prepare_density(density, plan, spec, n_workers)
+            self._density_epoch = spec.density_epoch(plan.n_epochs)
         self._pace = Pace(n_workers)
         self._parallel = n_workers > 1
         if self._parallel:
@@ -164,8 +178,15 @@ class NumbaLayout:
 
     def advance(self, first_epoch: int, stop_epoch: int) -> None:
         """Run the epochs `first_epoch` … `stop_epoch` - 1."""
+        switch = min(max(first_epoch, self._density_epoch), stop_epoch)
+        if first_epoch < switch:
+            self._advance(first_epoch, switch, ())
+        if switch < stop_epoch:
+            self._advance(switch, stop_epoch, self._density)
+
+    def _advance(self, first_epoch: int, stop_epoch: int, density: tuple[Any, ...]) -> None:
         if not self._parallel:
-            run_serial(*self._arguments(first_epoch, stop_epoch, 1))
+            run_serial(*self._arguments(first_epoch, stop_epoch, 1), density)
             return
         workers = self._pace.threads()
         wall, processor = time.perf_counter(), time.process_time()
@@ -173,7 +194,7 @@ class NumbaLayout:
         numba.set_num_threads(min(workers, int(numba.config.NUMBA_NUM_THREADS)))
         try:
             with _lock_if_needed():
-                run_parallel(*self._arguments(first_epoch, stop_epoch, workers))
+                run_parallel(*self._arguments(first_epoch, stop_epoch, workers), density)
         finally:
             numba.set_num_threads(outside)
         epochs = max(1, stop_epoch - first_epoch)

@@ -15,25 +15,37 @@ from numba import prange
 from umapcore import counter, plan
 from umapcore.counter import mix64_of
 from umapcore.jit import inline, kernel
-from umapcore_numba import atomics, floats, forces, lanes, pairs, prefetch, schedule, walk
-from umapcore_numba.atomics import fetch_add
+from umapcore_numba import (
+    atomics,
+    density,
+    floats,
+    forces,
+    lanes,
+    pairs,
+    prefetch,
+    schedule,
+    shares,
+    walk,
+)
+from umapcore_numba.density import log_radii_share, measure_share, weigh_share
 from umapcore_numba.floats import ONE
 from umapcore_numba.lanes import LANES, LANES_STEP, POOL_STRIDE, dimensions
 from umapcore_numba.prefetch import LINE, prefetch_to_write
+from umapcore_numba.shares import next_of_share, reset_tickets, share_end
 from umapcore_numba.walk import walk_group
 
 #: Positions that one thread takes at a time when pulls are added, at most.
 SLICE = 16_384
 #: Positions whose lines are asked for at a time while those before them are moved.
 CHUNK = 512
-#: Two counters of a worker, each on a cache line of its own.
-TICKET_STRIDE = 16
 
 WORD = np.uint64(32)
 LOW_WORD = np.uint64(0xFFFFFFFF)
 
 #: Modules whose functions the kernels are made of.
-_PARTS = (counter, floats, forces, lanes, atomics, pairs, prefetch, schedule, walk, plan)
+_PARTS = (
+    counter, floats, forces, lanes, atomics, pairs, prefetch, schedule, shares, density, walk, plan,
+)  # fmt: skip
 
 _group_size = inline(plan.group_size)
 
@@ -132,31 +144,6 @@ def step_size(alpha: Any, epoch: Any, n_epochs: Any) -> Any:
 
 
 @inline
-def share_end(owner: Any, n_workers: Any, count: Any) -> Any:
-    """Give the number after the last piece of work of one worker's share."""
-    return (owner + 1) * count // n_workers
-
-
-@inline
-def next_of_share(owner: Any, n_workers: Any, count: Any, tickets: Any, which: Any) -> Any:
-    """Draw the next piece of work of one worker's share by ticket.
-
-    Every worker begins with its own share, which is the same part of the vertices in every bucket,
-    so that most of what it reads is in its own cache; then it helps the others, so that one that
-    the system holds up holds up one piece only.
-    """
-    return owner * count // n_workers + fetch_add(tickets, TICKET_STRIDE * owner + which, 1)
-
-
-@inline
-def reset_tickets(tickets: Any, n_workers: Any) -> None:
-    """Begin with the first piece of every share."""
-    for worker in range(n_workers):
-        tickets[TICKET_STRIDE * worker] = 0
-        tickets[TICKET_STRIDE * worker + 8] = 0
-
-
-@inline
 def walk_share(
     number: Any,
     dims: Any,
@@ -189,6 +176,7 @@ def walk_share(
     before: Any,
     meets_itself: Any,
     tickets: Any,
+    density: Any,
 ) -> None:
     """Walk groups of the bucket `start` … `end` - 1 as worker `number`, until none is left.
 
@@ -217,7 +205,7 @@ def walk_share(
                 positions, walked, pulls[part], shared,
                 pool, pool_places, own_entries, step, b, log2_a, gamma, n_samples, unit,
                 floats_scratch[worker], ints_scratch[worker], fired[worker],
-                words[worker], before[worker], meets_itself[worker],
+                words[worker], before[worker], meets_itself[worker], density,
             )  # fmt: skip
 
 
@@ -288,14 +276,28 @@ def run_serial(
     before: Any,
     meets_itself: Any,
     tickets: Any,
+    density: Any,
 ) -> None:
     """Run the epochs `first_epoch` … `stop_epoch` - 1 on the calling thread.
 
-    `tickets` are two counters for each worker, on cache lines of their own.
+    `tickets` are two counters for each worker, on cache lines of their own. `density` is what
+    :mod:`umapcore_numba.density` needs, or ``()``: then all about it is compiled away.
     """
     n_workers = 1
     for epoch in range(first_epoch, stop_epoch):
         step = step_size(alpha, epoch, n_epochs)
+        if len(density) > 0:
+            reset_tickets(tickets, n_workers)
+            for worker in range(1):
+                measure_share(
+                    worker, n_workers, dims, n_components, heads, row_offsets, tails, positions,
+                    b, log2_a, floats_scratch[worker], tickets, density,
+                )  # fmt: skip
+            for worker in range(1):
+                log_radii_share(worker, n_workers, first_walkers, tickets, density)
+            reset_tickets(tickets, n_workers)
+            for worker in range(1):
+                weigh_share(worker, n_workers, first_walkers, tickets, density)
         for bucket in range(bucket_offsets.shape[0] - 1):
             start = bucket_offsets[bucket]
             end = bucket_offsets[bucket + 1]
@@ -312,6 +314,7 @@ def run_serial(
                     first_walkers, heads, row_offsets, tails, rates, positions, walked, pulls,
                     pool, pool_places, own_entries, step, b, log2_a, gamma, n_samples, unit,
                     floats_scratch, ints_scratch, fired, words, before, meets_itself, tickets,
+                    density,
                 )  # fmt: skip
             for worker in range(1):
                 add_share(
@@ -353,11 +356,24 @@ def run_parallel(
     before: Any,
     meets_itself: Any,
     tickets: Any,
+    density: Any,
 ) -> None:
     """Run the same epochs on as many workers as there is scratch."""
     n_workers = floats_scratch.shape[0]
     for epoch in range(first_epoch, stop_epoch):
         step = step_size(alpha, epoch, n_epochs)
+        if len(density) > 0:
+            reset_tickets(tickets, n_workers)
+            for worker in prange(n_workers):
+                measure_share(
+                    worker, n_workers, dims, n_components, heads, row_offsets, tails, positions,
+                    b, log2_a, floats_scratch[worker], tickets, density,
+                )  # fmt: skip
+            for worker in prange(n_workers):
+                log_radii_share(worker, n_workers, first_walkers, tickets, density)
+            reset_tickets(tickets, n_workers)
+            for worker in prange(n_workers):
+                weigh_share(worker, n_workers, first_walkers, tickets, density)
         for bucket in range(bucket_offsets.shape[0] - 1):
             start = bucket_offsets[bucket]
             end = bucket_offsets[bucket + 1]
@@ -374,6 +390,7 @@ def run_parallel(
                     first_walkers, heads, row_offsets, tails, rates, positions, walked, pulls,
                     pool, pool_places, own_entries, step, b, log2_a, gamma, n_samples, unit,
                     floats_scratch, ints_scratch, fired, words, before, meets_itself, tickets,
+                    density,
                 )  # fmt: skip
             for worker in prange(n_workers):
                 add_share(

@@ -102,6 +102,7 @@ def find_fires(
     fired: Any,
     words: Any,
     before: Any,
+    density: Any,
 ) -> None:
     """List the tails of the firing edges, row by row.
 
@@ -116,9 +117,12 @@ def find_fires(
     start, count
         Receive where each walker's fires begin in `fired`, and how many there are.
     fired
-        Receives the tails.
+        Receives the tails; the edges' numbers from the first walker's first on where there is a
+        `density`.
     words, before
         Scratch: a bit for each edge, and how many fires there are before each word.
+    density
+        See :mod:`umapcore_numba.density`; ``()`` for none.
     """
     t = np.uint32(epoch)
     begin = np.uint64(row_offsets[first])
@@ -131,7 +135,10 @@ def find_fires(
         words[number] = word
         before[number] = found
         while word != U0:
-            fired[found] = tails[base + _first_one(word)]
+            if len(density) > 0:
+                fired[found] = (base - begin) + _first_one(word)
+            else:
+                fired[found] = tails[base + _first_one(word)]
             found += U1
             word &= word - U1
     # One more, for where the last row ends.

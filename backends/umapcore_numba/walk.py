@@ -27,6 +27,7 @@ from umapcore.counter import mix64_of
 from umapcore.jit import inline
 from umapcore.plan import LONGEST_MOVE
 from umapcore_numba.atomics import fetch_add
+from umapcore_numba.density import attract_and_spread, begin_terms, meet
 from umapcore_numba.floats import ONE, clip
 from umapcore_numba.forces import attract, measure, repel, spot, take, whole
 from umapcore_numba.lanes import (
@@ -86,6 +87,7 @@ def walk_group(
     words: Any,
     before: Any,
     meets_itself: Any,
+    density: Any,
 ) -> None:
     """Take a group, the walkers `first` … `last` - 1 of the plan, through one epoch.
 
@@ -93,7 +95,7 @@ def walk_group(
     `pulls`, all three flat, of n × d. With `shared_pulls` other threads add to `pulls` as well.
     `bucket_start` is the bucket's first walker, by which samples are numbered. Lane i reads the
     pool's entries from ``i`` on: `pool` has its columns, each a group longer than the pool itself,
-    so that no stretch has an end.
+    so that no stretch has an end. `density`: see :mod:`umapcore_numba.density`, or ``()``.
     """
     d = dimensions(dims, n_components)
     stride = np.uint64(d)
@@ -114,8 +116,9 @@ def walk_group(
     bins = ints_scratch[(7 + d) * LANES :]
 
     find_fires(
-        epoch, first, n_walkers, row_offsets, tails, rates, start, count, fired, words, before
-    )
+        epoch, first, n_walkers, row_offsets, tails, rates, start, count, fired, words, before,
+        density,
+    )  # fmt: skip
     sort_lanes(n_walkers, count, lane_of, bins)
     # Without hubs, every head has one walker and is numbered as it is.
     plain = heads.shape[0] == first_walkers.shape[0] - 1
@@ -130,6 +133,11 @@ def walk_group(
             place = np.uint64(heads[place])
         for k in range(d):
             y[k * LANES + i] = positions[place * stride + np.uint64(k)]
+
+    if len(density) > 0:
+        terms = floats_scratch[(3 * d + 2) * LANES :]
+        first_edge = np.uint64(row_offsets[first])
+        begin_terms(n_walkers, walker, heads, terms, density)
 
     limit = FOUR * alpha
     longest_move = np.float32(LONGEST_MOVE)
@@ -174,10 +182,17 @@ def walk_group(
 
         for i in range(live):
             j = fired[np.uint64(cursor[i]) + fire]
+            if len(density) > 0:
+                j = meet(first_edge + np.uint64(j), tails, rates, i, terms, density)
             tail[i] = j
             take(dims, d, positions, np.uint64(j), other, i)
         measure(dims, d, y, other, squared, power, m, b, log2_a)
-        attract(dims, d, y, other, squared, power, pull, m, attraction, limit, unit)
+        if len(density) > 0:
+            attract_and_spread(
+                dims, d, y, other, squared, power, pull, m, attraction, limit, unit, b, alpha, terms
+            )
+        else:
+            attract(dims, d, y, other, squared, power, pull, m, attraction, limit, unit)
         if shared_pulls:
             for i in range(live):
                 for k in range(d):

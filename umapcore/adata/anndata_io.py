@@ -70,6 +70,34 @@ def read_neighbors(adata: AnnData, key: str) -> tuple[Any, str, dict[str, Any]]:
     return graph, name, params
 
 
+def read_distances(adata: AnnData, key: str) -> tuple[Any, str]:
+    """Find the distances between neighbours that a neighbours entry of `uns` describes.
+
+    Returns
+    -------
+    distances
+        As they are stored, maybe on a disk or a device.
+    name
+        Where they were found, for messages.
+
+    Raises
+    ------
+    ValueError
+        When there are none.
+    """
+    neighbors = _neighbors(adata, key)
+    found_key = str(_plain(neighbors.get("distances_key", "distances")))
+    if found_key in adata.obsp:
+        return adata.obsp[found_key], f".obsp[{found_key!r}]"
+    if "distances" in neighbors:  # files of before anndata 0.7 had no obsp
+        return neighbors["distances"], f".uns[{key!r}]['distances']"
+    msg = (
+        f"Did not find .obsp[{found_key!r}], the distances that .uns[{key!r}] names and that "
+        "density_weight needs. `pp.neighbors` writes them."
+    )
+    raise ValueError(msg + nearest(found_key, adata.obsp))
+
+
 def read_params(adata: AnnData, key: str) -> dict[str, Any]:
     """Find what a neighbours entry of `uns` was made with; empty where it is not known.
 

@@ -20,6 +20,7 @@ _OPTIONS = {
     "alpha": "--alpha",
     "gamma": "--gamma",
     "negative_sample_rate": "--negative-sample-rate",
+    "density_weight": "--density-weight",
     "seed": "--random-state",
     "n_neighbors": "--n-neighbors",
     "n_pcs": "--n-pcs",
@@ -134,6 +135,13 @@ def _add_layout(embed: argparse.ArgumentParser) -> None:
         help="for each firing edge (default: %(default)s)",
     )
     layout.add_argument(
+        "--density-weight",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="above 0, preserve local densities (densMAP), 2 in umap-learn (default: 0)",
+    )
+    layout.add_argument(
         "--init-pos",
         default="spectral",
         metavar="START",
@@ -185,7 +193,7 @@ def run(args: argparse.Namespace) -> None:
 
     layout = {
         name: getattr(args, name)
-        for name in ("min_dist", "spread", "n_components", "alpha", "gamma")
+        for name in ("min_dist", "spread", "n_components", "alpha", "gamma", "density_weight")
     }
     layout |= {"negative_sample_rate": args.negative_sample_rate, "a": args.a, "b": args.b}
     try:
@@ -243,7 +251,7 @@ def run(args: argparse.Namespace) -> None:
         **layout,
     )
     n, d = done.shape
-    order = ("read", "neighbours", "graph", "start", "plan", "optimise", "draw", "write")
+    order = ("read", "neighbours", "graph", "density", "start", "plan", "optimise", "draw", "write")
     stages = {stage: done.timings[stage] for stage in order if stage in done.timings}
     said = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in stages.items())
     compiling = done.timings.get("compiling", 0.0)

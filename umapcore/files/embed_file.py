@@ -99,7 +99,9 @@ def embed_file(
         for drawing in drawings:
             drawing.check(adata)
         if film is not None:
-            epochs = OptimizerSpec(n_epochs=parameters.get("maxiter")).epochs_for(adata.n_obs)
+            weight = parameters.get("density_weight", 0.0)
+            spec = OptimizerSpec(n_epochs=parameters.get("maxiter"), density_weight=weight)
+            epochs = spec.epochs_for(adata.n_obs)
             parameters["snapshots"] = film.snapshots(epochs)
         if checkpoint is not None:
             continued = _epoch_of(checkpoint)

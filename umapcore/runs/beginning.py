@@ -9,11 +9,17 @@ from umapcore.errors import GPUUnavailableError, bad_value
 from umapcore.graph import on_gpu
 from umapcore.logs import logger
 from umapcore.runs.checkpoint_file import Identity
-from umapcore.runs.digest import graph_digest, positions_digest, representation_digest
+from umapcore.runs.digest import (
+    graph_digest,
+    positions_digest,
+    radii_digest,
+    representation_digest,
+)
 from umapcore.start.initialize import check_positions, start_positions
 
 if TYPE_CHECKING:
     from umapcore.backend import Backend
+    from umapcore.density import Density
     from umapcore.runs.run import Run
     from umapcore.spec import OptimizerSpec
 
@@ -28,6 +34,7 @@ def start_or_resume(
     start_epoch: int,
     stop_epoch: int,
     run: Run,
+    density: Density | None = None,
 ) -> tuple[Any, int]:
     """Give the positions and the epoch to go on from: the start's, or those of a checkpoint.
 
@@ -41,6 +48,8 @@ def start_or_resume(
         First and last epoch of the run.
     run
         Its checkpoint, snapshots and origin are told.
+    density
+        Of the data, where it is to be preserved: it belongs to the identity of the run.
 
     Returns
     -------
@@ -56,13 +65,19 @@ def start_or_resume(
         return positions, start_epoch
     n = int(graph.shape[0])
     digest = graph_digest(backend.graph_to_host(graph), n_threads=run.n_threads)
+    density_digest = ""
+    if density is not None:
+        density_digest = radii_digest(density.radii, n_threads=run.n_threads)
+    if run.origin is not None:
+        run.origin.has_density(density_digest)
     spectral = start_epoch == 0 and isinstance(init, str) and init == "spectral"
     placing = _Placing(representation, metric)
     found = None
     if run.keeper is not None:
         said = spec.replace(n_epochs=spec.epochs_for(n)).to_dict()
         kind = "spectral" if spectral else "given"
-        found = run.keeper.resume(Identity(__version__, digest, said, kind, start_epoch))
+        identity = Identity(__version__, digest, said, kind, start_epoch, density_digest)
+        found = run.keeper.resume(identity)
     if found is not None and spectral:
         # The costly start follows from graph and seed, and from what places components, if any.
         start = found.start

@@ -143,6 +143,8 @@ class Keeper:
                 )
             if theirs.graph != identity.graph:
                 different.append("its graph is another one")
+            if theirs.density != identity.density:
+                different.append("its distances are others")
             if (theirs.init, theirs.first_epoch) != (identity.init, identity.first_epoch):
                 different.append("its start is another one")
             if different:

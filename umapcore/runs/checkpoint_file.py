@@ -41,6 +41,8 @@ class Identity:
         ``'spectral'``, whose positions need not be worked out again to be known; else ``'given'``.
     first_epoch
         Epoch that the run started at.
+    density
+        Digest of the log radii of the data; empty where no density is preserved.
     """
 
     umapcore: str
@@ -48,6 +50,7 @@ class Identity:
     spec: dict[str, float | int]
     init: str
     first_epoch: int
+    density: str = ""
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,20 @@ def positions_digest(positions: NDArray[Any], *, n_threads: int | None = None) -
     return _tree(b"positions", (n, d), over_rows(n, n_threads, block))
 
 
+def radii_digest(radii: NDArray[np.float32], *, n_threads: int | None = None) -> str:
+    """Digest the log radii of the data, (n,): all that a layout knows of the distances.
+
+    Returns
+    -------
+    32 hexadecimal digits.
+    """
+
+    def block(first: int, last: int) -> bytes:
+        return _hashed(_bytes(radii[first:last], "<f4"))
+
+    return _tree(b"radii", radii.shape, over_rows(radii.shape[0], n_threads, block))
+
+
 def representation_digest(representation: Any, metric: str) -> str:
     """Digest what places the components of a graph: coordinates and how they are measured.
 

@@ -28,6 +28,8 @@ class Origin:
     ----------
     graph, start
         Digests of the graph as it was laid out and of the positions it started from.
+    density
+        Digest of the log radii of the data; empty where no density is preserved.
     epochs
         Epochs that were done.
     """
@@ -35,7 +37,12 @@ class Origin:
     def __init__(self) -> None:
         self.graph = ""
         self.start = ""
+        self.density = ""
         self.epochs = 0
+
+    def has_density(self, density: str) -> None:
+        """Note the digest of the log radii of the data, before any epoch is run."""
+        self.density = density
 
     def began_at(self, start: str) -> None:
         """Note the digest of the start positions, before any epoch is run."""
@@ -66,6 +73,9 @@ class Provenance:
         Digest of the positions that the layout started from.
     embedding
         Digest of the embedding.
+    density
+        Digest of the log radii of the data, which follow from the distances that the neighbours
+        entry names; empty where no density is preserved.
     """
 
     version: str
@@ -77,6 +87,7 @@ class Provenance:
     start_key: str
     start: str
     embedding: str
+    density: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Give nested dictionaries of text and numbers, which `uns` and any file can hold."""
@@ -92,7 +103,7 @@ class Provenance:
             "graph": {"neighbors_key": self.neighbors_key, "digest": self.graph},
             "start": start,
             "embedding": {"digest": self.embedding},
-        }
+        } | ({"density": {"digest": self.density}} if self.density else {})
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
@@ -121,6 +132,7 @@ class Provenance:
                 start_key=str(stored["start"].get("key", "")),
                 start=str(stored["start"]["digest"]),
                 embedding=str(stored["embedding"]["digest"]),
+                density=str(stored["density"]["digest"]) if "density" in stored else "",
             )
         except (KeyError, TypeError, AttributeError) as error:
             msg = f"the provenance is damaged: {type(error).__name__}: {error}."

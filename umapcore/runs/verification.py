@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from umapcore import __version__
-from umapcore.adata.anndata_io import read_neighbors, read_representation, read_start
+from umapcore.adata.anndata_io import (
+    read_distances,
+    read_neighbors,
+    read_representation,
+    read_start,
+)
 from umapcore.engine import embed
 from umapcore.errors import bad_type, nearest
 from umapcore.graph import in_memory, is_sparse, prepare_graph
@@ -35,6 +40,9 @@ class Verification:
         Whether running the layout again gave the stored numbers, every bit of them.
     graph_changed
         Whether the graph is another one than the embedding was made from.
+    distances_changed
+        Whether, where densities are preserved, the distances are others; None when they were not
+        looked at, since the graph has changed.
     start_changed
         Whether the start positions are others; None when they are not available or were not
         looked at, since the graph has changed.
@@ -57,6 +65,7 @@ class Verification:
     key: str
     reproduced: bool
     graph_changed: bool = False
+    distances_changed: bool | None = False
     start_changed: bool | None = False
     start_available: bool = True
     embedding_altered: bool = False
@@ -86,6 +95,8 @@ class Verification:
     def _reason(self) -> str:
         if self.graph_changed:
             return "the graph has changed since."
+        if self.distances_changed:
+            return "the distances between neighbours, whose densities it preserves, have changed."
         if not self.start_available:
             return (
                 "it started from positions that are not stored, or not as they were; "
@@ -163,7 +174,13 @@ def verify(
     kept, name, params = read_neighbors(adata, made.neighbors_key)
     graph = prepare_graph(kept, name=name, n_vertices=adata.n_obs, n_threads=n_threads)
     if graph_digest(graph, n_threads=n_threads) != made.graph:
-        return Verification(reproduced=False, graph_changed=True, start_changed=None, **common)
+        return Verification(
+            reproduced=False,
+            graph_changed=True,
+            distances_changed=None if made.density else False,
+            start_changed=None,
+            **common,
+        )
 
     init: Any = made.start_kind
     if made.start_kind in ("obsm", "array"):
@@ -180,18 +197,25 @@ def verify(
         d, seed = made.spec.n_components, made.spec.seed
         init = read_start(adata, "paga", n_components=d, seed=seed)
     run = Run(n_threads, progress, stop_epoch=made.epochs)
-    run.origin = _Expected(made.start)
+    run.origin = _Expected(made)
+    distances, distances_name = None, "distances"
+    if made.spec.density_weight > 0:
+        distances, distances_name = read_distances(adata, made.neighbors_key)
     try:
         again = embed(
             graph,
             made.spec,
             init=init,
+            distances=distances,
+            distances_name=distances_name,
             representation=lambda: read_representation(adata, params),
             metric=str(params.get("metric", "euclidean")),
             method=method,
             run=run,
             name=name,
         )
+    except _DistancesDifferError:
+        return Verification(reproduced=False, distances_changed=True, start_changed=None, **common)
     except _StartDiffersError:
         return Verification(reproduced=False, start_changed=True, **common)
     rows, largest = _compared(stored, again)
@@ -204,15 +228,23 @@ class _StartDiffersError(Exception):
     pass
 
 
-class _Expected(Origin):
-    """Ends a run before its first epoch when it starts from other positions than expected."""
+class _DistancesDifferError(Exception):
+    pass
 
-    def __init__(self, start: str) -> None:
+
+class _Expected(Origin):
+    """Ends a run before its first epoch when something about it is not as it was."""
+
+    def __init__(self, made: Provenance) -> None:
         super().__init__()
-        self._expected = start
+        self._made = made
+
+    def has_density(self, density: str) -> None:
+        if density != self._made.density:
+            raise _DistancesDifferError
 
     def began_at(self, start: str) -> None:
-        if start != self._expected:
+        if start != self._made.start:
             raise _StartDiffersError
 
 

@@ -1,0 +1,323 @@
+"""The density term of densMAP: radii in the embedding, and what they add to an attraction.
+
+At the beginning of an epoch that preserves densities every vertex works out its radius in the
+embedding, log(eps + sum phi d² / sum phi) over its edges, where phi = 1 / (1 + a d^(2b)), as
+densMAP defines it (Narayan, Berger and Cho 2021; umap-learn recomputes it as often). The
+correlation of these with the radii of the data has a gradient to which each edge contributes
+
+    phi / mu_ij [(1 - b (1 - phi)) (u_i + u_j) + b (p / d²) phi (s_i + s_j)] (y_i - y_j)
+
+with p = a d^(2b) and two terms a vertex, s_i, which is the weight of its radius in the gradient
+over twice its sum of phi, and u_i = s_i / (eps + radius). The step is clipped by itself and goes
+with the attraction.
+
+The walkers of a vertex sum its edges in order; a vertex adds its walkers in order; sums over all
+vertices are of integers: so no thread can reach the bits.
+
+Kernels are given all this as one tuple, `density`, or ``()``, whose length the compiler knows:
+
+0. float32, two a walker: sums of phi and of phi d². Where the first walker of a vertex is, in the
+   end those of the vertex, the second one divided by the first.
+1. float32, (n,): log radii of the data, in plan order.
+2. float32, (n,): log radii in the embedding.
+3. float32, two a vertex: its terms s and u.
+4. int64, (workers, stride): sums over vertices of log radii, their squares, and their products
+   with those of the data.
+5. float64: strength, shift of the variance, number of vertices that count.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from umapcore.density import EPSILON, MOST_SLOPE, MOST_TERM, MOST_TERM_BY_RADIUS, SUM_EXPONENT
+from umapcore.jit import inline
+from umapcore_numba.floats import ONE, ZERO, clip, exp2, log2, reciprocal
+from umapcore_numba.forces import TINY, spot, whole
+from umapcore_numba.lanes import LANES, LANES_STEP, dimensions
+from umapcore_numba.shares import next_of_share, share_end
+
+if TYPE_CHECKING:
+    from umapcore.density import Density
+    from umapcore.plan import EdgePlan
+    from umapcore.spec import OptimizerSpec
+
+#: Walkers, or vertices, that a worker takes at a time.
+PIECE = 1024
+#: Sums of a worker, on a cache line of their own.
+TOTALS_STRIDE = 8
+
+U0 = np.uint64(0)
+U1 = np.uint64(1)
+TWO64 = np.float64(2.0)
+LN2 = np.float32(math.log(2.0))
+EPSILON32 = np.float32(EPSILON)
+SUM_UNITS = np.float64(2.0**SUM_EXPONENT)
+#: Rates are weights in this unit.
+RATE_UNITS = np.float32(2.0**32)
+MOST_SLOPE32 = np.float32(MOST_SLOPE)
+
+
+def prepare_density(
+    density: Density, plan: EdgePlan, spec: OptimizerSpec, n_workers: int
+) -> tuple[Any, ...]:
+    """Make what the kernels need of densities."""
+    n = plan.n_vertices
+    return (
+        np.zeros(2 * plan.heads.shape[0], np.float32),
+        density.radii[plan.order],
+        np.zeros(n, np.float32),
+        np.zeros(2 * n, np.float32),
+        np.zeros((n_workers, TOTALS_STRIDE), np.int64),
+        np.array([density.strength(spec), spec.density_shift, density.n_counted], np.float64),
+    )
+
+
+@inline
+def _measure_walkers(
+    dims: Any,
+    n_components: Any,
+    first: Any,
+    last: Any,
+    heads: Any,
+    row_offsets: Any,
+    tails: Any,
+    positions: Any,
+    b: Any,
+    log2_a: Any,
+    scratch: Any,
+    sums: Any,
+) -> None:
+    """Sum phi and phi d² over the edges of each of the walkers `first` … `last` - 1."""
+    d = dimensions(dims, n_components)
+    stride = np.uint64(d)
+    squared = scratch[0:LANES]
+    phi = scratch[LANES : 2 * LANES]
+    for w in range(np.uint64(first), np.uint64(last)):
+        begin = np.uint64(row_offsets[w])
+        count = np.uint64(row_offsets[w + U1]) - begin
+        home = np.uint64(heads[w]) * stride
+        for k in range(count):
+            place = np.uint64(tails[begin + k]) * stride
+            total = ZERO
+            for axis in range(d):
+                difference = positions[home + np.uint64(axis)] - positions[place + np.uint64(axis)]
+                total += difference * difference
+            squared[k] = total
+        # Beyond the last edge is what others left there: finite, and nobody reads it.
+        m = (np.int64(count) + LANES_STEP - 1) // LANES_STEP * LANES_STEP
+        for k in range(m):
+            phi[k] = reciprocal(ONE + exp2(b * log2(max(squared[k], TINY)) + log2_a))
+        phi_sum = ZERO
+        spread = ZERO
+        for k in range(count):
+            phi_sum += phi[k]
+            spread += phi[k] * squared[k]
+        sums[w + w] = phi_sum
+        sums[w + w + U1] = spread
+
+
+@inline
+def _log_radii(
+    first: Any, last: Any, first_walkers: Any, sums: Any, radii: Any, logs: Any, totals: Any
+) -> None:
+    """Give the vertices `first` … `last` - 1 their radii, and add these to the totals."""
+    for i in range(np.uint64(first), np.uint64(last)):
+        begin = np.uint64(first_walkers[i])
+        phi_sum = sums[begin + begin]
+        spread = sums[begin + begin + U1]
+        for w in range(begin + U1, np.uint64(first_walkers[i + U1])):
+            phi_sum += sums[w + w]
+            spread += sums[w + w + U1]
+        if phi_sum > ZERO:
+            ratio = spread / phi_sum
+            log_radius = LN2 * log2(EPSILON32 + ratio)
+            sums[begin + begin] = phi_sum
+            sums[begin + begin + U1] = ratio
+            logs[i] = log_radius
+            exact = np.float64(log_radius)
+            totals[0] += np.int64(exact * SUM_UNITS)
+            totals[1] += np.int64(exact * exact * SUM_UNITS)
+            totals[2] += np.int64(exact * np.float64(radii[i]) * SUM_UNITS)
+
+
+@inline
+def _weigh(
+    first: Any,
+    last: Any,
+    first_walkers: Any,
+    sums: Any,
+    radii: Any,
+    logs: Any,
+    terms: Any,
+    totals: Any,
+    constants: Any,
+) -> None:
+    """Give the vertices `first` … `last` - 1 their terms."""
+    strength, shift, n = constants[0], constants[1], constants[2]
+    of_logs = np.float64(totals[:, 0].sum()) / SUM_UNITS
+    of_squares = np.float64(totals[:, 1].sum()) / SUM_UNITS
+    of_products = np.float64(totals[:, 2].sum()) / SUM_UNITS
+    mean = of_logs / n
+    variance = max(of_squares / n - mean * mean, 0.0) + shift
+    factor, slope = 0.0, 0.0
+    if variance > 0.0:
+        factor = strength / np.sqrt(variance)
+        slope = of_products / max(n - 1.0, 1.0) / variance
+    for i in range(np.uint64(first), np.uint64(last)):
+        at = np.uint64(first_walkers[i])
+        phi_sum = np.float64(sums[at + at])
+        if phi_sum > 0.0:
+            weight = np.float64(radii[i]) - slope * (np.float64(logs[i]) - mean)
+            term = factor * weight / (TWO64 * phi_sum)
+            by_radius = term / (EPSILON + np.float64(sums[at + at + U1]))
+            terms[i + i] = np.float32(min(max(term, -MOST_TERM), MOST_TERM))
+            terms[i + i + U1] = np.float32(
+                min(max(by_radius, -MOST_TERM_BY_RADIUS), MOST_TERM_BY_RADIUS)
+            )
+
+
+@inline
+def measure_share(
+    number: Any,
+    n_workers: Any,
+    dims: Any,
+    n_components: Any,
+    heads: Any,
+    row_offsets: Any,
+    tails: Any,
+    positions: Any,
+    b: Any,
+    log2_a: Any,
+    scratch: Any,
+    tickets: Any,
+    density: Any,
+) -> None:
+    """Measure pieces of the walkers as worker `number`, until none is left."""
+    worker = np.int64(number)
+    n_walkers = heads.shape[0]
+    n_pieces = (n_walkers + PIECE - 1) // PIECE
+    for turn in range(n_workers):
+        owner = (worker + turn) % n_workers
+        end = share_end(owner, n_workers, n_pieces)
+        while True:
+            piece = next_of_share(owner, n_workers, n_pieces, tickets, 0)
+            if piece >= end:
+                break
+            first = piece * PIECE
+            _measure_walkers(
+                dims, n_components, first, min(n_walkers, first + PIECE),
+                heads, row_offsets, tails, positions, b, log2_a, scratch, density[0],
+            )  # fmt: skip
+
+
+@inline
+def log_radii_share(
+    number: Any, n_workers: Any, first_walkers: Any, tickets: Any, density: Any
+) -> None:
+    """Work out radii of pieces of the vertices as worker `number`, until none is left."""
+    worker = np.int64(number)
+    sums, radii, logs, _, all_totals, _ = density
+    totals = all_totals[worker]
+    totals[:] = 0
+    n = radii.shape[0]
+    n_pieces = (n + PIECE - 1) // PIECE
+    for turn in range(n_workers):
+        owner = (worker + turn) % n_workers
+        end = share_end(owner, n_workers, n_pieces)
+        while True:
+            piece = next_of_share(owner, n_workers, n_pieces, tickets, 8)
+            if piece >= end:
+                break
+            first = piece * PIECE
+            _log_radii(first, min(n, first + PIECE), first_walkers, sums, radii, logs, totals)
+
+
+@inline
+def weigh_share(
+    number: Any, n_workers: Any, first_walkers: Any, tickets: Any, density: Any
+) -> None:
+    """Work out the terms of pieces of the vertices as worker `number`, until none is left."""
+    worker = np.int64(number)
+    sums, radii, logs, terms, totals, constants = density
+    n = radii.shape[0]
+    n_pieces = (n + PIECE - 1) // PIECE
+    for turn in range(n_workers):
+        owner = (worker + turn) % n_workers
+        end = share_end(owner, n_workers, n_pieces)
+        while True:
+            piece = next_of_share(owner, n_workers, n_pieces, tickets, 0)
+            if piece >= end:
+                break
+            first = piece * PIECE
+            _weigh(
+                first, min(n, first + PIECE), first_walkers,
+                sums, radii, logs, terms, totals[:n_workers], constants,
+            )  # fmt: skip
+
+
+@inline
+def begin_terms(n_walkers: Any, walker: Any, heads: Any, terms: Any, density: Any) -> None:
+    """Fetch the terms of a group's heads; the columns of `terms` are s, u, both sums, and rates."""
+    of_vertices = density[3]
+    for i in range(n_walkers):
+        place = np.uint64(heads[np.uint64(walker[i])])
+        terms[i] = of_vertices[place + place]
+        terms[LANES + i] = of_vertices[place + place + U1]
+    # Lanes past the live ones compute something finite.
+    for i in range(LANES):
+        terms[2 * LANES + i] = ZERO
+        terms[3 * LANES + i] = ZERO
+        terms[4 * LANES + i] = ONE
+
+
+@inline
+def meet(edge: Any, tails: Any, rates: Any, i: Any, terms: Any, density: Any) -> Any:
+    """Give the tail of the edge that lane `i` is at, having fetched what belongs to it."""
+    of_vertices = density[3]
+    tail = tails[edge]
+    place = np.uint64(tail)
+    terms[2 * LANES + i] = terms[i] + of_vertices[place + place]
+    terms[3 * LANES + i] = terms[LANES + i] + of_vertices[place + place + U1]
+    terms[4 * LANES + i] = np.float32(rates[edge])
+    return tail
+
+
+@inline
+def attract_and_spread(
+    dims: Any,
+    d: Any,
+    y: Any,
+    other: Any,
+    squared: Any,
+    power: Any,
+    pull: Any,
+    m: Any,
+    attraction: Any,
+    limit: Any,
+    unit: Any,
+    b: Any,
+    alpha: Any,
+    terms: Any,
+) -> None:
+    """Do what `attract` does, with the gradient of the densities."""
+    step_size = alpha * RATE_UNITS
+    for i in range(m):
+        p = exp2(power[i])
+        slope = p * reciprocal(max(squared[i], TINY) * (ONE + p))
+        phi = reciprocal(ONE + p)
+        squared[i] = attraction * slope
+        by_radius = (ONE - b * (ONE - phi)) * terms[3 * LANES + i]
+        by_phi = b * (min(slope, MOST_SLOPE32) * terms[2 * LANES + i])
+        share = step_size * (phi * reciprocal(terms[4 * LANES + i]))
+        power[i] = share * (by_radius + by_phi)
+    for k in range(d):
+        for i in range(m):
+            j = k * LANES + i
+            difference = y[j] - other[spot(dims, k, i)]
+            step = clip(squared[i] * difference, limit) + clip(power[i] * difference, limit)
+            y[j] += step
+            pull[spot(dims, k, i)] = whole(step * unit)
