@@ -37,6 +37,7 @@ EXPRESSIONS = {
     "cvt ii": "a", "cvt f64.f32": "a", "cvt.rn f32.f64": "a", "cvt.rn fi": "a",
     "cvt.rni f64.f64": "std::rint(a)", "cvt.rzi s32.f32": "cut<int32_t>(a)",
     "cvt.rzi s32.f64": "cut<int32_t>(a)", "cvt.rzi u32.f64": "cut<uint32_t>(a)",
+    "cvt.rzi s64.f64": "cut<int64_t>(a)",
     "setp.eq *": "a == b", "setp.ne i": "a != b", "setp.ne b": "a != b",
     "setp.lt *": "a < b", "setp.le *": "a <= b", "setp.gt *": "a > b", "setp.ge *": "a >= b",
     "setp.ne f": "a < b || a > b",  # false where one is NaN, unlike C++'s; these are true there:
@@ -90,7 +91,7 @@ template <class F> static inline F lesser(F a, F b) {
 }
 // What is out of range becomes the end of the range, as on the GPU.
 template <class I, class F> static inline I cut(F a) {
-  if (a != a) return sizeof a == 4 ? 0 : (I)0x80000000u;
+  if (a != a) return sizeof a == 4 ? 0 : (I)(1ull << (8 * sizeof(I) - 1));
   if (a <= (F)std::numeric_limits<I>::min()) return std::numeric_limits<I>::min();
   if (a >= (F)std::numeric_limits<I>::max()) return std::numeric_limits<I>::max();
   return (I)a;

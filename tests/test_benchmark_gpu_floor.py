@@ -134,7 +134,7 @@ KERNEL probe(const float* in, float* out, Pull* pulls, int place) {
   store_point(out, 0, y);
 }
 """
-ATTRACT = "add_pull(pulls, place, attract(y, other, f));"
+ATTRACT = "add_pull(pulls, place, attract<false>(y, other, f, {}, 0u));"
 REPEL = "repel<1>(y, other, (uint64)place * 77, s, f);"
 
 

@@ -6,11 +6,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import cuda_host
+import density_cases
 import graphs
 import numpy as np
 import pytest
 
 from umapcore import OptimizerSpec
+from umapcore.density import Density, density_of
 from umapcore.graph import prepare_graph
 from umapcore.plan import build_plan
 from umapcore_cupy import layout as layouts
@@ -171,3 +173,72 @@ def test_streamed_chunks_take_turns() -> None:
     running = NumbaLayout(plan, start, spec, 1)
     running.advance(1, 3)
     assert_equal_bits(layout.positions(), running.positions())
+
+
+# --- with densities -------------------------------------------------------------------------------
+
+DENSE = OptimizerSpec(n_epochs=24, seed=3, density_weight=2.0)
+
+
+@cache
+def dense_case(name: str, d: int = 2) -> tuple[Any, OptimizerSpec, Any, Density, Any]:
+    """Graph, specification, start, densities and what the CPU makes of them."""
+    graph = prepare_graph(GRAPHS[name]())
+    spec = DENSE.replace(n_components=d)
+    density = density_of(graph, density_cases.of_graph(graph), spec)
+    start = graphs.random_start(graph.shape[0], d)
+    running = NumbaLayout(build_plan(graph, spec), start, spec, 1, density)
+    running.advance(1, 24)
+    return graph, spec, start, density, running.positions()
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("d", [1, 2, 3, 10])
+def test_whole_layouts_with_densities(gpu_backend: Any, name: str, d: int) -> None:
+    graph, spec, start, density, expected = dense_case(name, d)
+    layout = gpu_backend.begin(gpu_backend.plan(graph, spec), start, spec, density=density)
+    for first, stop in ((1, 9), (9, 18), (18, 19), (19, 24)):  # 16 is the first with densities
+        layout.advance(first, stop)
+    assert_equal_bits(layout.positions(), expected)
+
+
+@pytest.mark.parametrize("chunk_edges", [256, 1000, 10**6])
+def test_streamed_edges_with_densities(gpu_backend: Any, chunk_edges: int) -> None:
+    for name in ("hubs", "surface"):
+        graph, spec, start, density, expected = dense_case(name)
+        device, plan = gpu_backend.device, build_plan(graph, spec)
+        edges = EdgesOnHost(device, plan, chunk_edges)
+        brought = bring(device, plan, with_edges=False)
+        layout = layouts.DeviceLayout(device, brought, edges, start, spec, density)
+        layout.advance(1, 24)
+        assert_equal_bits(layout.positions(), expected)
+
+
+@needs_compiler
+@pytest.mark.parametrize("options", [{"reversed_order": True}, {"records": False}], ids=str)
+@pytest.mark.parametrize("threads", [1, 256])
+def test_densities_do_not_depend_on_the_launch(
+    options: dict[str, bool], threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "THREADS", threads)
+    monkeypatch.setattr("umapcore_cupy.density._SUM_THREADS", 7 * threads)
+    graph, spec, start, density, expected = dense_case("hubs", 3)
+    backend = CupyBackend(lambda: cuda_host.HostDevice(**options))
+    layout = backend.begin(backend.plan(graph, spec), start, spec, density=density)
+    layout.advance(1, 24)
+    assert_equal_bits(layout.positions(), expected)
+
+
+@needs_compiler
+def test_only_the_last_epochs_measure_densities() -> None:
+    graph, spec, start, density, _ = dense_case("surface")
+    backend: Any = CupyBackend(cuda_host.HostDevice)
+    layout = backend.begin(backend.plan(graph, spec), start, spec, density=density)
+    layout.advance(1, 16)
+    assert not {"measure_walkers", "walk_and_spread"} & {*backend.device.launches}
+    backend.device.launches.clear()
+    layout.advance(16, 20)
+    buckets = int((np.diff(build_plan(graph, spec).bucket_offsets) > 0).sum())
+    measured = ["measure_walkers", "log_radii", "weigh"]
+    walked = buckets * ["walk_and_spread", "apply"]
+    assert backend.device.launches == ["set_epoch"] + 4 * (measured + walked + ["next_epoch"])

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from umapcore import OptimizerSpec, settings, simplicial_set_embedding
+from umapcore.density import density_of
 from umapcore.errors import GPUMemoryError, GPUUnavailableError
 from umapcore.graph import prepare_graph
 from umapcore_cupy import memory
@@ -60,18 +61,26 @@ def on_device(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[cuda_host.H
 
 
 def needs_of(graph: Any, spec: OptimizerSpec = SPEC) -> memory.Needs:
-    return memory.estimate(graph.shape[0], graph.nnz, spec.n_components, graph_there=False)
+    return memory.estimate(
+        graph.shape[0],
+        graph.nnz,
+        spec.n_components,
+        graph_there=False,
+        density=spec.density_weight > 0,
+    )
 
 
 @needs_compiler
 @pytest.mark.usefixtures("small_change")
 @pytest.mark.parametrize("d", [1, 2, 3, 10])
 @pytest.mark.parametrize("place", range(3))
+@pytest.mark.parametrize("weight", [0.0, 2.0])
 def test_estimates_are_close_from_above(
-    sheet: Any, d: int, place: int, monkeypatch: pytest.MonkeyPatch
+    sheet: Any, d: int, place: int, weight: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "CHUNK_EDGES", 4096)
-    spec = SPEC.replace(n_components=d)
+    spec = SPEC.replace(n_components=d, density_weight=weight, density_fraction=1.0)
+    density = density_of(sheet, sheet, spec) if weight else None
     estimates = needs_of(sheet, spec).by_place()
     estimated = list(estimates.values())[place]
     # Of equal estimates the first.
@@ -79,7 +88,7 @@ def test_estimates_are_close_from_above(
     backend: Any = CupyBackend(lambda: cuda_host.HostDevice(memory=estimated))
     planned = backend.plan(sheet, spec)
     assert planned.place == name
-    layout = backend.begin(planned, graphs.random_start(6000, d), spec)
+    layout = backend.begin(planned, graphs.random_start(6000, d), spec, density=density)
     layout.advance(1, 4)
     layout.positions()
     assert 0.7 * estimated < backend.device.peak_bytes() <= estimated

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from nvrtc import needs_nvrtc
 from ptx_to_cpp import UnknownPTXError, translate
-from test_gpu_layout import assert_equal_bits, case, run
+from test_gpu_layout import assert_equal_bits, case, dense_case, run
 from test_gpu_plan import GRAPHS, assert_same_plan
 from test_gpu_spectral import SHAPES
 from test_placement import case as placement_case
@@ -79,6 +79,17 @@ class TestKernels:
         graph, spec, start, expected = case(name, d)
         assert not np.array_equal(expected, start)
         assert_equal_bits(run(open_backend(architecture), graph, spec, start), expected)
+
+    @pytest.mark.parametrize(
+        ("name", "d"), [("hubs", 2), ("clusters", 2), ("star", 3), ("surface", 10)]
+    )
+    def test_densities(self, architecture: int, name: str, d: int) -> None:
+        graph, spec, start, density, expected = dense_case(name, d)
+        backend: Any = open_backend(architecture)
+        layout = backend.begin(backend.plan(graph, spec), start, spec, density=density)
+        layout.advance(1, 24)
+        assert_equal_bits(layout.positions(), expected)
+        assert {*backend.device.launches} >= {*kernels_of("density")}
 
     def test_order_of_threads_does_not_matter(self, architecture: int) -> None:
         graph, spec, start, expected = case("hubs")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from umapcore.errors import GPUMemoryError, GPUUnavailableError
+from umapcore.errors import GPUMemoryError
 from umapcore.logs import logger
 from umapcore.plan import build_plan
 from umapcore_cupy.device import Array
@@ -102,7 +102,13 @@ class CupyBackend:
         if self._brought is not None and self._brought[0] is not graph:
             self._brought = None
         there = isinstance(graph, DeviceGraph) or self._brought is not None
-        needs = estimate(n, int(graph.nnz), spec.n_components, graph_there=there).by_place()
+        needs = estimate(
+            n,
+            int(graph.nnz),
+            spec.n_components,
+            graph_there=there,
+            density=spec.density_weight > 0,
+        ).by_place()
         for place, needed in needs.items():
             if place != "all on the device":
                 self._brought = None
@@ -132,10 +138,7 @@ class CupyBackend:
         n_threads: int | None = None,
     ) -> DeviceLayout:
         """Begin a layout; see :class:`umapcore.backend.Backend`."""
-        if density is not None:
-            msg = "densities are preserved on the CPU only, so far."
-            raise GPUUnavailableError(msg)
-        return DeviceLayout(self.device, plan.plan, plan.edges, start, spec)
+        return DeviceLayout(self.device, plan.plan, plan.edges, start, spec, density)
 
     def begin_placement(
         self,

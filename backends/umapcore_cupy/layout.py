@@ -9,12 +9,14 @@ import numpy as np
 
 from umapcore.curve import exact_log2
 from umapcore.plan import GROUP, group_size
+from umapcore_cupy.density import DeviceDensity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    from umapcore.density import Density
     from umapcore.spec import OptimizerSpec
     from umapcore_cupy.device import Array, Device, Recording
     from umapcore_cupy.plan import DevicePlan
@@ -40,10 +42,18 @@ class DeviceLayout:
         float32, n × d: of the host, or flat on the device, in the order of the graph's vertices.
     spec
         Parameters of the optimiser.
+    density
+        Of the data, where it is to be preserved.
     """
 
     def __init__(
-        self, device: Device, plan: DevicePlan, edges: Edges, start: Any, spec: OptimizerSpec
+        self,
+        device: Device,
+        plan: DevicePlan,
+        edges: Edges,
+        start: Any,
+        spec: OptimizerSpec,
+        density: Density | None = None,
     ) -> None:
         self._device, self._plan, self._edges = device, plan, edges
         n, d = plan.n_vertices, spec.n_components
@@ -75,17 +85,23 @@ class DeviceLayout:
             unit,
         )
         self._seed = np.uint64(spec.seed)
-        self._recording: Recording | None = None
+        self._density = None
+        self._density_epoch = plan.n_epochs
+        if density is not None:
+            self._density = DeviceDensity(device, plan, edges, spec, density)
+            self._density_epoch = spec.density_epoch(plan.n_epochs)
+        # Of epochs without and with densities.
+        self._recordings: dict[bool, Recording | None] = {}
         self._may_record = edges.on_device
-        self._epochs_run = 0
+        self._epochs_run = {False: 0, True: 0}
 
     def advance(self, first_epoch: int, stop_epoch: int) -> None:
         """Run the epochs `first_epoch` … `stop_epoch` - 1 and wait for them."""
         if first_epoch >= stop_epoch:
             return
         self._device.launch("set_epoch", 1, self._epoch, np.int32(first_epoch))
-        for _ in range(first_epoch, stop_epoch):
-            self._run_epoch()
+        for epoch in range(first_epoch, stop_epoch):
+            self._run_epoch(with_density=epoch >= self._density_epoch)
         self._device.synchronize()
 
     def positions(self) -> NDArray[np.float32]:
@@ -98,20 +114,26 @@ class DeviceLayout:
         copied: NDArray[np.float32] = self._device.download(vertices)
         return copied.reshape(n, d)
 
-    def _run_epoch(self) -> None:
-        # The first epoch is not recorded: it loads the kernels.
-        if self._recording is None and self._may_record and self._epochs_run > 0:
-            self._recording = self._device.record(self._launch_epoch)
-            self._may_record = False
-        if self._recording is not None:
-            self._recording.play()
-        else:
-            self._launch_epoch()
-        self._epochs_run += 1
+    def _run_epoch(self, *, with_density: bool) -> None:
+        def launch() -> None:
+            self._launch_epoch(self._density if with_density else None)
 
-    def _launch_epoch(self) -> None:
+        # The first epoch is not recorded: it loads the kernels.
+        loaded = self._epochs_run[with_density] > 0
+        if with_density not in self._recordings and self._may_record and loaded:
+            self._recordings[with_density] = self._device.record(launch)
+        recording = self._recordings.get(with_density)
+        if recording is not None:
+            recording.play()
+        else:
+            launch()
+        self._epochs_run[with_density] += 1
+
+    def _launch_epoch(self, density: DeviceDensity | None) -> None:
         plan, launch = self._plan, self._device.launch
         n = np.int64(plan.n_vertices)
+        if density is not None:
+            density.measure(self._positions)
         for bucket, (start, end) in enumerate(pairwise(plan.bucket_offsets)):
             if start == end:
                 continue
@@ -123,7 +145,7 @@ class DeviceLayout:
                     np.int32(plan.pool_size), n, self._positions, self._pool_places, self._pool,
                 )  # fmt: skip
             size = group_size(int(last - first))
-            walk = self._walker(bucket, size, draws_pool=draws_pool)
+            walk = self._walker(bucket, size, density, draws_pool=draws_pool)
             self._edges.walk(int(first), int(last), size, walk)
             launch(
                 "apply", plan.n_vertices, np.int64(start), np.int64(end), n,
@@ -131,20 +153,23 @@ class DeviceLayout:
             )  # fmt: skip
         launch("next_epoch", 1, self._epoch)
 
-    def _walker(self, bucket: int, size: int, *, draws_pool: bool) -> Callable[..., None]:
+    def _walker(
+        self, bucket: int, size: int, density: DeviceDensity | None, *, draws_pool: bool
+    ) -> Callable[..., None]:
         """Give the function that walks some groups of a bucket, whose edges it is given."""
         plan = self._plan
+        kernel, more = ("walk", ()) if density is None else ("walk_and_spread", (density.terms,))
 
         def walk(first: int, last: int, first_edge: int, tails: Array, rates: Array) -> None:
             self._device.launch(
-                "walk", -(-(last - first) // size) * GROUP,
+                kernel, -(-(last - first) // size) * GROUP,
                 self._epoch, self._steps, self._seed, np.int32(bucket),
                 np.int64(plan.bucket_offsets[bucket]), np.int64(plan.bucket_walkers[bucket]),
                 np.int64(first), np.int64(last), np.int32(size), plan.first_walkers, plan.heads,
                 plan.row_offsets, np.int64(first_edge), tails, rates,
                 self._positions, self._walked, self._pulls, np.int64(plan.n_vertices),
                 np.int32(draws_pool), np.int32(plan.pool_size), self._pool_places, self._pool,
-                *self._constants,
+                *self._constants, *more,
             )  # fmt: skip
 
         return walk

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from umapcore.plan import LONGEST_WALK
 from umapcore.plan_rows import N_BUCKETS
 
 #: Where the parts of a layout are.
@@ -16,6 +17,9 @@ Place = Literal["all on the device", "the plan on the host", "the edges on the h
 _PLANNING = 5 * 8 + 5 * 4 + 1
 #: What remains of it: row offsets, first walkers, heads, order.
 _PLANNED = 2 * 8 + 2 * 4
+# Log radii of data and embedding, two terms, and two sums of each walker.
+_DENSITY = 4 * 4
+_DENSITY_WALKER = 2 * 4
 # The graph (column and weight) and the plan (tail and rate) take as much an edge.
 _EDGE = 8
 #: Edges of one of the two buffers through which edges pass that stay on the host.
@@ -52,7 +56,14 @@ class Needs:
         }
 
 
-def estimate(n_vertices: int, n_edges: int, n_components: int, *, graph_there: bool) -> Needs:
+def estimate(
+    n_vertices: int,
+    n_edges: int,
+    n_components: int,
+    *,
+    graph_there: bool,
+    density: bool = False,
+) -> Needs:
     """Work out what a layout needs at its peak.
 
     Parameters
@@ -63,10 +74,15 @@ def estimate(n_vertices: int, n_edges: int, n_components: int, *, graph_there: b
         Dimensions of the layout.
     graph_there
         Whether the graph is on the device anyway.
+    density
+        Whether densities are preserved.
     """
     # Positions and pulls; where the heads of one bucket, an n-th of all, walked to; and once more
     # all positions where they are brought in or out.
     moving = 4 * n_components * (3 * n_vertices + 2 * n_vertices // N_BUCKETS)
+    if density:
+        most_walkers = n_vertices + n_edges // LONGEST_WALK
+        moving += _DENSITY * n_vertices + _DENSITY_WALKER * most_walkers
     graph = 0 if graph_there else _EDGE * n_edges
     planning = _PLANNING * n_vertices + graph + _EDGE * n_edges
     planned = _PLANNED * n_vertices + _EDGE * n_edges

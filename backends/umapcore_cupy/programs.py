@@ -28,6 +28,7 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
         "scan.cu", "components.cu", "levels.cu", "matching.cu", "contract.cu", "blocks.cu",
     ),
     "layout": ("permute.cu", "epoch.cu", "pool.cu", "walk.cu", "apply.cu"),
+    "density": ("density.cu", "walk_and_spread.cu"),
     "placement": ("place.cu",),
 }  # fmt: skip
 
@@ -56,10 +57,10 @@ def defines(name: str, dimensions: int = 2) -> dict[str, int]:
 
 def variants(name: str) -> list[dict[str, int]]:
     """Macros of every form of a program that tests should compile."""
-    if name not in {"layout", "placement"}:
+    if name not in {"layout", "density", "placement"}:
         return [defines(name)]
     of_layouts = (1, 2, 3, 4, 5, 8, 9, 10, 50)
-    forms = of_layouts if name == "layout" else (1, 2, 3, 9)
+    forms = (1, 2, 3, 9) if name == "placement" else of_layouts
     return [defines(name, dimensions) for dimensions in forms]
 
 
@@ -77,4 +78,4 @@ def kernels_of(name: str) -> dict[str, tuple[str, ...]]:
 
 def block_size(kernel: str) -> int:
     """Threads of a block of a kernel."""
-    return WALK_THREADS if kernel == "walk" else THREADS
+    return WALK_THREADS if kernel in {"walk", "walk_and_spread"} else THREADS
