@@ -26,6 +26,7 @@ from scipy import sparse
 import umapcore
 from umapcore import accel
 from umapcore.accel.backend import ScanpyBackend
+from umapcore.density import density_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,6 +90,15 @@ def _arguments(**changes: Any) -> dict[str, Any]:
         "densmap_kwds": {},
         "output_dens": False,
     } | changes
+
+
+def _densmap(**changes: Any) -> dict[str, Any]:
+    """What ``UMAP(densmap=True)`` hands over in addition."""
+    graph = sparse.coo_matrix(surface(80))
+    lengths = np.random.default_rng(2).lognormal(size=graph.nnz)
+    distances = sparse.coo_matrix((lengths, (graph.row, graph.col)), shape=graph.shape)
+    options = {"lambda": 2.0, "frac": 0.3, "var_shift": 0.2, "graph_dists": distances.todok()}
+    return {"densmap": True, "densmap_kwds": options | changes}
 
 
 @pytest.mark.usefixtures("peers")
@@ -359,8 +369,11 @@ class TestUmapLearn:
     @pytest.mark.parametrize(
         ("changes", "why"),
         [
-            ({"densmap": True}, "densMAP"),
             ({"output_dens": True}, "output_dens"),
+            ({"densmap": True, "densmap_kwds": {}}, "densmap_kwds lacks 'lambda'"),
+            (_densmap(graph_dists=None), "densmap_kwds lacks 'graph_dists'"),
+            (_densmap(graph_dists=sparse.dok_matrix((80, 80))), "graph's 954 edges"),
+            (_densmap(frac=2.0), "density_fraction"),
             ({"euclidean_output": False}, "output metric"),
             ({"novelty": 1}, "novelty"),
             ({"negative_sample_rate": 2.5}, "negative_sample_rate"),
@@ -393,6 +406,7 @@ class TestUmapLearn:
             {"negative_sample_rate": 5.0, "gamma": np.float64(1.0), "parallel": True},
             {"random_state": 4},
             {"random_state": np.random},
+            _densmap(**{"lambda": 0.0, "graph_dists": None}),
         ],
     )
     def test_taken(self, changes: dict[str, Any]) -> None:
@@ -401,6 +415,29 @@ class TestUmapLearn:
         assert embedding.shape == (80, changes.get("n_components", 2))
         assert np.isfinite(embedding).all()
         assert aux == {}
+
+    def test_densmap(self) -> None:
+        """umap-learn hands over distances as a dictionary of keys, and takes more epochs."""
+        accel.install()
+        graph, distances = _arguments()["graph"], _densmap()["densmap_kwds"]["graph_dists"]
+        found = {}
+        for epochs in (None, 30):
+            found[epochs], aux = self._call(**_densmap(frac=0.5), n_epochs=epochs)
+            assert aux == {}
+            spec = umapcore.OptimizerSpec(
+                n_epochs=epochs,
+                a=1.577,
+                b=0.895,
+                density_weight=2,
+                density_fraction=0.5,
+                density_shift=0.2,
+                seed=umapcore.tl.seed_from(_state()),
+            )
+            wanted = umapcore.simplicial_set_embedding(graph, spec, distances=distances)
+            assert wanted.tobytes() == found[epochs].tobytes()
+        without = self._call(**_densmap(**{"lambda": 0.0}), n_epochs=None)[0]
+        assert without.tobytes() != found[None].tobytes()
+        assert without.tobytes() == self._call(n_epochs=700)[0].tobytes()
 
     def test_pca(self) -> None:
         pytest.importorskip("sklearn", reason="init='pca' is scikit-learn's, as in umap-learn")
@@ -683,3 +720,27 @@ class TestRealPeers:
         assert "done by umapcore" in caplog.text
         assert embedding.shape == (80, 2)
         assert aux == {}
+
+    @pytest.mark.filterwarnings("ignore")
+    def test_densmap_of_umap_learn(self, caplog: pytest.LogCaptureFixture) -> None:
+        """From points to an embedding, with whatever ``UMAP`` hands over."""
+        umap = pytest.importorskip("umap", reason="umap-learn is not installed")
+        rng = np.random.default_rng(0)
+        points = rng.normal(size=(150, 3)) * 4.0 ** (np.arange(150) % 3)[:, None]
+        caplog.set_level(logging.INFO, logger="umapcore")
+        options = {"n_neighbors": 8, "n_epochs": 60, "random_state": 1}
+        with accel.enabled():
+            model = umap.UMAP(densmap=True, dens_lambda=1.5, **options)
+            embedding = model.fit_transform(points)
+        assert "done by umapcore" in caplog.text
+        assert embedding.shape == (150, 2)
+        assert np.isfinite(embedding).all()
+        radii = density_of(
+            umapcore.graph.prepare_graph(model.graph_),
+            model.graph_dists_,
+            umapcore.OptimizerSpec(n_epochs=60),
+        ).radii
+        edges = sparse.coo_matrix(model.graph_)
+        squared = ((embedding[edges.row] - embedding[edges.col]) ** 2).sum(axis=1)
+        means = np.bincount(edges.row, edges.data * squared) / np.bincount(edges.row, edges.data)
+        assert np.corrcoef(radii, np.log(means))[0, 1] > 0.8

@@ -51,6 +51,9 @@ class ScanpyBackend:
         key_added: Any = ...,
         neighbors_key: str | None = None,
         copy: bool = False,
+        density_weight: float = 0.0,
+        density_fraction: float = 0.3,
+        density_shift: float = 0.1,
         n_threads: int | None = None,
         progress: bool | None = None,
         callback: Callable[[int, NDArray[np.float32]], bool | None] | None = None,
@@ -68,6 +71,12 @@ class ScanpyBackend:
             What scanpy makes of its `rng` or `random_state`. An integer `random_state` is the seed.
         key_added
             Left out, scanpy's settings decide.
+        density_weight
+            Above 0, local densities of the data are preserved (densMAP), 2 in umap-learn.
+        density_fraction
+            Share of the epochs, the last ones, that preserve densities.
+        density_shift
+            Added to the variance of the log radii in the embedding.
         n_threads
             Threads on the CPU. None takes ``umapcore.settings.n_threads``, then numba's number.
         progress
@@ -107,6 +116,9 @@ class ScanpyBackend:
             key_added=key_added,
             neighbors_key=neighbors_key,
             copy=copy,
+            density_weight=density_weight,
+            density_fraction=density_fraction,
+            density_shift=density_shift,
             n_threads=n_threads,
             progress=progress,
             callback=callback,

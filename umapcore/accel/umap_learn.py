@@ -69,11 +69,8 @@ def _take(
             raise NotOfferedError(msg)
     bound.apply_defaults()
     given = bound.arguments
-    if given.get("densmap"):
-        msg = "densMAP is not offered by umapcore."
-        raise NotOfferedError(msg)
     if given.get("output_dens"):
-        msg = "output_dens, the local radii of densMAP, is not offered by umapcore."
+        msg = "output_dens, which returns local radii, is not offered by umapcore."
         raise NotOfferedError(msg)
     if not given.get("euclidean_output", True):
         msg = "an output metric other than Euclidean is not offered by umapcore."
@@ -97,12 +94,18 @@ def _take(
             a=given["a"],
             b=given["b"],
             seed=seed_from(random_state),
+            **_density(given),
         )
+        if given.get("densmap") and spec.n_epochs is None:
+            # More of them than without densMAP, whatever its weight is.
+            more = spec.replace(density_weight=spec.density_weight or 1.0)
+            spec = spec.replace(n_epochs=more.epochs_for(given["graph"].shape[0]))
         snapshots = _Snapshots(wanted)
         embedding = simplicial_set_embedding(
             given["graph"],
             spec,
             init=init,
+            distances=_distances(given) if spec.density_weight > 0 else None,
             representation=_representation(given["data"], given["metric"]),
             metric=_name_of(given["metric"]),
             method=options.method,
@@ -148,6 +151,31 @@ def _start(given: dict[str, Any], random_state: Any) -> Any:
     solver = TruncatedSVD if issparse(given["data"]) else PCA
     fitted = solver(n_components=given["n_components"], random_state=random_state)
     return fitted.fit_transform(given["data"])
+
+
+def _density(given: dict[str, Any]) -> dict[str, Any]:
+    """Give the parameters of densMAP in the words of umapcore."""
+    if not given.get("densmap"):
+        return {}
+    options = given["densmap_kwds"]
+    try:
+        return {
+            "density_weight": options["lambda"],
+            "density_fraction": options["frac"],
+            "density_shift": options["var_shift"],
+        }
+    except (KeyError, TypeError) as error:
+        msg = f"densmap_kwds lacks {error}."
+        raise NotOfferedError(msg) from error
+
+
+def _distances(given: dict[str, Any]) -> Any:
+    """Give the distances between neighbours, which ``UMAP`` hands over with densMAP's options."""
+    distances = given["densmap_kwds"].get("graph_dists")
+    if distances is None:
+        msg = "densmap_kwds lacks 'graph_dists'."
+        raise NotOfferedError(msg)
+    return distances
 
 
 def _representation(data: Any, metric: Any) -> Any:
