@@ -38,6 +38,7 @@ from umapcore.jit import inline
 from umapcore_numba.floats import ONE, ZERO, clip, exp2, log2, reciprocal
 from umapcore_numba.forces import TINY, spot, whole
 from umapcore_numba.lanes import LANES, LANES_STEP, dimensions
+from umapcore_numba.pairs import copy_pair
 from umapcore_numba.shares import next_of_share, share_end
 
 if TYPE_CHECKING:
@@ -261,7 +262,11 @@ def weigh_share(
 
 @inline
 def begin_terms(n_walkers: Any, walker: Any, heads: Any, terms: Any, density: Any) -> None:
-    """Fetch the terms of a group's heads; the columns of `terms` are s, u, both sums, and rates."""
+    """Fetch the terms of a group's heads.
+
+    `terms` has the columns s and u of the heads, then s and u of their tails side by side, then
+    the edges' rates.
+    """
     of_vertices = density[3]
     for i in range(n_walkers):
         place = np.uint64(heads[np.uint64(walker[i])])
@@ -277,12 +282,10 @@ def begin_terms(n_walkers: Any, walker: Any, heads: Any, terms: Any, density: An
 @inline
 def meet(edge: Any, tails: Any, rates: Any, i: Any, terms: Any, density: Any) -> Any:
     """Give the tail of the edge that lane `i` is at, having fetched what belongs to it."""
-    of_vertices = density[3]
     tail = tails[edge]
-    place = np.uint64(tail)
-    terms[2 * LANES + i] = terms[i] + of_vertices[place + place]
-    terms[3 * LANES + i] = terms[LANES + i] + of_vertices[place + place + U1]
-    terms[4 * LANES + i] = np.float32(rates[edge])
+    lane = np.uint64(i)
+    copy_pair(terms, np.uint64(LANES) + lane, density[3], np.uint64(tail))
+    terms[np.uint64(4 * LANES) + lane] = np.float32(rates[edge])
     return tail
 
 
@@ -310,14 +313,23 @@ def attract_and_spread(
         slope = p * reciprocal(max(squared[i], TINY) * (ONE + p))
         phi = reciprocal(ONE + p)
         squared[i] = attraction * slope
-        by_radius = (ONE - b * (ONE - phi)) * terms[3 * LANES + i]
-        by_phi = b * (min(slope, MOST_SLOPE32) * terms[2 * LANES + i])
+        by_radius = (ONE - b * (ONE - phi)) * (terms[LANES + i] + terms[2 * LANES + 2 * i + 1])
+        by_phi = b * (min(slope, MOST_SLOPE32) * (terms[i] + terms[2 * LANES + 2 * i]))
         share = step_size * (phi * reciprocal(terms[4 * LANES + i]))
         power[i] = share * (by_radius + by_phi)
-    for k in range(d):
+    if len(dims) > 0:
         for i in range(m):
-            j = k * LANES + i
-            difference = y[j] - other[spot(dims, k, i)]
-            step = clip(squared[i] * difference, limit) + clip(power[i] * difference, limit)
-            y[j] += step
-            pull[spot(dims, k, i)] = whole(step * unit)
+            for k in range(len(dims)):
+                j = k * LANES + i
+                difference = y[j] - other[spot(dims, k, i)]
+                step = clip(squared[i] * difference, limit) + clip(power[i] * difference, limit)
+                y[j] += step
+                pull[spot(dims, k, i)] = whole(step * unit)
+    else:
+        for k in range(d):
+            for i in range(m):
+                j = k * LANES + i
+                difference = y[j] - other[j]
+                step = clip(squared[i] * difference, limit) + clip(power[i] * difference, limit)
+                y[j] += step
+                pull[j] = whole(step * unit)

@@ -23,7 +23,7 @@ COUNT_BINS = 64
 def float_scratch(n_components: int, *, density: bool = False) -> int:
     """Float32 scratch: where walkers are, where they stand, whom they meet, two intermediates.
 
-    With a density five columns more: the walkers' terms, both walkers' and tails', and rates.
+    With a density five columns more: the walkers' two terms, their tails', and rates.
     """
     return (3 * n_components + (7 if density else 2)) * LANES
 

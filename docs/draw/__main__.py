@@ -1,4 +1,4 @@
-"""Draw the pictures of "How it works" from real runs: ``python docs/draw [-o FOLDER] [NAME …]``."""
+"""Draw the pictures of these pages from real runs: ``python docs/draw [-o FOLDER] [NAME …]``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ sys.path[:0] = [str(HERE), str(ROOT), str(ROOT / "backends"), str(ROOT / "tests"
 
 import buckets  # noqa: E402
 import curve  # noqa: E402
+import density  # noqa: E402
 import epochs  # noqa: E402
 import pool  # noqa: E402
 import schedule  # noqa: E402
@@ -29,6 +30,7 @@ PICTURES = {
     "pool.png": pool.draw,
     "start.png": start.draw,
     "epochs.png": epochs.draw,
+    "density.png": density.draw,
 }
 
 
