@@ -126,9 +126,12 @@ import hashlib, json, sys
 sys.path[:0] = sys.argv[1:4]
 import numba
 import numpy as np
+import density_cases
 import graphs
 import umapcore_numba.backend as backend
 from umapcore import OptimizerSpec
+from umapcore.density import density_of
+from umapcore.graph import prepare_graph
 from umapcore.plan import build_plan
 
 from umapcore.threads import load_tbb
@@ -146,6 +149,21 @@ for dimensions in json.loads(sys.argv[4]):
             running.advance(1, 30)
             digest = hashlib.sha256(running.positions().tobytes()).hexdigest()
             digests.setdefault(f"{name} {dimensions}-D", set()).add(digest)
+# With densities.
+for dimensions, name in ((2, "hub"), (2, "surface"), (3, "hub")):
+    graph = prepare_graph(graphs.hub(1300) if name == "hub" else graphs.surface(260))
+    spec = OptimizerSpec(
+        n_components=dimensions, n_epochs=12, density_weight=2.0, density_fraction=0.8
+    )
+    density = density_of(graph, density_cases.of_graph(graph), spec)
+    for workers in json.loads(sys.argv[5]):
+        running = backend.NumbaLayout(
+            build_plan(graph, spec), graphs.random_start(graph.shape[0], dimensions), spec,
+            workers, density,
+        )
+        running.advance(1, 12)
+        digest = hashlib.sha256(running.positions().tobytes()).hexdigest()
+        digests.setdefault(f"densities of {name} {dimensions}-D", set()).add(digest)
 # From the graph alone to the embedding: the start takes the paths of large graphs.
 import umapcore_numba.ranges
 from umapcore import simplicial_set_embedding
