@@ -120,7 +120,7 @@ STARTS = {
 
 @pytest.mark.parametrize("name", STARTS)
 def test_coincident_and_distant_vertices(name: str, open_backend: Open) -> None:
-    """umap-learn divides by 0 here."""
+    """Nothing divides by 0, and nothing overflows."""
     graph = graphs.surface(60)
     spec = OptimizerSpec(n_epochs=5, density_weight=2.0, density_fraction=1.0)
     check(name, graph, density_cases.of_graph(graph), spec, open_backend(), STARTS[name])

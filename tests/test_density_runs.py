@@ -144,7 +144,7 @@ def test_forms_of_distances_do_not_matter(blobs: Any) -> None:
 
 
 def test_equal_distances_and_isolated_vertices() -> None:
-    """umap-learn gives NaN for both."""
+    """umap-learn divides by 0 in both cases."""
     ring = sp.csr_array(graphs.path(40))
     apart = sp.csr_array(sp.block_diag([ring, sp.csr_array((3, 3))]))
     found = lay_out(apart, sp.csr_array(apart > 0).astype(float))
