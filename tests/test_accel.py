@@ -369,7 +369,8 @@ class TestUmapLearn:
     @pytest.mark.parametrize(
         ("changes", "why"),
         [
-            ({"output_dens": True}, "output_dens"),
+            ({"output_dens": True}, "densmap_kwds lacks 'n_neighbors'"),
+            (_densmap(n_neighbors=8, graph_dists=None) | {"output_dens": True}, "graph_dists"),
             ({"densmap": True, "densmap_kwds": {}}, "densmap_kwds lacks 'lambda'"),
             (_densmap(graph_dists=None), "densmap_kwds lacks 'graph_dists'"),
             (_densmap(graph_dists=sparse.dok_matrix((80, 80))), "graph's 954 edges"),
@@ -744,3 +745,25 @@ class TestRealPeers:
         squared = ((embedding[edges.row] - embedding[edges.col]) ** 2).sum(axis=1)
         means = np.bincount(edges.row, edges.data * squared) / np.bincount(edges.row, edges.data)
         assert np.corrcoef(radii, np.log(means))[0, 1] > 0.8
+
+    @pytest.mark.filterwarnings("ignore")
+    @pytest.mark.parametrize("densmap", [True, False])
+    def test_radii_are_those_of_umap_learn(self, densmap: bool) -> None:
+        umap = pytest.importorskip("umap", reason="umap-learn is not installed")
+        rng = np.random.default_rng(0)
+        points = rng.normal(size=(150, 3)) * 4.0 ** (np.arange(150) % 3)[:, None]
+        options: dict[str, Any] = {"n_neighbors": 8, "n_epochs": 60, "random_state": 1}
+        options |= {"densmap": densmap, "output_dens": True}
+        with accel.enabled():
+            embedding, of_data, of_embedding = umap.UMAP(**options).fit_transform(points)
+        # The same start and no epochs: umap-learn measures the very same embedding.
+        options |= {"n_epochs": 0, "init": embedding}
+        span = np.ptp(embedding, axis=0) / 10  # it scales to [0, 10]
+        theirs = umap.UMAP(**options).fit(points)
+        np.testing.assert_allclose(of_data.shape, (150,))
+        assert of_data.dtype == of_embedding.dtype == np.float32
+        with accel.enabled():
+            ours = umap.UMAP(**options).fit(points)
+        np.testing.assert_allclose(ours.embedding_ * span, embedding - embedding.min(0), atol=1e-3)
+        np.testing.assert_allclose(ours.rad_orig_, theirs.rad_orig_, atol=1e-4)
+        np.testing.assert_allclose(ours.rad_emb_, theirs.rad_emb_, atol=1e-3)

@@ -102,9 +102,48 @@ def density_of(
         When they are no distances, do not fit the graph, or are 0 for all of its edges.
     """
     n = int(graph.shape[0])
+    logs, total_rate = log_radii(
+        graph, distances, least_weight(spec, n), name=name, n_threads=n_threads
+    )
+    counted = ~np.isnan(logs)
+    standardised = np.zeros(n, np.float32)
+    standardised[counted] = _standardised(logs[counted])
+    return Density(standardised, int(counted.sum()), total_rate)
+
+
+def log_radii(
+    graph: Any,
+    distances: Any,
+    least: float,
+    *,
+    name: str = "distances",
+    n_threads: int | None = None,
+) -> tuple[NDArray[np.float64], int]:
+    """Give the logarithm of each vertex' mean squared distance to its neighbours.
+
+    Parameters
+    ----------
+    graph, distances, name, n_threads
+        As for :func:`density_of`.
+    least
+        Least weight, relative to the largest, of an edge that counts.
+
+    Returns
+    -------
+    logs
+        (n,): NaN for vertices without edges.
+    total_rate
+        Sum of the firing rates of all directed edges.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`density_of`.
+    """
+    n = int(graph.shape[0])
     lengths = _symmetric(_checked(distances, n, name))
     heaviest = float(graph.data.max()) if graph.nnz else 1.0
-    rows = (graph.indptr, graph.indices, graph.data, heaviest, least_weight(spec, n))
+    rows = (graph.indptr, graph.indices, graph.data, heaviest, least)
     given = (lengths.indptr, lengths.indices, lengths.data)
     radii = np.empty(n, np.float64)
     found = over_rows(n, n_threads, lambda a, b: _measure_rows(a, b, *rows, *given, radii))
@@ -119,10 +158,10 @@ def density_of(
             n_missing,
             n_edges,
         )
+    logs = np.full(n, np.nan)
     counted = radii >= 0
-    standardised = np.zeros(n, np.float32)
-    standardised[counted] = _standardised(radii[counted])
-    return Density(standardised, int(counted.sum()), total_rate)
+    logs[counted] = exact_log2_of(EPSILON + radii[counted]) * math.log(2.0)
+    return logs, total_rate
 
 
 def _checked(distances: Any, n: int, name: str) -> sparse.csr_array[Any, Any]:
@@ -162,9 +201,8 @@ def _symmetric(distances: sparse.csr_array[Any, Any]) -> sparse.csr_array[Any, A
     return larger  # type: ignore[no-any-return]
 
 
-def _standardised(radii: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log radii of mean 0 and variance 1; sums are exact, so that they have no order."""
-    logs = exact_log2_of(EPSILON + radii) * math.log(2.0)
+def _standardised(logs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scale to mean 0 and variance 1; sums are exact, so that they have no order."""
     n = max(1, logs.shape[0])
     centred: NDArray[np.float64] = logs - math.fsum(logs) / n
     deviation = math.sqrt(math.fsum(centred * centred) / n)

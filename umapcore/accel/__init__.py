@@ -4,12 +4,12 @@ While it is installed, these functions lay graphs out by umapcore:
 
 - ``scanpy.tl.umap``,
 - ``umap.umap_.simplicial_set_embedding`` of umap-learn, hence ``umap.UMAP().fit`` and
-  ``fit_transform``, supervised fits and densMAP included.
+  ``fit_transform``, supervised fits and densMAP (with ``output_dens``) included.
 
 It does not matter whether they were imported before or after, or under which name. What umapcore
-does not offer (embeddings into other than Euclidean space, densMAP's ``output_dens``, scanpy's
-``method='rapids'``, which is cuML with a graph of its own) goes to the original, and a line in the
-log of ``logging.getLogger("umapcore")`` says why. ``UMAP.transform``, ``inverse_transform``,
+does not offer (embeddings into other than Euclidean space, scanpy's ``method='rapids'``, which is
+cuML with a graph of its own) goes to the original, and a line in the log of
+``logging.getLogger("umapcore")`` says why. ``UMAP.transform``, ``inverse_transform``,
 ``AlignedUMAP`` and ``ParametricUMAP`` have optimisers of their own and stay as they are.
 
 Examples

@@ -69,9 +69,6 @@ def _take(
             raise NotOfferedError(msg)
     bound.apply_defaults()
     given = bound.arguments
-    if given.get("output_dens"):
-        msg = "output_dens, which returns local radii, is not offered by umapcore."
-        raise NotOfferedError(msg)
     if not given.get("euclidean_output", True):
         msg = "an output metric other than Euclidean is not offered by umapcore."
         raise NotOfferedError(msg)
@@ -96,6 +93,9 @@ def _take(
             seed=seed_from(random_state),
             **_density(given),
         )
+        n_neighbors = _option(given, "n_neighbors") if given.get("output_dens") else None
+        wants_distances = spec.density_weight > 0 or n_neighbors is not None
+        distances = _option(given, "graph_dists") if wants_distances else None
         if given.get("densmap") and spec.n_epochs is None:
             # More of them than without densMAP, whatever its weight is.
             more = spec.replace(density_weight=spec.density_weight or 1.0)
@@ -105,7 +105,7 @@ def _take(
             given["graph"],
             spec,
             init=init,
-            distances=_distances(given) if spec.density_weight > 0 else None,
+            distances=distances,
             representation=_representation(given["data"], given["metric"]),
             metric=_name_of(given["metric"]),
             method=options.method,
@@ -114,9 +114,16 @@ def _take(
             callback=snapshots if wanted else None,
             callback_every=snapshots.every,
         )
-    if wanted is None:
-        return embedding, {}
-    return embedding, {"embedding_list": [*snapshots.taken, embedding.copy()]}
+        auxiliary: dict[str, Any] = {}
+        if n_neighbors is not None:
+            from umapcore.accel.radii import radii_of_data, radii_of_embedding
+
+            n_threads = _threads(options)
+            auxiliary["rad_orig"] = radii_of_data(given["graph"], distances, spec, n_threads)
+            auxiliary["rad_emb"] = radii_of_embedding(embedding, n_neighbors, n_threads)
+    if wanted is not None:
+        auxiliary["embedding_list"] = [*snapshots.taken, embedding.copy()]
+    return embedding, auxiliary
 
 
 class _Snapshots:
@@ -157,25 +164,20 @@ def _density(given: dict[str, Any]) -> dict[str, Any]:
     """Give the parameters of densMAP in the words of umapcore."""
     if not given.get("densmap"):
         return {}
-    options = given["densmap_kwds"]
-    try:
-        return {
-            "density_weight": options["lambda"],
-            "density_fraction": options["frac"],
-            "density_shift": options["var_shift"],
-        }
-    except (KeyError, TypeError) as error:
-        msg = f"densmap_kwds lacks {error}."
-        raise NotOfferedError(msg) from error
+    return {
+        "density_weight": _option(given, "lambda"),
+        "density_fraction": _option(given, "frac"),
+        "density_shift": _option(given, "var_shift"),
+    }
 
 
-def _distances(given: dict[str, Any]) -> Any:
-    """Give the distances between neighbours, which ``UMAP`` hands over with densMAP's options."""
-    distances = given["densmap_kwds"].get("graph_dists")
-    if distances is None:
-        msg = "densmap_kwds lacks 'graph_dists'."
+def _option(given: dict[str, Any], name: str) -> Any:
+    """Give one of the options of densMAP, among which are the distances between neighbours."""
+    value = (given["densmap_kwds"] or {}).get(name)
+    if value is None:
+        msg = f"densmap_kwds lacks {name!r}."
         raise NotOfferedError(msg)
-    return distances
+    return value
 
 
 def _representation(data: Any, metric: Any) -> Any:
