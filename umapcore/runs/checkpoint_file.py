@@ -136,8 +136,10 @@ def read_state(path: Path) -> State:
             if head["format"] != FORMAT:
                 msg = f"has format {head['format']}; this version of umapcore reads {FORMAT}"
                 raise _OtherFormatError(msg)
-            names = {item.name for item in fields(Identity)}
-            identity = Identity(**{name: head["identity"][name] for name in names})
+            said = head["identity"]
+            # One that was written before there were densities does not tell of them.
+            names = {item.name for item in fields(Identity)} & {*said}
+            identity = Identity(**{name: said[name] for name in names})
             return State(
                 identity=identity,
                 start=head["start"],
