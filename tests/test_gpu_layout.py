@@ -118,7 +118,7 @@ def test_epochs_are_recorded() -> None:
     graph, spec, start, _ = case("surface")
     layout: Any = backend.begin(backend.plan(graph, spec), start, spec)
     layout.advance(1, 5)
-    assert layout._recording is not None
+    assert layout.recorded
     backend.close()
 
 
@@ -227,6 +227,17 @@ def test_densities_do_not_depend_on_the_launch(
     layout = backend.begin(backend.plan(graph, spec), start, spec, density=density)
     layout.advance(1, 24)
     assert_equal_bits(layout.positions(), expected)
+
+
+@needs_compiler
+def test_both_kinds_of_epochs_are_recorded() -> None:
+    graph, spec, start, density, _ = dense_case("surface")
+    backend: Any = CupyBackend(cuda_host.HostDevice)
+    layout = backend.begin(backend.plan(graph, spec), start, spec, density=density)
+    assert not layout.recorded
+    layout.advance(1, 20)
+    assert layout.recorded
+    assert all(layout._recordings[kind] is not None for kind in (False, True))
 
 
 @needs_compiler

@@ -95,6 +95,11 @@ class DeviceLayout:
         self._may_record = edges.on_device
         self._epochs_run = {False: 0, True: 0}
 
+    @property
+    def recorded(self) -> bool:
+        """Whether epochs have been recorded, with or without densities."""
+        return any(recording is not None for recording in self._recordings.values())
+
     def advance(self, first_epoch: int, stop_epoch: int) -> None:
         """Run the epochs `first_epoch` … `stop_epoch` - 1 and wait for them."""
         if first_epoch >= stop_epoch:

@@ -133,7 +133,7 @@ def run(rig: Rig, bench: Generated, spec: OptimizerSpec) -> Run:
             digest=digest(positions),
             peak_bytes=device.peak_bytes(),
             place=plan.place,
-            recorded=getattr(layout, "_recording", None) is not None,
+            recorded=getattr(layout, "recorded", False),
             work=work_of(device, plan, spec, launches),
         )
     finally:
