@@ -12,6 +12,7 @@ from scipy import sparse
 
 import umapcore as uc
 from umapcore.jit import kernel
+from umapcore.lanes import load, store
 from umapcore.neighbors.exp64 import exp_of_minus
 from umapcore.neighbors.knn_exact import exact_knn
 
@@ -29,19 +30,20 @@ def bits(graph: Any) -> tuple[bytes, ...]:
 
 @kernel()
 def _exp_all(values: Any, out: Any) -> None:
-    for i in range(values.shape[0]):
-        out[i] = exp_of_minus(values[i])
+    for at in range(np.uint64(0), np.uint64(values.shape[0]), np.uint64(8)):
+        store(out, at, exp_of_minus(load(values, at)))
 
 
 def test_exponential() -> None:
-    values = np.concatenate([np.linspace(0, 40, 9001), [600.0, 699.9]])
+    values = np.concatenate([np.linspace(0, 40, 9006), [600.0, 699.9]])
     found = np.empty_like(values)
     _exp_all(values, found)
     np.testing.assert_allclose(found, np.exp(-values), rtol=1e-12)
-    limits = np.empty(2)
-    _exp_all(np.array([np.inf, 0.0]), limits)
-    assert 0 < limits[0] < 1e-300
-    assert limits[1] == 1.0
+    limits = np.empty(8)
+    _exp_all(np.array([np.inf, 0.0] * 4), limits)
+    assert (limits[::2] > 0).all()
+    assert (limits[::2] < 1e-300).all()
+    assert (limits[1::2] == 1.0).all()
 
 
 @pytest.mark.parametrize("number", range(4))

@@ -186,6 +186,14 @@ for name, (graph, dimensions) in whole.items():
         )
         digest = hashlib.sha256(found.tobytes()).hexdigest()
         digests.setdefault(f"{name} from graph to embedding", set()).add(digest)
+# The weights of neighbours.
+from umapcore import fuzzy_simplicial_set
+indices = (np.arange(5000)[:, None] + np.arange(20) ** 2) % 5000
+distances = np.sqrt(np.arange(20) * (1.0 + indices[:, :1] % 7))
+for workers in json.loads(sys.argv[5]):
+    found = fuzzy_simplicial_set(indices, distances, n_threads=workers)
+    digest = hashlib.sha256(found.data.tobytes() + found.indices.tobytes()).hexdigest()
+    digests.setdefault("weights of neighbours", set()).add(digest)
 layer = numba.threading_layer() if max(json.loads(sys.argv[5])) > 1 else None
 print(json.dumps({"layer": layer, "digests": {k: sorted(v) for k, v in digests.items()}}))
 """

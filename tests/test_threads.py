@@ -3,9 +3,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
+from umapcore.rows import over_rows
 from umapcore.threads import load_tbb, thread_count
 from umapcore_numba.pace import Pace
 
@@ -122,3 +124,31 @@ def test_pace_does_not_try_fewer_threads_on_long_epochs_without_a_reason() -> No
 
 def test_pace_of_one_thread() -> None:
     assert set(spans(Pace(1), {1: 0.01}, busy=0.3, count=50)) == {1}
+
+
+@pytest.fixture
+def three_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("umapcore.rows.thread_count", lambda n: n)
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_ranges_of_rows_are_all_done_and_in_order() -> None:
+    for n_threads in (1, 2, 3):
+        found = over_rows(1003, n_threads, lambda a, b: (a, b), 10)
+        assert found == [(a, min(1003, a + 10)) for a in range(0, 1003, 10)]
+    assert over_rows(0, 3, lambda a, b: (a, b)) == []
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_a_failure_in_a_range_is_raised_and_ends_the_others() -> None:
+    begun = []
+
+    def task(a: int, b: int) -> None:
+        begun.append(a)
+        if a == 20:
+            raise ArithmeticError("row 20")
+        time.sleep(0.001)
+
+    with pytest.raises(ArithmeticError, match="row 20"):
+        over_rows(10_000, 3, task, 10)
+    assert len(begun) < 1000

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from umapcore.threads import thread_count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 #: Rows of a range; a multiple of the number of phases in which a plan's buckets are chosen.
 ROWS_PER_TASK = 65_536
@@ -41,5 +42,27 @@ def over_rows(
     threads = min(thread_count(n_threads), len(ranges))
     if threads <= 1:
         return [task(a, b) for a, b in ranges]
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(lambda r: task(*r), ranges))
+    found: list[Any] = [None] * len(ranges)
+    left: Iterator[int] = iter(range(len(ranges)))
+    taking = threading.Lock()
+
+    def work() -> None:
+        nonlocal left
+        while True:
+            with taking:
+                number = next(left, None)
+            if number is None:
+                return
+            try:
+                found[number] = task(*ranges[number])
+            except BaseException:  # nor Ctrl-C: nobody begins another range
+                left = iter(())
+                raise
+
+    # The calling thread works too: a thread takes as long to start as some ranges.
+    with ThreadPoolExecutor(threads - 1) as pool:
+        others = [pool.submit(work) for _ in range(threads - 1)]
+        work()
+        for other in others:
+            other.result()
+    return found

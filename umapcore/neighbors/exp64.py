@@ -10,13 +10,11 @@ import math
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
 from umapcore.jit import inline
+from umapcore.lanes import least, same_bits
 
-_LOG2_E = np.float64(1.0 / math.log(2.0))
+_MINUS_LOG2_E = np.float64(-1.0 / math.log(2.0))
 # Adding 1.5 * 2**52 leaves the nearest integer in the low bits of the sum.
 _ROUNDER = np.float64(1.5 * 2.0**52)
 _EXPONENT_SHIFT = np.int64(52)
@@ -27,36 +25,16 @@ _TERMS = tuple(np.float64(math.log(2.0) ** k / math.factorial(k)) for k in range
 _C0, _C1, _C2, _C3, _C4, _C5, _C6, _C7, _C8, _C9, _C10 = _TERMS
 
 
-@intrinsic
-def _bits_of(typingctx: Any, value: Any) -> Any:
-    """Bits of a float64 as int64."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.bitcast(args[0], ir.IntType(64))
-
-    return types.int64(types.float64), codegen
-
-
-@intrinsic
-def _float_of(typingctx: Any, bits: Any) -> Any:
-    """Float64 that has the given int64 bits."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.bitcast(args[0], ir.DoubleType())
-
-    return types.float64(types.int64), codegen
-
-
 @inline
 def exp_of_minus(x: Any) -> Any:
-    """exp(-x) of a float64 from 0 to infinity, relative error below 1e-12; x counts as 700 at most.
+    """exp(-x) of lanes of float64, relative error below 1e-12; an x counts as 700 at most.
 
     Parameters
     ----------
     x
-        Not negative, not NaN.
+        From 0 to infinity, not NaN.
     """
-    z = -(min(x, _LARGEST) * _LOG2_E)
+    z = least(x, _LARGEST) * _MINUS_LOG2_E
     shifted = z + _ROUNDER
     f = z - (shifted - _ROUNDER)
     # Estrin's scheme: a shorter chain of dependent operations than Horner's.
@@ -67,4 +45,4 @@ def exp_of_minus(x: Any) -> Any:
     high = (_C8 + f * _C9) + f2 * _C10
     p = low + f4 * (middle + f4 * high)
     # The low bits of `shifted` are the rounded exponent; its upper bits fall out of the shift.
-    return _float_of(_bits_of(p) + (_bits_of(shifted) << _EXPONENT_SHIFT))
+    return same_bits(same_bits(p) + (same_bits(shifted) << _EXPONENT_SHIFT))

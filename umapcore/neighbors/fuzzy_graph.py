@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from umapcore.checks import check_real
+from umapcore.curve import exact_log2
+from umapcore.lanes import LANES
 from umapcore.neighbors.fuzzy_union import ROWS_PER_TASK, fuzzy_union
 from umapcore.neighbors.knn import KNN, checked_knn
-from umapcore.neighbors.smooth_knn import LEAST_SIGMA, memberships, sum_of_distances
+from umapcore.neighbors.sigma import LEAST_SIGMA
+from umapcore.neighbors.smooth_knn import memberships, sum_of_distances
 from umapcore.rows import over_rows
 
 if TYPE_CHECKING:
@@ -70,7 +73,7 @@ def fuzzy_simplicial_set(
     >>> graph = uc.fuzzy_simplicial_set(knn_indices, knn_distances)  # doctest: +SKIP
     >>> embedding = uc.simplicial_set_embedding(graph)  # doctest: +SKIP
     """
-    knn = checked_knn(knn_indices, knn_distances)
+    knn = checked_knn(knn_indices, knn_distances, n_threads=n_threads)
     k = float(knn.indices.shape[1])
     if n_neighbors is not None:
         k = check_real("n_neighbors", n_neighbors, at_least=1.0)
@@ -101,27 +104,18 @@ def fuzzy_graph(
         total += part
         present += count
     least_of_all = LEAST_SIGMA * (total / present) if present else 0.0
-    columns, weights = np.empty_like(indices), np.empty_like(distances)
+    # Whole vectors, and an end behind the last entry of each row.
+    views = np.empty((n, (indices.shape[1] // LANES + 1) * LANES), np.int64)
     counts = np.empty(n, np.int64)
-    target = float(np.log2(n_neighbors))
+    target = exact_log2(n_neighbors)
 
     def weigh(a: int, b: int) -> int:
-        twice: int = memberships(
-            a,
-            b,
-            indices,
-            distances,
-            target,
-            local_connectivity,
-            least_of_all,
-            columns,
-            weights,
-            counts,
-        )
+        given = (indices, distances, target, local_connectivity, least_of_all)
+        twice: int = memberships(a, b, *given, views, counts)
         return twice
 
     twice = max(over_rows(n, n_threads, weigh, ROWS_PER_TASK))
     if twice >= 0:
         msg = f"knn_indices has the same neighbour twice in row {twice}."
         raise ValueError(msg)
-    return fuzzy_union(columns, weights, counts, mix_ratio, n_threads)
+    return fuzzy_union(views, counts, mix_ratio, n_threads)

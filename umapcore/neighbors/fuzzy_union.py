@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from umapcore import lanes
 from umapcore.jit import kernel
+from umapcore.lanes import LANES, add_lanes, fill, load, where
+from umapcore.neighbors import entries
+from umapcore.neighbors.entries import COLUMN_SHIFT, NO_ENTRY, column_of, entry_of, weight_of
 from umapcore.rows import over_rows
 from umapcore.threads import thread_count
 
@@ -21,24 +25,20 @@ if TYPE_CHECKING:
 #: Rows of a task of the threads.
 ROWS_PER_TASK = 4096
 _INT32_ENTRIES = 2**31
+#: Parts of the transpose at most, each of which has a number for every vertex.
+_MOST_PARTS = 16
 
 
 def fuzzy_union(
-    columns: NDArray[np.int32],
-    weights: NDArray[np.float32],
-    counts: NDArray[np.int64],
-    mix_ratio: float,
-    n_threads: int | None,
+    views: NDArray[np.int64], counts: NDArray[np.int64], mix_ratio: float, n_threads: int | None
 ) -> sparse.csr_array[np.float32, tuple[int, int]]:
     """Join directed weights to one symmetric graph.
 
     Parameters
     ----------
-    columns, weights
-        int32 and float32, (n, k): of row i the first ``counts[i]`` entries, sorted by column,
-        weights above 0.
-    counts
-        int64, (n,).
+    views, counts
+        int64, (n, width) and (n,), as :func:`umapcore.neighbors.smooth_knn.memberships` writes
+        them: of row i the first ``counts[i]`` entries, sorted by column, then `NO_ENTRY`.
     mix_ratio
         1: the union a + b - ab; 0: the intersection ab; between: a mixture.
     n_threads
@@ -50,35 +50,18 @@ def fuzzy_union(
     """
     n = counts.shape[0]
     threads = thread_count(n_threads)
-    # Threads share the columns out, not the rows: every row of the transpose is filled in order.
-    step = max(1, -(-n // threads)) if n > ROWS_PER_TASK else n
-    seen = np.zeros(n + 1, np.int64)
-    over_rows(n, threads, lambda a, b: _count_columns(a, b, columns, counts, seen[1:]), step)
-    np.cumsum(seen, out=seen)
-    heads = np.empty(int(seen[-1]), np.int32)
-    mirrored = np.empty(heads.shape[0], np.float32)
-    free = seen[:-1].copy()
-
-    def transpose(a: int, b: int) -> None:
-        _transpose(a, b, columns, weights, counts, free, heads, mirrored)
-
-    over_rows(n, threads, transpose, step)
-
-    views = (columns, weights, counts, seen, heads, mirrored)
+    starts, mirrored = _mirror(views, counts, threads)
     indptr = np.zeros(n + 1, np.int64)
     only_both = mix_ratio == 0.0
-
-    def count(a: int, b: int) -> None:
-        _count_union(a, b, *views, only_both, indptr[1:])
-
-    over_rows(n, threads, count, ROWS_PER_TASK)
+    given = (views, counts, starts, mirrored, only_both)
+    over_rows(n, threads, lambda a, b: _count_union(a, b, *given, indptr[1:]), ROWS_PER_TASK)
     np.cumsum(indptr, out=indptr)
     small = max(n, int(indptr[-1])) < _INT32_ENTRIES
     indices = np.empty(int(indptr[-1]), np.int32 if small else np.int64)
     data = np.empty(indices.shape[0], np.float32)
 
     def join(a: int, b: int) -> None:
-        _join(a, b, *views, only_both, mix_ratio, indptr, indices, data)
+        _join(a, b, views, starts, mirrored, only_both, mix_ratio, indptr, indices, data)
 
     over_rows(n, threads, join, ROWS_PER_TASK)
     graph = sparse.csr_array(
@@ -89,77 +72,98 @@ def fuzzy_union(
     return graph
 
 
-@kernel()
-def _count_columns(first: Any, last: Any, columns: Any, counts: Any, seen: Any) -> None:
-    """Count the entries of the columns `first` … `last` - 1."""
-    for i in range(columns.shape[0]):
+def _mirror(
+    views: NDArray[np.int64], counts: NDArray[np.int64], threads: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Transpose the views by counting, into rows with `NO_ENTRY` behind each, and where they start.
+
+    Each thread writes what some of the rows bring, behind what the rows before these do: the heads
+    of a row of the transpose are in order, and at the same places for any number of threads.
+    """
+    n = counts.shape[0]
+    n_parts = min(threads, _MOST_PARTS) if n > ROWS_PER_TASK else 1
+    step = -(-n // n_parts)
+    places = np.zeros((n_parts, n), np.int64)
+    over_rows(n, threads, lambda a, b: _count_columns(a, b, views, counts, places[a // step]), step)
+    starts = np.empty(n + 1, np.int64)
+    _lay_out(places, starts)
+    mirrored = np.empty(int(starts[-1]), np.int64)
+
+    def transpose(a: int, b: int) -> None:
+        _transpose(a, b, views, counts, places[a // step], mirrored)
+
+    over_rows(n, threads, transpose, step)
+    mirrored[starts[1:] - 1] = NO_ENTRY
+    return starts, mirrored
+
+
+@kernel(entries)
+def _count_columns(first: Any, last: Any, views: Any, counts: Any, seen: Any) -> None:
+    """Count how often the rows `first` … `last` - 1 see each column."""
+    for i in range(first, last):
         for j in range(counts[i]):
-            column = columns[i, j]
-            if column >= last:
-                break
-            if column >= first:
-                seen[column] += 1
+            seen[column_of(views[i, j])] += 1
 
 
 @kernel()
-def _transpose(
-    first: Any,
-    last: Any,
-    columns: Any,
-    weights: Any,
-    counts: Any,
-    free: Any,
-    heads: Any,
-    mirrored: Any,
-) -> None:
-    """Write the rows `first` … `last` - 1 of the transpose; heads come in order by themselves."""
-    for i in range(columns.shape[0]):
+def _lay_out(places: Any, starts: Any) -> None:
+    """Turn the numbers that parts have of each column into the places where they begin."""
+    at = 0
+    for column in range(places.shape[1]):
+        starts[column] = at
+        for part in range(places.shape[0]):
+            count = places[part, column]
+            places[part, column] = at
+            at += count
+        at += 1
+    starts[places.shape[1]] = at
+
+
+@kernel(entries)
+def _transpose(first: Any, last: Any, views: Any, counts: Any, free: Any, mirrored: Any) -> None:
+    """Write the entries of the rows `first` … `last` - 1 to the places that are free for them."""
+    for i in range(first, last):
         for j in range(counts[i]):
-            column = columns[i, j]
-            if column >= last:
-                break
-            if column >= first:
-                at = free[column]
-                heads[at] = i
-                mirrored[at] = weights[i, j]
-                free[column] = at + 1
+            entry = views[i, j]
+            column = column_of(entry)
+            at = free[column]
+            mirrored[at] = entry_of(i, weight_of(entry))
+            free[column] = at + 1
 
 
-@kernel()
+@kernel(entries, lanes)
 def _count_union(
     first: Any,
     last: Any,
-    columns: Any,
-    weights: Any,
+    views: Any,
     counts: Any,
-    seen: Any,
-    heads: Any,
+    starts: Any,
     mirrored: Any,
     only_both: Any,
     degrees: Any,
 ) -> None:
+    """Write how many entries each row of the graph has."""
+    width = np.uint64(views.shape[1])
+    flat = views.reshape(-1)
+    none, one = fill(np.int64(0)), fill(np.int64(1))
     for i in range(first, last):
-        j, count = np.int64(0), counts[i]
-        e, end = seen[i], seen[i + 1]
-        both = np.int64(0)
-        # Which of the two is ahead cannot be foretold: there must be no branch on it.
-        while j < count and e < end:
-            own, other = columns[i, j], heads[e]
-            both += np.int64(own == other)
-            j += np.int64(own <= other)
-            e += np.int64(other <= own)
-        degrees[i] = both if only_both else count + (end - seen[i]) - both
+        begin, end = starts[i], starts[i + 1] - 1
+        alike = none
+        for at in range(np.uint64(0), width, np.uint64(LANES)):
+            columns = load(flat, np.uint64(i) * width + at) >> COLUMN_SHIFT
+            for e in range(begin, end):
+                is_same = columns == mirrored[e] >> COLUMN_SHIFT
+                alike = alike + where(is_same, one, none)
+        both = add_lanes(alike)
+        degrees[i] = both if only_both else counts[i] + (end - begin) - both
 
 
-@kernel()
+@kernel(entries)
 def _join(
     first: Any,
     last: Any,
-    columns: Any,
-    weights: Any,
-    counts: Any,
-    seen: Any,
-    heads: Any,
+    views: Any,
+    starts: Any,
     mirrored: Any,
     only_both: Any,
     mix_ratio: Any,
@@ -167,30 +171,23 @@ def _join(
     indices: Any,
     data: Any,
 ) -> None:
-    for i in range(first, last):
-        at = indptr[i]
-        j, count = np.int64(0), counts[i]
-        e, end = seen[i], seen[i + 1]
-        while j < count and e < end:
-            own, other = columns[i, j], heads[e]
-            mine, theirs = own <= other, other <= own
-            a = np.float64(weights[i, j]) * np.float64(mine)
-            b = np.float64(mirrored[e]) * np.float64(theirs)
+    """Merge the rows of both views."""
+    width = np.uint64(views.shape[1])
+    flat = views.reshape(-1)
+    for i in range(np.uint64(first), np.uint64(last)):
+        own_at, other_at = i * width, np.uint64(starts[i])
+        at, end = np.uint64(indptr[i]), np.uint64(indptr[i + np.uint64(1)])
+        # Which of the two is ahead cannot be foretold: there must be no branch on it.
+        while at < end:
+            own, other = flat[own_at], mirrored[other_at]
+            column, head = own >> COLUMN_SHIFT, other >> COLUMN_SHIFT
+            mine, theirs = column <= head, head <= column
+            a = np.float64(weight_of(own)) if mine else 0.0
+            b = np.float64(weight_of(other)) if theirs else 0.0
             both = a * b
-            if at < indptr[i + 1]:
-                indices[at] = min(own, other)
-                data[at] = np.float32(mix_ratio * ((a + b) - both) + (1.0 - mix_ratio) * both)
-            j += np.int64(mine)
-            e += np.int64(theirs)
+            indices[at] = min(column, head)
+            data[at] = np.float32(mix_ratio * ((a + b) - both) + (1.0 - mix_ratio) * both)
+            own_at += np.uint64(mine)
+            other_at += np.uint64(theirs)
             # Where both are wanted, an entry of one is written over by the next.
-            at += np.int64(mine & theirs) if only_both else 1
-        if only_both:
-            continue
-        for rest in range(j, count):
-            indices[at] = columns[i, rest]
-            data[at] = np.float32(mix_ratio * np.float64(weights[i, rest]))
-            at += 1
-        for rest in range(e, end):
-            indices[at] = heads[rest]
-            data[at] = np.float32(mix_ratio * np.float64(mirrored[rest]))
-            at += 1
+            at += np.uint64(mine & theirs) if only_both else np.uint64(1)

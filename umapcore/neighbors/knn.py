@@ -10,6 +10,7 @@ from umapcore.errors import bad_type
 from umapcore.graph import in_memory
 from umapcore.jit import kernel
 from umapcore.logs import logger
+from umapcore.rows import over_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +21,8 @@ _NOT_A_DISTANCE = 2
 _UNSORTED = 4
 _SELF_NOT_FIRST = 8
 _SELF_SOMEWHERE = 16
+#: Rows that a thread looks at a time.
+_ROWS_PER_TASK = 16_384
 
 
 class KNN(NamedTuple):
@@ -38,7 +41,12 @@ class KNN(NamedTuple):
 
 
 def checked_knn(
-    indices: object, distances: object, *, n: int | None = None, name: str = "knn"
+    indices: object,
+    distances: object,
+    *,
+    n: int | None = None,
+    name: str = "knn",
+    n_threads: int | None = None,
 ) -> KNN:
     """Bring given neighbours into the one form that everything else reads.
 
@@ -51,6 +59,8 @@ def checked_knn(
         Number of vertices, where it is known.
     name
         What the two are called in messages: ``name_indices``, ``name_distances``.
+    n_threads
+        Threads to use; None takes the settings' number.
 
     Returns
     -------
@@ -81,7 +91,7 @@ def checked_knn(
         # Not wrapped round into a valid one: refused below.
         rows = np.where((rows >= -1) & (rows < count), rows, count).astype(np.int32)
     knn = KNN(np.ascontiguousarray(rows), np.ascontiguousarray(lengths, dtype=np.float32))
-    found = _inspect(*knn)
+    found = _found(knn, n_threads)
     if found & _OUT_OF_RANGE:
         msg = f"{name}_indices has entries outside of 0 to {count - 1}; -1 stands for none."
         raise ValueError(msg)
@@ -95,7 +105,7 @@ def checked_knn(
             np.take_along_axis(knn.distances, order, axis=1),
         )
         logger.info("%s: rows sorted by distance", name)
-        found = _inspect(*knn)
+        found = _found(knn, n_threads)
     if not found & _SELF_SOMEWHERE:
         own = np.arange(count, dtype=np.int32)[:, None]
         logger.info("%s: each vertex put in front as its own nearest neighbour", name)
@@ -155,11 +165,18 @@ def given_matrix(value: object, name: str, kinds: str, allowed: str) -> NDArray[
     return array
 
 
+def _found(knn: KNN, n_threads: int | None) -> int:
+    """Give all that is to be found about the neighbours."""
+    n = knn.indices.shape[0]
+    parts = over_rows(n, n_threads, lambda a, b: _inspect(a, b, *knn), _ROWS_PER_TASK)
+    return int(np.bitwise_or.reduce(parts))
+
+
 @kernel()
-def _inspect(indices: Any, distances: Any) -> Any:
+def _inspect(first: Any, last: Any, indices: Any, distances: Any) -> Any:
     n, k = indices.shape
     found = 0
-    for i in range(n):
+    for i in range(first, last):
         previous = np.float32(0.0)
         if indices[i, 0] != i:
             found |= _SELF_NOT_FIRST

@@ -3,11 +3,6 @@
 McInnes, Healy and Melville 2018, algorithm 3. A vertex sees a neighbour at distance d by the
 weight exp(-max(0, d - rho) / sigma). rho is the distance of its nearest neighbour, and sigma is
 such that the weights of its neighbours sum to log2(k).
-
-umap-learn finds sigma by bisection, until the sum is within 1e-5. Here the root is found by
-Newton's method, on the logarithm of the sum, in which a single exponential is a straight line, and
-with Halley's correction. The logarithm is a convex, falling function of 1 / sigma: a step of Newton
-ends before the root, wherever it begins, and the next ones come nearer.
 """
 
 from __future__ import annotations
@@ -16,43 +11,35 @@ from typing import Any
 
 import numpy as np
 
+from umapcore import lanes
 from umapcore.jit import inline, kernel
-from umapcore.neighbors import exp64
-from umapcore.neighbors.exp64 import exp_of_minus
+from umapcore.lanes import LANES, any_lane, least, load, single_bits, store, where
+from umapcore.neighbors import entries, exp64, sigma
+from umapcore.neighbors.entries import COLUMN_SHIFT, NO_ENTRY, entry_of, sort_lanes
+from umapcore.neighbors.sigma import LEAST_SIGMA, NO_NEIGHBOR, fade, find_scales
 
-#: umap-learn's MIN_K_DIST_SCALE: least sigma, as a share of the mean distance.
-LEAST_SIGMA = 1e-3
 #: A fractional part of the local connectivity up to this is none, as in umap-learn.
 _INTERPOLATED = 1e-5
-#: The sum is taken for its target when it is nearer than this share of it.
-_CLOSE = 1e-9
-#: Steps at most; two to four are usual.
-_MOST_STEPS = 100
-#: Distances that are worked out side by side.
-_LANES = 8
-_HALF = np.uint64(_LANES)
-_GROUP = np.uint64(2 * _LANES)
-#: Up to so many neighbours a row is sorted by counting.
-_FEW = 48
-_NO_COLUMN = np.int32(np.iinfo(np.int32).max)
-_LEAST_WEIGHT = np.float32(np.finfo(np.float32).tiny)
+_LEAST_WEIGHT = np.float64(np.finfo(np.float32).tiny)
 
 
 @kernel()
 def sum_of_distances(first: Any, last: Any, distances: Any) -> Any:
-    """Sum the finite distances of some rows, in order, and count them."""
+    """Sum the finite distances of some rows, row by row, and count them."""
     total = 0.0
     count = 0
     for i in range(first, last):
+        of_row = 0.0
         for j in range(distances.shape[1]):
-            d = np.float64(distances[i, j])
-            if d < np.inf:
-                total += d
-                count += 1
+            d: Any = np.float64(distances[i, j])
+            is_there = d < np.inf
+            of_row += d if is_there else 0.0
+            count += is_there
+        total += of_row
     return total, count
 
 
-@kernel(exp64)
+@kernel(entries, exp64, lanes, sigma)
 def memberships(
     first: Any,
     last: Any,
@@ -61,11 +48,10 @@ def memberships(
     target: Any,
     local_connectivity: Any,
     least_of_all: Any,
-    columns: Any,
-    weights: Any,
+    views: Any,
     counts: Any,
 ) -> Any:
-    """Write the weights of the rows `first` … `last` - 1, sorted by column, without zeros.
+    """Write how the rows `first` … `last` - 1 see their neighbours, sorted by column.
 
     Parameters
     ----------
@@ -78,62 +64,38 @@ def memberships(
         How many of the nearest neighbours get the weight 1; may have a fractional part.
     least_of_all
         Least sigma of a vertex that coincides with its neighbours.
-    columns, weights, counts
-        int32 (n, k), float32 (n, k) and int64 (n,): receive the result.
+    views, counts
+        int64 (n, k) and (n,): receive the entries of each row, without zeros, and their number.
 
     Returns
     -------
     A vertex that has some neighbour twice, or -1.
     """
     k = indices.shape[1]
-    work = scratch(k)
-    found = np.empty((k + _LANES - 1) // _LANES * _LANES, np.int32)
-    seen_by = np.empty(k, np.float32)
-    for i in range(first, last):
-        rho = _nearest(distances[i], local_connectivity)
-        total = 0.0
-        present = 0
-        near = 0
-        far = 0
-        for j in range(k):
-            d = np.float64(distances[i, j])
-            if indices[i, j] < 0 or not d < np.inf:
-                continue
-            total += d
-            present += 1
-            if j > 0 and d > rho:
-                work[place_of(far)] = d - rho
-                far += 1
-            elif j > 0:
-                near += 1
-        scale = inverse_sigma(work, far, target - near)
-        # A row of zeros has the mean of all rows for its scale.
-        least = LEAST_SIGMA * (total / present) if rho > 0.0 else least_of_all
-        if least > 0.0:
-            scale = min(scale, 1.0 / least)
-        _fade(work, far, scale)
-        far = 0
-        count = 0
-        for j in range(k):
-            column = indices[i, j]
-            d = np.float64(distances[i, j])
-            if column < 0 or not d < np.inf:
-                continue
-            weight = np.float32(1.0)
-            if d > rho:
-                if j == 0:  # the row does not begin with its vertex
-                    weight = np.float32(exp_of_minus((d - rho) * scale))
-                else:
-                    weight = np.float32(work[place_of(far) + _HALF])
-                    far += 1
-            if column == i or weight < _LEAST_WEIGHT:
-                continue
-            found[count] = column
-            seen_by[count] = weight
-            count += 1
-        counts[i] = count
-        if not _sort_row(found, seen_by, count, columns[i], weights[i]):
-            return i
+    # Of the eight rows of a group the first neighbours, then the second ones, and so on.
+    excess, shares = np.empty(k * LANES, np.float64), np.empty(k * LANES, np.float64)
+    found = np.empty(k * LANES, np.int64)
+    near, far = np.empty(LANES, np.float64), np.empty(LANES, np.float64)
+    most = np.empty(LANES, np.float64)
+    zero = np.uint64(0)
+    for group in range(first, last, LANES):
+        rows = min(LANES, last - group)
+        for lane in range(LANES):
+            i = min(group + lane, last - 1)
+            rho = _nearest(distances[i], local_connectivity)
+            mean = _load(lane, i, indices, distances, rho, excess, shares, found, near, far)
+            # A row of zeros has the mean of all rows for its scale.
+            smallest = LEAST_SIGMA * mean if rho > 0.0 else least_of_all
+            most[lane] = 1.0 / smallest if smallest > 0.0 else np.inf
+        s = find_scales(excess, shares, k, load(near, zero), load(far, zero), target)
+        limit = load(most, zero)
+        if any_lane(s > limit):
+            fade(excess, shares, k, least(s, limit))
+        _add_weights(shares, found)
+        sort_lanes(found, k)
+        for lane in range(rows):
+            if not _store(lane, group + lane, found, views, counts):
+                return group + lane
     return -1
 
 
@@ -161,113 +123,68 @@ def _nearest(row: Any, local_connectivity: Any) -> Any:
 
 
 @inline
-def scratch(count: Any) -> Any:
-    """Make the array for so many distances that :func:`inverse_sigma` takes.
-
-    Groups of distances alternate with room for their exponentials: of two arrays a compiler
-    would not know that they are apart, and would work out one exponential after another.
-    """
-    return np.zeros((count + _LANES - 1) // _LANES * _LANES * 2, np.float64)
-
-
-@inline
-def place_of(j: Any) -> Any:
-    """Place of the distance with number j in the array of :func:`scratch`."""
-    j = np.uint64(j)
-    return j + (j & ~(_HALF - np.uint64(1)))
-
-
-@inline
-def inverse_sigma(work: Any, count: Any, target: Any) -> Any:
-    """Find s such that the sum of exp(-d s) over `count` distances d above 0 is `target`.
-
-    Parameters
-    ----------
-    work
-        From :func:`scratch`, with the distances at their places.
-    count, target
-        How many of them count, and the sum wanted.
-
-    Returns
-    -------
-    0 where the sum is below the target even so; infinity where no s makes it small enough.
-    """
-    if count <= target:
-        return 0.0
-    if target <= _CLOSE:
-        return np.inf
+def _load(
+    lane: Any,
+    i: Any,
+    indices: Any,
+    distances: Any,
+    rho: Any,
+    excess: Any,
+    shares: Any,
+    found: Any,
+    near: Any,
+    far: Any,
+) -> Any:
+    """Put a row's excess distances and columns into its lane; give the mean distance."""
     total = 0.0
-    for j in range(count):
-        total += work[place_of(j)]
-    # The first step, from 0, where every exponential is 1.
-    s = _log_below(count / target) * (count / total)
-    for _ in range(_MOST_STEPS):
-        # The sums are taken in order.
-        _fade(work, count, s)
-        total = 0.0
-        slope = 0.0
-        bend = 0.0
-        for j in range(count):
-            d, faded = work[place_of(j)], work[place_of(j) + _HALF]
-            moment = faded * d
-            total += faded
-            slope += moment
-            bend += moment * d
-        ratio = total / target
-        if abs(ratio - 1.0) <= _CLOSE:
-            break
-        mean = slope / total
-        step = _log_below(ratio) / mean
-        # Halley's correction for the bend of the logarithm, which is the variance of the
-        # distances. It may lead beyond the root; from there Newton's step leads back.
-        variance = bend / total - mean * mean
-        if step > 0.0:
-            step += min(0.5 * variance / mean * step * step, 0.5 * step)
-        s = max(s + step, 0.5 * s)
-    return s
+    present = 0
+    n_near = 0
+    n_far = 0
+    for j in range(indices.shape[1]):
+        at = j * LANES + lane
+        column = indices[i, j]
+        d: Any = np.float64(distances[i, j])
+        is_there = (column >= 0) & (d < np.inf)
+        is_far = d > rho
+        d = d if is_there else 0.0
+        total += d
+        present += is_there
+        n_near += is_there & (j > 0) & (not is_far)
+        n_far += is_there & (j > 0) & is_far
+        beyond = d - rho if is_far else 0.0
+        excess[at] = beyond if is_there else NO_NEIGHBOR
+        shares[at] = np.float64(is_there)
+        entry = entry_of(column, np.float32(0.0))
+        found[at] = entry if is_there & (column != i) else NO_ENTRY
+    near[lane] = n_near
+    far[lane] = n_far
+    return total / present
 
 
 @inline
-def _fade(work: Any, count: Any, s: Any) -> None:
-    """Write exp(-d s) of each distance d of a scratch array behind it."""
-    # Groups of a fixed length are worked out side by side. Unsigned numbers: a negative index
-    # would count from the end, which takes a branch.
-    for group in range(np.uint64(0), np.uint64(2 * count), _GROUP):
-        for lane in range(np.uint64(0), _HALF, np.uint64(1)):
-            work[group + _HALF + lane] = exp_of_minus(work[group + lane] * s)
+def _add_weights(shares: Any, found: Any) -> None:
+    """Add the weights to the entries, and take those out that are too small for a float32."""
+    for at in range(np.uint64(0), np.uint64(found.shape[0]), np.uint64(LANES)):
+        share = load(shares, at)
+        entry = load(found, at) | single_bits(share)
+        store(found, at, where(share >= _LEAST_WEIGHT, entry, NO_ENTRY))
 
 
 @inline
-def _log_below(ratio: Any) -> Any:
-    """Logarithm by a quotient that is nearer to 0 than it is, and exact to third order at 1."""
-    return 3.0 * (ratio * ratio - 1.0) / (ratio * ratio + 4.0 * ratio + 1.0)
-
-
-@inline
-def _sort_row(found: Any, seen_by: Any, count: Any, columns: Any, weights: Any) -> Any:
-    """Write a row sorted by column; False when it has a column twice."""
-    if count > _FEW:
-        order = np.argsort(found[:count])
-        for j in range(count):
-            columns[j] = found[order[j]]
-            weights[j] = seen_by[order[j]]
-            if j > 0 and columns[j] == columns[j - 1]:
-                return False
-        return True
-    for j in range(count, found.shape[0]):
-        found[j] = _NO_COLUMN
-    twice = False
-    for j in range(count):
-        # The place of an entry is the number of smaller ones: no branch that depends on data.
-        column = found[j]
-        place = np.int32(0)
-        alike = np.int32(0)
-        for group in range(np.uint64(0), np.uint64(count), _HALF):
-            for lane in range(np.uint64(0), _HALF, np.uint64(1)):
-                place += np.int32(found[group + lane] < column)
-                alike += np.int32(found[group + lane] == column)
-        if alike > 1:
-            twice = True
-        columns[place] = column
-        weights[place] = seen_by[j]
-    return not twice
+def _store(lane: Any, i: Any, found: Any, views: Any, counts: Any) -> Any:
+    """Write the entries of a lane; False when two have the same column."""
+    count = 0
+    alike = 0
+    previous = np.int64(-1)
+    for j in range(found.shape[0] // LANES):
+        entry = found[j * LANES + lane]
+        views[i, j] = entry
+        column = entry >> COLUMN_SHIFT
+        is_there = entry != NO_ENTRY
+        count += is_there
+        alike += is_there & (column == previous)
+        previous = column
+    for j in range(found.shape[0] // LANES, views.shape[1]):
+        views[i, j] = NO_ENTRY
+    counts[i] = count
+    return alike == 0

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore import counter
+from umapcore import counter, lanes
 from umapcore.counter import mix64, mix64_of
 from umapcore.curve import exact_log2
 from umapcore.graph import read_only
-from umapcore.jit import kernel
-from umapcore.neighbors import exp64, smooth_knn
-from umapcore.neighbors.exp64 import exp_of_minus
-from umapcore.neighbors.smooth_knn import LEAST_SIGMA, inverse_sigma, place_of, scratch
+from umapcore.jit import inline, kernel
+from umapcore.lanes import LANES, any_lane, least, load
+from umapcore.neighbors import exp64, sigma
+from umapcore.neighbors.sigma import LEAST_SIGMA, NO_NEIGHBOR, fade, find_scales
 from umapcore.rows import over_rows
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def build_placement(
     return plan
 
 
-@kernel(counter, exp64, smooth_knn)
+@kernel(counter, exp64, lanes, sigma)
 def _weigh_rows(
     first: Any,
     last: Any,
@@ -133,60 +133,107 @@ def _weigh_rows(
     = 0, as umap-learn does for new points, whose nearest neighbours may be far.
     """
     k = indices.shape[1]
-    d = reference.shape[1]
-    work = scratch(k)
-    weights = np.empty(k, np.float64)
-    sums = np.empty(d, np.float64)
-    # Neighbours and distances beyond those that are there do not enter the key: a longer row
-    # that ends in nothing is the same row.
-    for i in range(first, last):
-        present = 0
-        near = 0
-        far = 0
-        total = 0.0
-        key = seed_key
-        for j in range(k):
-            if indices[i, j] < 0:
-                break
-            distance = np.float64(distances[i, j])
-            key = mix64_of(key ^ np.uint64(indices[i, j]))
-            key = mix64_of(key ^ np.uint64(bits[i, j]))
-            present += 1
-            total += distance
-            if j > 0 and distance > 0.0:
-                work[place_of(far)] = distance
-                far += 1
-            elif j > 0:
-                near += 1
-        keys[i] = key
-        if present == 0:
-            rates[i, :] = np.uint32(0)
-            start[i, :] = np.float32(np.nan)
+    # Of the eight heads of a group the first neighbours, then the second ones, and so on.
+    excess, shares = np.empty(k * LANES, np.float64), np.empty(k * LANES, np.float64)
+    near, far = np.empty(LANES, np.float64), np.empty(LANES, np.float64)
+    most = np.empty(LANES, np.float64)
+    sums = np.empty(reference.shape[1], np.float64)
+    zero = np.uint64(0)
+    for group in range(first, last, LANES):
+        for lane in range(LANES):
+            i = min(group + lane, last - 1)
+            keys[i], most[lane] = _load(
+                lane, indices[i], distances[i], bits[i], seed_key, excess, shares, near, far
+            )
+        s = find_scales(excess, shares, k, load(near, zero), load(far, zero), target)
+        limit = load(most, zero)
+        if any_lane(s > limit):
+            fade(excess, shares, k, least(s, limit))
+        for lane in range(min(LANES, last - group)):
+            i = group + lane
+            _begin(lane, indices[i], distances[i], reference, shares, sums, rates[i], start[i])
+
+
+@inline
+def _load(
+    lane: Any,
+    indices: Any,
+    distances: Any,
+    bits: Any,
+    seed_key: Any,
+    excess: Any,
+    shares: Any,
+    near: Any,
+    far: Any,
+) -> Any:
+    """Put the distances of a head into its lane; give its key, and the greatest 1 / sigma."""
+    present = 0
+    n_near = 0
+    n_far = 0
+    total = 0.0
+    key = seed_key
+    for j in range(indices.shape[0]):
+        at = j * LANES + lane
+        # Neighbours and distances beyond those that are there do not enter the key: a longer row
+        # that ends in nothing is the same row.
+        if indices[j] < 0:
+            excess[at] = NO_NEIGHBOR
+            shares[at] = 0.0
             continue
-        scale = 0.0
-        if total > 0.0:
-            # For rows like these umap-learn takes the mean distance of all new points, on which a
-            # point's place would then depend.
-            least_sigma = LEAST_SIGMA * total / present
-            scale = min(inverse_sigma(work, far, target - near), 1.0 / least_sigma)
-        all_weights = 0.0
+        distance = np.float64(distances[j])
+        key = mix64_of(key ^ np.uint64(indices[j]))
+        key = mix64_of(key ^ np.uint64(bits[j]))
+        present += 1
+        total += distance
+        if j > 0 and distance > 0.0:
+            n_far += 1
+        elif j > 0:
+            n_near += 1
+        excess[at] = distance
+        shares[at] = 1.0
+    near[lane] = n_near
+    far[lane] = n_far
+    # For rows like these umap-learn takes the mean distance of all new points, on which a point's
+    # place would then depend.
+    return key, 1.0 / (LEAST_SIGMA * total / present) if total > 0.0 else 0.0
+
+
+@inline
+def _begin(
+    lane: Any,
+    indices: Any,
+    distances: Any,
+    reference: Any,
+    shares: Any,
+    sums: Any,
+    rates: Any,
+    start: Any,
+) -> None:
+    """Write how often the neighbours of a head pull, and where it starts among them."""
+    if indices[0] < 0:
+        rates[:] = np.uint32(0)
+        start[:] = np.float32(np.nan)
+        return
+    present = 0
+    all_weights = 0.0
+    for j in range(indices.shape[0]):
+        rate = 0
+        if indices[j] >= 0:
+            weight = np.float64(np.float32(shares[j * LANES + lane]))
+            all_weights += weight
+            rate = min(int(weight * 4294967296.0), 4294967295)
+            present += 1
+        rates[j] = np.uint32(rate)
+    sums[:] = 0.0
+    if distances[0] == np.float32(0.0):
+        # It coincides with a vertex of the reference, and starts there.
+        for c in range(reference.shape[1]):
+            sums[c] = reference[indices[0], c]
+    else:
         for j in range(present):
-            weights[j] = np.float64(np.float32(exp_of_minus(distances[i, j] * scale)))
-            all_weights += weights[j]
-        for j in range(k):
-            rate = 0
-            if j < present:
-                rate = min(int(weights[j] * 4294967296.0), 4294967295)
-            rates[i, j] = np.uint32(rate)
-        sums[:] = 0.0
-        if distances[i, 0] == np.float32(0.0):
-            # It coincides with a vertex of the reference, and starts there.
-            for c in range(d):
-                sums[c] = reference[indices[i, 0], c]
-        else:
-            for j in range(present):
-                share = weights[j] / all_weights
-                for c in range(d):
-                    sums[c] += share * np.float64(reference[indices[i, j], c])
-        for c in range(d):
-            start[i, c] = np.float32(sums[c])
+            weight = np.float64(np.float32(shares[j * LANES + lane]))
+            share = weight / all_weights
+            for c in range(reference.shape[1]):
+                sums[c] += share * np.float64(reference[indices[j], c])
+    for c in range(reference.shape[1]):
+        start[c] = np.float32(sums[c])
