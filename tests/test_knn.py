@@ -57,7 +57,7 @@ def test_metrics_with_scales_take_them_of_all_points(
 ) -> None:
     points = some_points()
     whole = exact_knn(points, 5, metric=metric)
-    monkeypatch.setattr("umapcore.neighbors.knn_exact._BLOCK_ENTRIES", 10 * 333)
+    monkeypatch.setattr("umapcore.neighbors.nearest_so_far._BLOCK_ENTRIES", 10 * 333)
     np.testing.assert_array_equal(exact_knn(points, 5, metric=metric).indices, whole.indices)
     np.testing.assert_array_equal(whole.indices, expected(points, 5, metric)[0])
 

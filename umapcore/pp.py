@@ -17,7 +17,7 @@ from umapcore.errors import bad_type, bad_value
 from umapcore.logs import logger
 from umapcore.neighbors.fuzzy_graph import fuzzy_graph
 from umapcore.neighbors.knn import KNN, checked_knn, with_self_first
-from umapcore.neighbors.knn_exact import metric_name
+from umapcore.neighbors.metrics import metric_name
 from umapcore.neighbors.neighbor_search import nearest_neighbors
 from umapcore.threads import thread_count
 from umapcore.tl import seed_from

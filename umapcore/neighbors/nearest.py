@@ -9,21 +9,19 @@ from scipy.spatial.distance import cdist
 
 from umapcore.jit import kernel
 from umapcore.logs import logger
-from umapcore.neighbors import knn_descent, knn_exact
+from umapcore.neighbors import knn_descent, knn_tiles, nearest_so_far
+from umapcore.neighbors.directions import directions
 from umapcore.neighbors.knn import given_matrix
-from umapcore.neighbors.knn_exact import (
-    LANES,
+from umapcore.neighbors.knn_tiles import LANES, add_squares, tiled
+from umapcore.neighbors.metrics import (
     METRICS,
     OWN_METRICS,
-    add_squares,
-    directions,
     from_squares,
     has_exact,
-    keep,
     scipy_metric,
-    tiled,
     unknown_metric,
 )
+from umapcore.neighbors.nearest_so_far import keep
 from umapcore.rows import over_rows
 
 if TYPE_CHECKING:
@@ -169,7 +167,7 @@ def _by_tiles(
     return indices, from_squares(squares, own)
 
 
-@kernel(knn_exact)
+@kernel(knn_tiles, nearest_so_far)
 def _search(
     first: Any, last: Any, n: Any, rows: Any, across: Any, indices: Any, squares: Any
 ) -> None:

@@ -8,16 +8,10 @@ from umapcore.dispatch import announce_fall_back, gpu_knn, gpu_problem
 from umapcore.graph import is_sparse
 from umapcore.logs import logger
 from umapcore.neighbors import knn_descent
+from umapcore.neighbors.directions import directions
 from umapcore.neighbors.knn import KNN, with_self_first
-from umapcore.neighbors.knn_exact import (
-    METRICS,
-    OWN_METRICS,
-    directions,
-    exact_knn,
-    from_squares,
-    has_exact,
-    unknown_metric,
-)
+from umapcore.neighbors.knn_exact import exact_knn
+from umapcore.neighbors.metrics import METRICS, OWN_METRICS, from_squares, has_exact, unknown_metric
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
