@@ -56,3 +56,20 @@ def test_bad_representation(source: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(["embed", str(source), "-o", str(out), "--use-rep", "X_pcs", *QUICK]) == 1
     assert "Did you mean 'X_pca'?" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_components_that_were_computed_are_written(
+    source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adata = anndata.read_h5ad(source)
+    del adata.obsm["X_pca"]
+    adata.write_h5ad(source)
+    out = source.with_name("out.h5ad")
+    assert main(["embed", str(source), "-o", str(out), *QUICK]) == 0
+    assert "50 principal components" in capsys.readouterr().err
+    found = anndata.read_h5ad(out)
+    assert found.obsm["X_pca"].shape == (80, 50)
+    centred = found.X - found.X.mean(axis=0)
+    np.testing.assert_allclose(centred @ found.varm["PCs"], found.obsm["X_pca"], atol=1e-3)
+    assert found.uns["pca"]["variance_ratio"].sum() < 1
+    assert not found.uns["pca"]["params"]["use_highly_variable"]

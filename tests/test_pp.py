@@ -129,6 +129,45 @@ class TestRepresentation:
         again = adata.copy()
         pp.neighbors(again)
         assert found_in(again) == found_in(adata)
+        axes, described = adata.varm["PCs"], adata.uns["pca"]
+        np.testing.assert_allclose(centred @ axes, stored, atol=1e-3)
+        np.testing.assert_allclose(axes.T @ axes, np.eye(50), atol=1e-5)
+        variance = stored.astype(float).var(axis=0, ddof=1)
+        np.testing.assert_allclose(described["variance"], variance, rtol=1e-4)
+        total = dense.var(axis=0, ddof=1).sum()
+        np.testing.assert_allclose(described["variance_ratio"], variance / total, rtol=1e-4)
+        assert described["params"] == {"zero_center": True, "use_highly_variable": False}
+
+    def test_pca_is_what_scanpy_stores(self) -> None:
+        scanpy = pytest.importorskip("scanpy", reason="scanpy is not installed")
+        adata = cells(n_pcs=None)
+        theirs = adata.copy()
+        scanpy.pp.pca(theirs, n_comps=50, svd_solver="arpack")
+        with pytest.warns(UserWarning, match="50 principal components"):
+            pp.neighbors(adata)
+        np.testing.assert_allclose(abs(adata.varm["PCs"]), abs(theirs.varm["PCs"]), atol=1e-3)
+        for key in ("variance", "variance_ratio"):
+            np.testing.assert_allclose(adata.uns["pca"][key], theirs.uns["pca"][key], rtol=1e-3)
+        assert adata.uns["pca"]["params"].items() <= theirs.uns["pca"]["params"].items()
+
+    def test_pca_is_not_half_written(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The last entry fails; axes that were there before come back."""
+        adata = cells(n_pcs=None)
+        adata.varm["PCs"] = np.ones((adata.n_vars, 2))
+
+        class Unwilling(dict):  # type: ignore[type-arg]
+            def __setitem__(self, key: str, value: object) -> None:
+                if key == "neighbors":
+                    raise KeyboardInterrupt
+                super().__setitem__(key, value)
+
+        monkeypatch.setattr(type(adata), "uns", Unwilling())
+        with pytest.warns(UserWarning, match="components"), pytest.raises(KeyboardInterrupt):
+            pp.neighbors(adata)
+        assert not adata.uns
+        assert "X_pca" not in adata.obsm
+        assert not adata.obsp
+        assert (adata.varm["PCs"] == 1).all()
 
     def test_sparse_x(self) -> None:
         adata = cells(n_vars=30)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from numpy.random import Generator, RandomState
     from numpy.typing import ArrayLike, NDArray
 
+    from umapcore.neighbors.pca import PrincipalComponents
+
 
 def neighbors(
     adata: AnnData,
@@ -65,7 +67,7 @@ def neighbors(
     use_rep
         A key of ``adata.obsm``, or ``'X'``. None: ``.X`` when it has at most 50 variables, else
         ``obsm['X_pca']``, else 50 principal components of ``.X`` are computed, with a warning,
-        and stored in ``obsm['X_pca']``. An ``.X`` that is absent, or has fewer variables than
+        and stored as ``scanpy.pp.pca`` does. An ``.X`` that is absent, or has fewer variables than
         ``X_pca`` has columns, gives way to ``X_pca``.
     method
         Where neighbours are searched for, as in :func:`umapcore.tl.umap`. ``'umap'``: the CPU.
@@ -111,6 +113,10 @@ def neighbors(
     ``.uns['neighbors' | key_added]``
         ``connectivities_key``, ``distances_key`` and ``params``: n_neighbors, method (always
         'umap'), random_state, metric, and metric_kwds, use_rep, n_pcs where they were given.
+
+    ``.obsm['X_pca']``, ``.varm['PCs']``, ``.uns['pca']``
+        Where principal components were computed: scores, axes, and ``variance``,
+        ``variance_ratio`` and ``params``.
 
     Raises
     ------
@@ -199,7 +205,7 @@ def neighbors(
         ("uns", key, described),
     ]
     if computed_pca is not None:
-        entries.insert(0, ("obsm", "X_pca", computed_pca))
+        entries[:0] = _pca_entries(computed_pca)
     target = copied(adata) if copy else adata
     write_together(target, entries)
     logger.info(
@@ -210,6 +216,16 @@ def neighbors(
         connectivities.nnz,
     )
     return target if copy else None
+
+
+def _pca_entries(pca: PrincipalComponents) -> list[tuple[str, str, Any]]:
+    """Give what ``scanpy.pp.pca`` writes of all variables."""
+    described = {
+        "params": {"zero_center": True, "use_highly_variable": False},
+        "variance": pca.variance,
+        "variance_ratio": pca.variance_ratio,
+    }
+    return [("obsm", "X_pca", pca.scores), ("varm", "PCs", pca.axes), ("uns", "pca", described)]
 
 
 def _given(precomputed: Any, n: int, n_neighbors: int) -> KNN:

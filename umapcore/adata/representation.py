@@ -13,11 +13,10 @@ from umapcore.checks import check_integer
 from umapcore.errors import bad_type, nearest
 from umapcore.graph import in_memory, is_sparse
 from umapcore.logs import logger
-from umapcore.neighbors.pca import principal_components
+from umapcore.neighbors.pca import PrincipalComponents, principal_components
 
 if TYPE_CHECKING:
     from anndata import AnnData
-    from numpy.typing import NDArray
 
 #: Up to so many variables X itself is taken, as in scanpy; and components of a PCA.
 FEW_VARIABLES = 50
@@ -40,7 +39,7 @@ class Representation:
     points: Any
     use_rep: str | None
     n_pcs: int | None
-    computed_pca: NDArray[np.float32] | None = None
+    computed_pca: PrincipalComponents | None = None
 
 
 def choose_representation(
@@ -126,7 +125,7 @@ def _by_pca(adata: AnnData, n_pcs: int | None) -> Representation:
         stacklevel=4,
     )
     components = principal_components(matrix, count)
-    return Representation(components, None, n_pcs, components)
+    return Representation(components.scores, None, n_pcs, components)
 
 
 def _x_of(adata: AnnData) -> Any:

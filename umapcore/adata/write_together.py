@@ -21,7 +21,7 @@ def write_together(adata: AnnData, entries: Sequence[tuple[str, str, Any]]) -> N
         Receives them. A view becomes an object of its own, as it does whenever something is
         written to it.
     entries
-        Attribute ('obs', 'obsm', 'obsp', 'uns'), key and value of each.
+        Attribute ('obs', 'obsm', 'obsp', 'uns', 'varm'), key and value of each.
     """
     before = [
         (attribute, key, getattr(adata, attribute).get(key, _ABSENT))

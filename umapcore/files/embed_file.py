@@ -163,7 +163,7 @@ def _make_graph(
     described = adata.uns[key]
     added = [("obsp", described[f"{name}_key"]) for name in ("distances", "connectivities")]
     if not had_pca and "X_pca" in adata.obsm:
-        added.append(("obsm", "X_pca"))
+        added += [("obsm", "X_pca"), ("varm", "PCs"), ("uns", "pca")]
     return [*added, ("uns", key)]
 
 

@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, svds
 
 from umapcore.counter import uniform
+from umapcore.graph import is_sparse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _START_STREAM = 0x706361
+#: Rows of a dense matrix that are copied as doubles at a time.
+_ROWS_AT_A_TIME = 1024
 
 
-def principal_components(matrix: Any, count: int) -> NDArray[np.float32]:
+@dataclass(frozen=True)
+class PrincipalComponents:
+    """Principal components by falling variance; of every axis the largest loading is positive.
+
+    Attributes
+    ----------
+    scores
+        float32, (n, count): the rows, centred, on the axes.
+    axes
+        float32, (p, count): a column for each axis, of length 1.
+    variance, variance_ratio
+        float64, (count,): variances of the scores, with n - 1 for the divisor, and their shares
+        of the sum of the variances of all variables.
+    """
+
+    scores: NDArray[np.float32]
+    axes: NDArray[np.float32]
+    variance: NDArray[np.float64]
+    variance_ratio: NDArray[np.float64]
+
+
+def principal_components(matrix: Any, count: int) -> PrincipalComponents:
     """Project rows on the first principal axes of a matrix, by SciPy's truncated SVD (ARPACK).
 
     The matrix is centred without being copied, so that a sparse one stays sparse.
@@ -29,8 +54,7 @@ def principal_components(matrix: Any, count: int) -> NDArray[np.float32]:
 
     Returns
     -------
-    float32, (n, count), by falling variance; of every axis the largest loading is positive. The
-    last bits depend on the BLAS that is installed.
+    The last bits depend on the BLAS that is installed.
     """
     n, p = matrix.shape
     mean = np.asarray(matrix.mean(axis=0, dtype=np.float64)).ravel()
@@ -57,5 +81,26 @@ def principal_components(matrix: Any, count: int) -> NDArray[np.float32]:
     axes = axes[order]
     largest = np.abs(axes).argmax(axis=1)
     signs = np.sign(axes[np.arange(count), largest])
-    scores: NDArray[np.float32] = (left[:, order] * (lengths[order] * signs)).astype(np.float32)
-    return scores
+    lengths = lengths[order]
+    variance = lengths * lengths / (n - 1)
+    return PrincipalComponents(
+        (left[:, order] * (lengths * signs)).astype(np.float32),
+        np.ascontiguousarray((axes * signs[:, None]).T, dtype=np.float32),
+        variance,
+        variance / _total_variance(matrix, mean),
+    )
+
+
+def _total_variance(matrix: Any, mean: NDArray[np.float64]) -> float:
+    """Sum of the variances of the columns."""
+    n = matrix.shape[0]
+    if is_sparse(matrix):
+        wide = matrix.data.astype(np.float64)
+        # The entries that are not there are as far from the mean as 0 is.
+        of_columns = np.bincount(matrix.indices, (wide - mean[matrix.indices]) ** 2, mean.size)
+        absent = n - np.bincount(matrix.indices, minlength=mean.size)
+        return float((of_columns + absent * mean * mean).sum() / (n - 1))
+    total = 0.0
+    for first in range(0, n, _ROWS_AT_A_TIME):
+        total += float(((matrix[first : first + _ROWS_AT_A_TIME] - mean) ** 2).sum())
+    return float(total / (n - 1))
