@@ -58,6 +58,7 @@ def test_bad_representation(source: Path, capsys: pytest.CaptureFixture[str]) ->
     assert not out.exists()
 
 
+@pytest.mark.filterwarnings("default:.X has 60 variables")
 def test_components_that_were_computed_are_written(
     source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
