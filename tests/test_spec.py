@@ -160,3 +160,11 @@ def test_without_a_weight_the_rest_of_a_density_does_not_count() -> None:
 def test_densities_out_of_range(changes: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         OptimizerSpec(**changes)
+
+
+def test_no_more_dimensions_than_vertices_can_fill() -> None:
+    for n_components, n_vertices in ((10, 1), (29, 30), (11, 12)):
+        OptimizerSpec(n_components=n_components).check_dimensions(n_vertices)
+    for n_components, n_vertices, most in ((11, 1, 10), (30, 30, 29), (11, 11, 10)):
+        with pytest.raises(ValueError, match=f"n_components={n_components}.*from 1 to {most}"):
+            OptimizerSpec(n_components=n_components).check_dimensions(n_vertices)

@@ -176,6 +176,7 @@ def embed(
                 checked = prepare_graph(
                     graph, n_vertices=n_vertices, name=name, n_threads=run.n_threads
                 )
+        spec.check_dimensions(int(checked.shape[0]))
         n_epochs = spec.epochs_for(int(checked.shape[0]))
         start_epoch, stop_epoch = run.epochs(n_epochs)
         density = None

@@ -22,6 +22,8 @@ EPOCHS_SMALL = 500
 EPOCHS_LARGE = 200
 #: Epochs more, by default, where densities are preserved, as in umap-learn.
 EPOCHS_FOR_DENSITY = 200
+#: Dimensions that are allowed to any graph, however small.
+DIMENSIONS_OF_ANY = 10
 
 _OF_DENSITY = ("density_weight", "density_fraction", "density_shift")
 
@@ -36,7 +38,7 @@ class OptimizerSpec:
         Shape of the membership curve, ``0 <= min_dist <= spread`` and ``spread > 0``. Only used
         to find `a` and `b`.
     n_components
-        Dimensions of the embedding, at least 1.
+        Dimensions of the embedding, at least 1; for n vertices less than n, or at most 10.
     n_epochs
         Number of epochs. None: 500 up to 10 000 vertices, 200 above, and 200 more with a
         `density_weight` (:meth:`epochs_for`). 0: no optimisation.
@@ -114,6 +116,25 @@ class OptimizerSpec:
             put("a", check_real("a", self.a, above=0.0))
             put("b", check_real("b", self.b, above=0.0, at_most=100.0))
         self._check_density(put)
+
+    def check_dimensions(self, n_vertices: int) -> None:
+        """Refuse more dimensions than so many points can have.
+
+        n points lie in n - 1 dimensions, in which their distances can be any: what is beyond
+        costs memory and time, and nothing can be in it. A few are allowed to any graph.
+
+        Raises
+        ------
+        ValueError
+            Naming n_components.
+        """
+        most = max(n_vertices - 1, DIMENSIONS_OF_ANY)
+        if self.n_components > most:
+            msg = (
+                f"n_components={self.n_components} is more than {n_vertices} vertices can fill: "
+                f"n_components must be an integer from 1 to {most}."
+            )
+            raise ValueError(msg)
 
     def epochs_for(self, n_vertices: int) -> int:
         """Give the number of epochs for a graph of `n_vertices` vertices."""

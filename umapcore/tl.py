@@ -90,7 +90,7 @@ def umap(
         Distance up to which embedded points count as touching, and scale of the embedding,
         ``0 <= min_dist <= spread``. Not used when `a` and `b` are given.
     n_components
-        Dimensions of the embedding.
+        Dimensions of the embedding: fewer than observations, or at most 10.
     maxiter
         Number of epochs; None: 500 up to 10 000 observations, 200 above, and 200 more with a
         `density_weight`. 0 gives the start positions, each axis scaled to [0, 10].
@@ -201,6 +201,7 @@ def umap(
         density_shift=density_shift,
         seed=seed_from(random_state),
     )
+    spec.check_dimensions(adata.n_obs)
 
     began = time.perf_counter()
     stored, name, params = read_neighbors(adata, neighbors_key)
