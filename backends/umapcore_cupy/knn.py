@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from umapcore.errors import GPUMemoryError
+from umapcore.logs import logger
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 #: Candidates beyond the neighbours wanted: rounding may order near points wrongly.
@@ -40,11 +45,19 @@ def squared_knn(
     -------
     int32 and float32, (n, k), on the host, by growing distance. A point is usually, not always,
     its own first neighbour: it has doubles.
+
+    Raises
+    ------
+    GPUMemoryError
+        When not even the smallest blocks fit into the GPU's memory.
     """
     import cupy
 
     if find_spec("cuvs") is not None:
-        return by_cuvs(cupy, points, n_neighbors)
+        try:
+            return by_cuvs(cupy, points, n_neighbors)
+        except MemoryError:
+            logger.info("cuVS needs more memory than the GPU has free: the search is by blocks")
     return by_blocks(cupy, points, n_neighbors)
 
 
@@ -73,25 +86,65 @@ def by_blocks(
     points, k
         As :func:`squared_knn`.
     block_entries
-        Entries of a block at most.
+        Entries of a block at most; fewer are taken where the memory is too small.
+
+    Raises
+    ------
+    GPUMemoryError
+        When it is too small for the points, or for a block of one row.
     """
+    try:
+        return _by_blocks(xp, points, k, block_entries)
+    except MemoryError as error:
+        msg = f"The search among {points.shape[0]:,} points needs more memory than the GPU has."
+        raise GPUMemoryError(msg) from error
+
+
+def _by_blocks(
+    xp: Any, points: NDArray[np.float32], k: int, block_entries: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     on_device = xp.asarray(points)
     # Nearer to the origin, the formula loses fewer digits.
     centred = on_device - on_device.mean(axis=0)
     n = centred.shape[0]
     lengths = (centred * centred).sum(axis=1)
     spare = min(n, k + _SPARE)
-    step = max(1, block_entries // n)
     found = xp.empty((n, spare), np.int32)
-    for first in range(0, n, step):
-        rows = centred[first : first + step]
-        block = lengths - 2.0 * (rows @ centred.T)
-        if spare < n:
-            found[first : first + step] = xp.argpartition(block, spare - 1, axis=1)[:, :spare]
-        else:
-            found[first : first + step] = xp.arange(n, dtype=np.int32)
-        del block
+
+    def choose(rows: slice) -> None:
+        if spare == n:
+            found[rows] = xp.arange(n, dtype=np.int32)
+            return
+        block = lengths - 2.0 * (centred[rows] @ centred.T)
+        found[rows] = xp.argpartition(block, spare - 1, axis=1)[:, :spare]
+
+    _in_blocks(xp, n, max(1, block_entries // n), choose)
     return _in_order(xp, on_device, found, k)
+
+
+def _in_blocks(xp: Any, n: int, step: int, work: Callable[[slice], None]) -> None:
+    """Do work on blocks of rows, on smaller ones from where the memory is too small.
+
+    Raises
+    ------
+    MemoryError
+        When it is too small for one row.
+    """
+    first, step = 0, min(step, n)
+    while first < n:
+        try:
+            work(slice(first, first + step))
+        except MemoryError:
+            if step == 1:
+                raise
+        else:
+            first += step
+            continue
+        # Only here, behind the handler, are the arrays of the failed attempt gone.
+        step = max(1, step // 2)
+        logger.info("the GPU's memory is full: blocks of %d rows", step)
+        if hasattr(xp, "get_default_memory_pool"):
+            xp.get_default_memory_pool().free_all_blocks()
 
 
 def _in_order(
@@ -103,13 +156,16 @@ def _in_order(
     indices = np.empty((n, k), np.int32)
     squares = np.empty((n, k), np.float32)
     step = max(1, _DIFFERENCE_ENTRIES // max(1, spare * p))
-    for first in range(0, n, step):
-        candidates = xp.sort(found[first : first + step].astype(np.int64), axis=1)
-        differences = points[candidates] - points[first : first + step, None]
+
+    def measure(rows: slice) -> None:
+        candidates = xp.sort(found[rows].astype(np.int64), axis=1)
+        differences = points[candidates] - points[rows, None]
         exact = (differences * differences).sum(axis=2)
         order = xp.argsort(exact, axis=1)[:, :k]
-        indices[first : first + step] = _host(xp.take_along_axis(candidates, order, axis=1))
-        squares[first : first + step] = _host(xp.take_along_axis(exact, order, axis=1))
+        indices[rows] = _host(xp.take_along_axis(candidates, order, axis=1))
+        squares[rows] = _host(xp.take_along_axis(exact, order, axis=1))
+
+    _in_blocks(xp, n, step, measure)
     return indices, squares
 
 

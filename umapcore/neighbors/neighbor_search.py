@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from umapcore.dispatch import announce_fall_back, gpu_knn, gpu_problem
+from umapcore.errors import GPUUnavailableError
 from umapcore.graph import is_sparse
 from umapcore.logs import logger
 from umapcore.neighbors import knn_descent
@@ -57,12 +58,18 @@ def nearest_neighbors(
         For a metric that is not known, or does not suit the points.
     ImportError
         When pynndescent is needed and not installed.
+    GPUUnavailableError
+        When a GPU is asked for, cannot be used or has too little memory, and
+        ``umapcore.settings.gpu_fallback`` is False.
     """
     reason = None
     if method != "umap":
         reason = gpu_problem() or _no_gpu_search(points, metric, exact=exact)
         if reason is None:
-            return _on_gpu(points, n_neighbors, str(metric))
+            try:
+                return _on_gpu(points, n_neighbors, str(metric))
+            except GPUUnavailableError as error:
+                reason = str(error)
         announce_fall_back(method, reason, "The neighbours may differ in a few near ties.")
     options: dict[str, Any] = {"metric": metric, "metric_kwds": metric_kwds}
     if _is_exact(points, metric, exact=exact):
