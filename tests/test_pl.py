@@ -218,6 +218,25 @@ def test_labels_on_data_do_not_overlap(n_groups: int) -> None:
         assert not any(box.overlaps(other) for other in boxes[:i])
 
 
+def test_labels_of_groups_at_one_place_are_kept_apart() -> None:
+    """Half a letter at least, and a line leads to what lies in the middle."""
+    points = np.random.default_rng(0).normal(size=(900, 2))
+    adata = AnnData(
+        obs=pd.DataFrame(
+            {"g": [f"group {g}" for g in np.arange(900) % 3]}, index=map(str, range(900))
+        ),
+        obsm={"X_umap": points},
+    )
+    ax = _ax()
+    pl.umap(adata, color="g", ax=ax, legend_loc="on data", title="")
+    ax.figure.draw_without_rendering()
+    half_a_letter = 0.5 * ax.texts[0].get_fontsize() * ax.figure.dpi / 72
+    boxes = [text.get_window_extent().padded(half_a_letter / 2) for text in ax.texts]
+    for i, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:i])
+    assert ax.lines
+
+
 def test_label_of_a_group_in_two_pieces_is_at_one_of_them() -> None:
     rng = np.random.default_rng(0)
     points = rng.normal(size=(300, 2)) * 0.3

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # Costs of a place, in units of "one text height away from the group".
 _COST_OTHERS = 6.0  # a label that covers nothing but the dense core of another group
 _COST_OWN = 12.0  # a label that hides the whole of its own group
+_COST_CLOSE = 4.0  # a label nearer to another one than this, in units of the letters' size
+_APART = 0.5
 # Letters in a line; longer names are broken.
 _WRAP = 22
 # Share of the axes that names may cover before they are written smaller, and how much smaller.
@@ -57,6 +59,7 @@ def label_groups(
 
     pixels = np.asarray(ax.transData.transform(points), dtype=np.float64)
     fontsize *= _shrinkage(ax, names, fontsize)
+    apart = _APART * fontsize * ax.figure.canvas.figure.dpi / 72.0
     sizes = np.bincount(codes[codes >= 0], minlength=len(names))
     density = _Density(pixels)
     to_data = ax.transData.inverted().transform
@@ -86,7 +89,9 @@ def label_groups(
         text.set_in_layout(False)
         extent = text.get_window_extent()
         half = np.array([0.5 * extent.width + 2.0, 0.5 * extent.height + 1.0])
-        place = _best_place(anchor, half, members, density, taken, np.asarray(ax.bbox.extents))
+        place = _best_place(
+            anchor, half, members, density, taken, apart, np.asarray(ax.bbox.extents)
+        )
         taken.append(np.concatenate([place - half, place + half]))
         x, y = to_data(place)
         text.set_position((float(x), float(y)))
@@ -160,6 +165,7 @@ def _best_place(
     members: NDArray[np.float64],
     density: _Density,
     taken: list[NDArray[np.float64]],
+    apart: float,
     bounds: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Try places on rings around the anchor; the cheapest that covers no other label wins."""
@@ -180,6 +186,10 @@ def _best_place(
             low, high = place - half, place + half
             outside = np.maximum(bounds[:2] - low, 0).sum() + np.maximum(high - bounds[2:], 0).sum()
             overlap = any((low < other[2:]).all() and (high > other[:2]).all() for other in taken)
+            close = any(
+                (low - apart < other[2:]).all() and (high + apart > other[:2]).all()
+                for other in taken
+            )
             own = float(((members > low) & (members < high)).all(axis=1).mean())
             others = max(density.count(low, high) - own * n_members, 0.0) / full
             cost = (
@@ -187,7 +197,7 @@ def _best_place(
                 + _COST_OTHERS * min(others, 1.0)
                 + _COST_OWN * max(own - 0.25, 0.0)
                 + float(outside)
-                + (1000.0 if overlap else 0.0)
+                + (1000.0 if overlap else _COST_CLOSE if close else 0.0)
             )
             if cost < best_cost:
                 best, best_cost = place, cost
