@@ -240,6 +240,7 @@ def test_the_command(adata: AnnData, tmp_path: Path) -> None:
     adata.write_h5ad(tmp_path / "in.h5ad")
     out = tmp_path / "out.h5ad"
     said = f"embed {tmp_path / 'in.h5ad'} -o {out} --density-weight 2 --maxiter 40"
+    said += " --density-fraction 0.6 --density-shift 0.3"
     assert main(said.split()) == 0
-    uc.tl.umap(adata, density_weight=2, maxiter=40)
+    uc.tl.umap(adata, density_weight=2, density_fraction=0.6, density_shift=0.3, maxiter=40)
     assert_same_bits(ad.read_h5ad(out).obsm["X_umap"], adata.obsm["X_umap"])

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from umapcore.placing.placement import place
     from umapcore.runs.checkpoint import Checkpoint
     from umapcore.runs.snapshots import Snapshots
-    from umapcore.runs.verification import Verification, verify
+    from umapcore.runs.verdict import Verification
+    from umapcore.runs.verification import verify
     from umapcore.spec import OptimizerSpec
     from umapcore.tl import umap
 
@@ -53,7 +54,7 @@ _HOMES = {
     "Comparison": "measures.comparison",
     "OptimizerSpec": "spec",
     "Snapshots": "runs.snapshots",
-    "Verification": "runs.verification",
+    "Verification": "runs.verdict",
     "compare": "measures.comparison",
     "find_ab_params": "curve",
     "place": "placing.placement",

@@ -19,6 +19,7 @@ from umapcore_numba.lanes import POOL_STRIDE, float_scratch, int_scratch
 from umapcore_numba.linalg import NumbaLinalg
 from umapcore_numba.pace import Pace
 from umapcore_numba.placer import NumbaPlacer
+from umapcore_numba.prefetch import LINE
 from umapcore_numba.schedule import WORD_BITS
 from umapcore_numba.shares import TICKET_STRIDE
 
@@ -135,10 +136,12 @@ class NumbaLayout:
         self._d = d
         # Adding 0 turns -0 into 0: moves never make one, so that a vertex that nothing acts on
         # can be left alone.
-        self._positions = np.ascontiguousarray(start[plan.order] + np.float32(0)).reshape(-1)
+        # On whole cache lines: what one worker sweeps then shares none with what another writes.
+        self._positions = _aligned_zeros(1, n * d, np.float32)[0, : n * d]
+        self._positions.reshape(n, d)[:] = start[plan.order] + np.float32(0)
         self._walked = np.empty_like(self._positions)
         parts = n_workers if n_workers <= PRIVATE_PULLS else 1
-        self._pulls = np.zeros((parts, n * d), np.int32)
+        self._pulls = _aligned_zeros(parts, -(-n * d // LINE) * LINE, np.int32)
         self._pool = (
             np.zeros(POOL_STRIDE * d, np.float32),
             np.empty(plan.pool_size, np.int32),

@@ -13,128 +13,34 @@ import numpy as np
 from numba import prange
 
 from umapcore import counter, plan
-from umapcore.counter import mix64_of
 from umapcore.jit import inline, kernel
 from umapcore_numba import (
     atomics,
+    bucket_end,
     density,
     floats,
     forces,
     lanes,
     pairs,
     prefetch,
+    sample_pool,
     schedule,
     shares,
     walk,
 )
+from umapcore_numba.bucket_end import add_share
 from umapcore_numba.density import log_radii_share, measure_share, weigh_share
-from umapcore_numba.floats import ONE
-from umapcore_numba.lanes import LANES, LANES_STEP, POOL_STRIDE, dimensions
-from umapcore_numba.prefetch import LINE, prefetch_to_write
+from umapcore_numba.sample_pool import bucket_key, draw_pool
 from umapcore_numba.shares import next_of_share, reset_tickets, share_end
 from umapcore_numba.walk import walk_group
-
-#: Positions that one thread takes at a time when pulls are added, at most.
-SLICE = 16_384
-#: Positions whose lines are asked for at a time while those before them are moved.
-CHUNK = 512
-
-WORD = np.uint64(32)
-LOW_WORD = np.uint64(0xFFFFFFFF)
 
 #: Modules whose functions the kernels are made of.
 _PARTS = (
     counter, floats, forces, lanes, atomics, pairs, prefetch, schedule, shares, density, walk, plan,
+    sample_pool, bucket_end,
 )  # fmt: skip
 
 _group_size = inline(plan.group_size)
-
-
-@inline
-def bucket_key(seed: Any, epoch: Any, bucket: Any) -> Any:
-    """Key of the random numbers of one bucket in one epoch."""
-    return mix64_of(mix64_of(seed) ^ ((np.uint64(epoch) << np.uint64(32)) | np.uint64(bucket)))
-
-
-@inline
-def draw_pool(
-    dims: Any,
-    n_components: Any,
-    key: Any,
-    start: Any,
-    end: Any,
-    positions: Any,
-    pool: Any,
-    pool_places: Any,
-    own_entries: Any,
-) -> None:
-    """Draw the vertices that serve a bucket as negative samples and copy their positions.
-
-    The bucket has the places `start` … `end` - 1. `pool` receives the coordinates in columns, each
-    followed by its own beginning: the w-th walker of a group reads entries from w on, modulo the
-    size of the pool. `own_entries` receives the entries that are of the bucket, and how many these
-    are at its end.
-    """
-    d = dimensions(dims, n_components)
-    stride = np.uint64(d)
-    n = np.uint64(positions.shape[0]) // stride
-    size = pool_places.shape[0]
-    half = size // 2
-    for e in range(half):
-        # Both halves of a hash are used: the upper one for entry e, the lower for half + e.
-        bits = mix64_of(key + np.uint64(e))
-        pool_places[e] = np.int64(((bits >> WORD) * n) >> WORD)
-        pool_places[half + e] = np.int64(((bits & LOW_WORD) * n) >> WORD)
-    n_own = 0
-    for e in range(size):
-        place = pool_places[e]
-        for k in range(d):
-            pool[k * POOL_STRIDE + e] = positions[np.uint64(place) * stride + np.uint64(k)]
-        own_entries[n_own] = e
-        n_own += start <= place < end
-    own_entries[own_entries.shape[0] - 1] = n_own
-    for k in range(d):
-        column = pool[k * POOL_STRIDE : (k + 1) * POOL_STRIDE]
-        for e in range(LANES):
-            column[size + e] = column[e]
-
-
-@inline
-def add_pulls(
-    first: Any,
-    last: Any,
-    bucket_first: Any,
-    bucket_last: Any,
-    positions: Any,
-    walked: Any,
-    pulls: Any,
-    unit: Any,
-) -> None:
-    """Bring the flat positions `first` … `last` - 1 to the end of the bucket.
-
-    Heads of the bucket stand where they walked to; then everything moves by its pulls, of which
-    every row of `pulls` holds a part. Clears the pulls. With several workers, most of these lines
-    were last written by another one, so they are asked for ahead.
-    """
-    for i in range(max(first, bucket_first), min(last, bucket_last)):
-        positions[i] = walked[i]
-    for begin in range(first, last, CHUNK):
-        end = min(last, begin + CHUNK)
-        for i in range(end, min(last, end + CHUNK), LINE):
-            prefetch_to_write(positions, i)
-            for part in range(pulls.shape[0]):
-                prefetch_to_write(pulls[part], i)
-        # Slices are indexed from 0, which lets LLVM rule out negative indices and vectorise.
-        moved = positions[begin:end]
-        pull = pulls[0, begin:end]
-        for part in range(1, pulls.shape[0]):
-            more = pulls[part, begin:end]
-            for i in range(more.shape[0]):
-                pull[i] += more[i]
-                more[i] = 0
-        for i in range(moved.shape[0]):
-            moved[i] += np.float32(pull[i]) * unit
-            pull[i] = 0
 
 
 @inline
@@ -206,40 +112,6 @@ def walk_share(
                 pool, pool_places, own_entries, step, b, log2_a, gamma, n_samples, unit,
                 floats_scratch[worker], ints_scratch[worker], fired[worker],
                 words[worker], before[worker], meets_itself[worker], density,
-            )  # fmt: skip
-
-
-@inline
-def add_share(
-    number: Any,
-    n_workers: Any,
-    dims: Any,
-    n_components: Any,
-    start: Any,
-    end: Any,
-    positions: Any,
-    walked: Any,
-    pulls: Any,
-    unit: Any,
-    tickets: Any,
-) -> None:
-    """Add pulls to slices of the positions, as worker `number`, until none is left."""
-    d = dimensions(dims, n_components)
-    worker = np.int64(number)
-    size = positions.shape[0]
-    slice_size = min(SLICE, (size // (4 * n_workers) // LANES_STEP + 1) * LANES_STEP)
-    n_slices = (size + slice_size - 1) // slice_size
-    for turn in range(n_workers):
-        owner = (worker + turn) % n_workers
-        last_slice = share_end(owner, n_workers, n_slices)
-        while True:
-            number_of_slice = next_of_share(owner, n_workers, n_slices, tickets, 8)
-            if number_of_slice >= last_slice:
-                break
-            first = number_of_slice * slice_size
-            add_pulls(
-                first, min(size, first + slice_size), start * d, end * d,
-                positions, walked, pulls, ONE / unit,
             )  # fmt: skip
 
 

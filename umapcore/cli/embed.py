@@ -21,6 +21,8 @@ _OPTIONS = {
     "gamma": "--gamma",
     "negative_sample_rate": "--negative-sample-rate",
     "density_weight": "--density-weight",
+    "density_fraction": "--density-fraction",
+    "density_shift": "--density-shift",
     "seed": "--random-state",
     "n_neighbors": "--n-neighbors",
     "n_pcs": "--n-pcs",
@@ -142,6 +144,20 @@ def _add_layout(embed: argparse.ArgumentParser) -> None:
         help="above 0, preserve local densities (densMAP), 2 in umap-learn (default: 0)",
     )
     layout.add_argument(
+        "--density-fraction",
+        type=float,
+        default=0.3,
+        metavar="X",
+        help="share of the epochs, the last ones, that preserve densities (default: %(default)s)",
+    )
+    layout.add_argument(
+        "--density-shift",
+        type=float,
+        default=0.1,
+        metavar="X",
+        help="added to the variance of the log radii in the embedding (default: %(default)s)",
+    )
+    layout.add_argument(
         "--init-pos",
         default="spectral",
         metavar="START",
@@ -193,9 +209,11 @@ def run(args: argparse.Namespace) -> None:
 
     layout = {
         name: getattr(args, name)
-        for name in ("min_dist", "spread", "n_components", "alpha", "gamma", "density_weight")
-    }
-    layout |= {"negative_sample_rate": args.negative_sample_rate, "a": args.a, "b": args.b}
+        for name in (
+            "min_dist", "spread", "n_components", "alpha", "gamma", "negative_sample_rate", "a",
+            "b", "density_weight", "density_fraction", "density_shift",
+        )
+    }  # fmt: skip
     try:
         # Before a large file is read: what is wrong with the options themselves.
         OptimizerSpec(n_epochs=args.maxiter, seed=args.random_state, **layout)
