@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import anndata
@@ -51,6 +52,35 @@ def test_what_is_written() -> None:
     assert abs(adata.obsp["connectivities"] - uc.fuzzy_simplicial_set(*knn)).nnz == 0
     uc.tl.umap(adata, maxiter=3)
     assert adata.obsm["X_umap"].shape == (150, 2)
+
+
+def test_scanpy_groups_and_draws() -> None:
+    """Groups, their graph and diffusion maps; a layout from that graph, and scanpy's picture."""
+    sc = pytest.importorskip("scanpy", reason="scanpy is not installed")
+    pytest.importorskip("igraph", reason="igraph, which scanpy's leiden needs, is not installed")
+    rng = np.random.default_rng(1)
+    groups = np.repeat(np.arange(4), 40)
+    points = (rng.normal(size=(160, 10)) + 8.0 * np.eye(10)[groups]).astype(np.float32)
+    adata = AnnData(points)
+    uc.pp.neighbors(adata, 10, use_rep="X")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scanpy's own
+        sc.tl.leiden(adata, resolution=0.2, flavor="igraph", n_iterations=2)
+        sc.tl.paga(adata, groups="leiden")
+        sc.pl.paga(adata, show=False)
+        sc.tl.diffmap(adata, n_comps=5)
+    found = adata.obs["leiden"].to_numpy()
+    assert [len(set(found[groups == group])) for group in range(4)] == [1] * 4
+    assert len(set(found)) == 4
+    assert adata.obsm["X_diffmap"].shape == (160, 5)
+    uc.tl.umap(adata, init_pos="paga", maxiter=20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        axes = sc.pl.umap(adata, color="leiden", show=False)
+    drawn = np.concatenate([part.get_offsets() for part in axes.collections])
+    assert {tuple(row) for row in adata.obsm["X_umap"].round(3)} <= {
+        tuple(row) for row in np.asarray(drawn, np.float32).round(3)
+    }
 
 
 @pytest.mark.parametrize("options", [{}, {"use_rep": "X_pca", "n_pcs": 5}, {"metric": "cosine"}])
