@@ -60,7 +60,8 @@ def test_scanpy_groups_and_draws() -> None:
     pytest.importorskip("igraph", reason="igraph, which scanpy's leiden needs, is not installed")
     rng = np.random.default_rng(1)
     groups = np.repeat(np.arange(4), 40)
-    points = (rng.normal(size=(160, 10)) + 8.0 * np.eye(10)[groups]).astype(np.float32)
+    # Near enough to have edges between them: scanpy's paga fails where there are none.
+    points = (rng.normal(size=(160, 10)) + 3.5 * np.eye(10)[groups]).astype(np.float32)
     adata = AnnData(points)
     uc.pp.neighbors(adata, 10, use_rep="X")
     with warnings.catch_warnings():
@@ -70,8 +71,9 @@ def test_scanpy_groups_and_draws() -> None:
         sc.pl.paga(adata, show=False)
         sc.tl.diffmap(adata, n_comps=5)
     found = adata.obs["leiden"].to_numpy()
-    assert [len(set(found[groups == group])) for group in range(4)] == [1] * 4
     assert len(set(found)) == 4
+    for group in range(4):
+        assert np.unique(found[groups == group], return_counts=True)[1].max() >= 38
     assert adata.obsm["X_diffmap"].shape == (160, 5)
     uc.tl.umap(adata, init_pos="paga", maxiter=20)
     with warnings.catch_warnings():
