@@ -70,6 +70,7 @@ PEERS = (
             "test_umap_on_iris.py",
             "test_umap_ops.py",
             "test_umap_repeated_data.py",
+            "test_densmap.py",
         ),
         "",
     ),
