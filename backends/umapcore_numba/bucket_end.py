@@ -10,7 +10,7 @@ from umapcore.jit import inline
 from umapcore_numba.floats import ONE
 from umapcore_numba.lanes import LANES_STEP, dimensions
 from umapcore_numba.prefetch import LINE, prefetch_to_write
-from umapcore_numba.shares import next_of_share, share_end
+from umapcore_numba.shares import next_piece
 
 #: Positions that one thread takes at a time when pulls are added, at most.
 SLICE = 16_384
@@ -76,15 +76,12 @@ def add_share(
     size = positions.shape[0]
     slice_size = min(SLICE, (size // (4 * n_workers) // LANES_STEP + 1) * LANES_STEP)
     n_slices = (size + slice_size - 1) // slice_size
-    for turn in range(n_workers):
-        owner = (worker + turn) % n_workers
-        last_slice = share_end(owner, n_workers, n_slices)
-        while True:
-            number_of_slice = next_of_share(owner, n_workers, n_slices, tickets, 8)
-            if number_of_slice >= last_slice:
-                break
-            first = number_of_slice * slice_size
-            add_pulls(
-                first, min(size, first + slice_size), start * d, end * d,
-                positions, walked, pulls, ONE / unit,
-            )  # fmt: skip
+    while True:
+        number_of_slice = next_piece(worker, n_workers, n_slices, tickets, 8)
+        if number_of_slice < 0:
+            break
+        first = number_of_slice * slice_size
+        add_pulls(
+            first, min(size, first + slice_size), start * d, end * d,
+            positions, walked, pulls, ONE / unit,
+        )  # fmt: skip

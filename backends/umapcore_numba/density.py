@@ -39,7 +39,7 @@ from umapcore_numba.floats import ONE, ZERO, clip, exp2, log2, reciprocal
 from umapcore_numba.forces import TINY, spot, whole
 from umapcore_numba.lanes import LANES, LANES_STEP, dimensions
 from umapcore_numba.pairs import copy_pair
-from umapcore_numba.shares import next_of_share, share_end
+from umapcore_numba.shares import next_piece
 
 if TYPE_CHECKING:
     from umapcore.density import Density
@@ -201,18 +201,15 @@ def measure_share(
     worker = np.int64(number)
     n_walkers = heads.shape[0]
     n_pieces = (n_walkers + PIECE - 1) // PIECE
-    for turn in range(n_workers):
-        owner = (worker + turn) % n_workers
-        end = share_end(owner, n_workers, n_pieces)
-        while True:
-            piece = next_of_share(owner, n_workers, n_pieces, tickets, 0)
-            if piece >= end:
-                break
-            first = piece * PIECE
-            _measure_walkers(
-                dims, n_components, first, min(n_walkers, first + PIECE),
-                heads, row_offsets, tails, positions, b, log2_a, scratch, density[0],
-            )  # fmt: skip
+    while True:
+        piece = next_piece(worker, n_workers, n_pieces, tickets, 0)
+        if piece < 0:
+            break
+        first = piece * PIECE
+        _measure_walkers(
+            dims, n_components, first, min(n_walkers, first + PIECE),
+            heads, row_offsets, tails, positions, b, log2_a, scratch, density[0],
+        )  # fmt: skip
 
 
 @inline
@@ -226,15 +223,12 @@ def log_radii_share(
     totals[:] = 0
     n = radii.shape[0]
     n_pieces = (n + PIECE - 1) // PIECE
-    for turn in range(n_workers):
-        owner = (worker + turn) % n_workers
-        end = share_end(owner, n_workers, n_pieces)
-        while True:
-            piece = next_of_share(owner, n_workers, n_pieces, tickets, 8)
-            if piece >= end:
-                break
-            first = piece * PIECE
-            _log_radii(first, min(n, first + PIECE), first_walkers, sums, radii, logs, totals)
+    while True:
+        piece = next_piece(worker, n_workers, n_pieces, tickets, 8)
+        if piece < 0:
+            break
+        first = piece * PIECE
+        _log_radii(first, min(n, first + PIECE), first_walkers, sums, radii, logs, totals)
 
 
 @inline
@@ -246,18 +240,15 @@ def weigh_share(
     sums, radii, logs, terms, totals, constants = density
     n = radii.shape[0]
     n_pieces = (n + PIECE - 1) // PIECE
-    for turn in range(n_workers):
-        owner = (worker + turn) % n_workers
-        end = share_end(owner, n_workers, n_pieces)
-        while True:
-            piece = next_of_share(owner, n_workers, n_pieces, tickets, 0)
-            if piece >= end:
-                break
-            first = piece * PIECE
-            _weigh(
-                first, min(n, first + PIECE), first_walkers,
-                sums, radii, logs, terms, totals[:n_workers], constants,
-            )  # fmt: skip
+    while True:
+        piece = next_piece(worker, n_workers, n_pieces, tickets, 0)
+        if piece < 0:
+            break
+        first = piece * PIECE
+        _weigh(
+            first, min(n, first + PIECE), first_walkers,
+            sums, radii, logs, terms, totals[:n_workers], constants,
+        )  # fmt: skip
 
 
 @inline

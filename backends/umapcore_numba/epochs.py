@@ -31,7 +31,7 @@ from umapcore_numba import (
 from umapcore_numba.bucket_end import add_share
 from umapcore_numba.density import log_radii_share, measure_share, weigh_share
 from umapcore_numba.sample_pool import bucket_key, draw_pool
-from umapcore_numba.shares import next_of_share, reset_tickets, share_end
+from umapcore_numba.shares import next_piece, reset_tickets
 from umapcore_numba.walk import walk_group
 
 #: Modules whose functions the kernels are made of.
@@ -97,22 +97,19 @@ def walk_share(
     n_walkers = walkers_end - walkers_start
     size = _group_size(n_walkers)
     n_groups = (n_walkers + size - 1) // size
-    for turn in range(n_workers):
-        owner = (worker + turn) % n_workers
-        last_group = share_end(owner, n_workers, n_groups)
-        while True:
-            group = next_of_share(owner, n_workers, n_groups, tickets, 0)
-            if group >= last_group:
-                break
-            first = walkers_start + group * size
-            walk_group(
-                dims, n_components, epoch, key, first, min(walkers_end, first + size),
-                walkers_start, first_walkers, heads, row_offsets, tails, rates,
-                positions, walked, pulls[part], shared,
-                pool, pool_places, own_entries, step, b, log2_a, gamma, n_samples, unit,
-                floats_scratch[worker], ints_scratch[worker], fired[worker],
-                words[worker], before[worker], meets_itself[worker], density,
-            )  # fmt: skip
+    while True:
+        group = next_piece(worker, n_workers, n_groups, tickets, 0)
+        if group < 0:
+            break
+        first = walkers_start + group * size
+        walk_group(
+            dims, n_components, epoch, key, first, min(walkers_end, first + size),
+            walkers_start, first_walkers, heads, row_offsets, tails, rates,
+            positions, walked, pulls[part], shared,
+            pool, pool_places, own_entries, step, b, log2_a, gamma, n_samples, unit,
+            floats_scratch[worker], ints_scratch[worker], fired[worker],
+            words[worker], before[worker], meets_itself[worker], density,
+        )  # fmt: skip
 
 
 @kernel(*_PARTS)

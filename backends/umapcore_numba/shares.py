@@ -12,20 +12,19 @@ TICKET_STRIDE = 16
 
 
 @inline
-def share_end(owner: Any, n_workers: Any, count: Any) -> Any:
-    """Give the number after the last piece of work of one worker's share."""
-    return (owner + 1) * count // n_workers
-
-
-@inline
-def next_of_share(owner: Any, n_workers: Any, count: Any, tickets: Any, which: Any) -> Any:
-    """Draw the next piece of work of one worker's share by ticket.
+def next_piece(worker: Any, n_workers: Any, count: Any, tickets: Any, which: Any) -> Any:
+    """Draw the next of `count` pieces of work by ticket, -1 when none is left.
 
     Every worker begins with its own share, which is the same part of the vertices in every bucket,
     so that most of what it reads is in its own cache; then it helps the others, so that one that
     the system holds up holds up one piece only.
     """
-    return owner * count // n_workers + fetch_add(tickets, TICKET_STRIDE * owner + which, 1)
+    for turn in range(n_workers):
+        owner = (worker + turn) % n_workers
+        piece = owner * count // n_workers + fetch_add(tickets, TICKET_STRIDE * owner + which, 1)
+        if piece < (owner + 1) * count // n_workers:
+            return piece
+    return -1
 
 
 @inline
