@@ -21,9 +21,10 @@ from umapcore import OptimizerSpec
 
 MIN_DISTS = (0.5, 0.1)
 N_SEEDS = 3
-# From a random start the two half circles come out tangled in another way with every seed: three
-# seeds leave a standard error in the recall as large as the difference that is allowed.
-MORE_SEEDS = {"moons20k": 24}
+# From a random start the two half circles come out tangled in another way with every seed, and
+# shuttle's bands folded: three seeds leave a standard error in the recall as large as the
+# difference that is allowed.
+MORE_SEEDS = {"moons20k": 48, "shuttle58k": 12}
 # What umapcore promises, beside umap-learn.
 MOST_LOSS_RATIO = 1.02
 MOST_RECALL_LOST = 0.01

@@ -53,6 +53,18 @@ static inline double __longlong_as_double(long long bits) {
   std::memcpy(&x, &bits, 8);
   return x;
 }
+// A reciprocal that is a little off, as a device's approximation is, by other amounts for other x.
+static inline float reciprocal_guess(float x) {
+  const int moved = (int)((unsigned)__float_as_int(x) * 2654435761u >> 22) - 512;
+  return __int_as_float(__float_as_int(1.0f / x) + moved);
+}
+// The steps of kernels/cuda.cuh.
+#define ROUNDED_RECIPROCAL
+static inline float newton_steps(float x, float guess) {
+  const float nearer = std::fma(guess, std::fma(-x, guess, 1.0f), guess);
+  return std::fma(nearer, std::fma(-x, nearer, 1.0f), nearer);
+}
+static inline float rounded_reciprocal(float x) { return newton_steps(x, reciprocal_guess(x)); }
 static inline int __ffs(int x) { return __builtin_ffs(x); }
 
 template <typename T>

@@ -54,10 +54,8 @@ def exp2(z: np.float32) -> np.float32:
 
 
 def reciprocal(x: np.float32) -> np.float32:
-    x = min(x, f32(2.0**125))
-    r = np.int32(0x7EF33B80 - int(x.view(np.int32))).view(f32)
-    r = r * (f32(2.0013) - x * r)
-    return r * (f32(2.00000095367431640625) - x * r)
+    bits = int(min(x, f32(2.0**125)).view(np.int32))
+    return f32(1) / np.int32(bits - bits % 2).view(f32)
 
 
 def curve_power(d2: np.float32, spec: OptimizerSpec) -> np.float32:

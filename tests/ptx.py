@@ -7,6 +7,17 @@ import re
 # An opcode with its modifiers, as `mad.lo.s32` or `@%p1 bra.uni`; no directive, register, or label.
 _OPCODE = re.compile(r"(?<![\w$.%@])[a-z][a-z0-9]*(?:(?:\.|::)[A-Za-z0-9_]+)+")
 _NO_CODE = re.compile(r'"[^"\n]*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
+# The reciprocal of kernels/cuda.cuh: the same from any approximation, see test_gpu_arithmetic.py.
+_RECIPROCAL = re.compile(
+    r"\s+".join([
+        r"\{", *(rf"\.reg \.f32 {name};" for name in ("minus", "guess", "error", "nearer", "left")),
+        r"neg\.f32 minus, (%\w+);", r"rcp\.approx\.ftz\.f32 guess, \1;",
+        r"fma\.rn\.f32 error, minus, guess, 0f3F800000;",
+        r"fma\.rn\.f32 nearer, guess, error, guess;",
+        r"fma\.rn\.f32 left, minus, nearer, 0f3F800000;",
+        r"fma\.rn\.f32 %\w+, nearer, left, nearer;", r"\}",
+    ])
+)  # fmt: skip
 _FLOATS = {"f16", "f16x2", "bf16", "bf16x2", "f32", "f32x2", "f64", "tf32"}
 _ROUNDINGS = {"rn", "rz", "rm", "rp"}
 _ATOMIC = {"atom", "red", "redux", "multimem"}
@@ -16,7 +27,7 @@ _MATRIX = {"mma", "wmma", "wgmma", "tcgen05"}
 def forbidden(ptx: str) -> list[str]:
     """List what breaks the rules for the same bits, each as ``instruction: why``."""
     found = []
-    for match in _OPCODE.finditer(_NO_CODE.sub(" ", ptx)):
+    for match in _OPCODE.finditer(_RECIPROCAL.sub(" ", _NO_CODE.sub(" ", ptx))):
         instruction = match.group()
         if why := _why_not(*instruction.replace("::", ".").split(".")):
             found.append(f"{instruction}: {why}")

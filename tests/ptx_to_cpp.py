@@ -32,6 +32,7 @@ EXPRESSIONS = {
     "shr i": "b < 8 * sizeof a ? a >> b : a < 0 ? -1 : 0",
     "brev b32": "reversed_bits(a)", "bfind.shiftamt u32": "a ? __builtin_clz(a) : ~0u",
     "add.rn f": "a + b", "sub.rn f": "a - b", "mul.rn f": "a * b", "div.rn f": "a / b",
+    "fma.rn f": "std::fma(a, b, c)", "rcp.approx.ftz f32": "reciprocal_guess(a)",
     "rcp.rn f": "1 / a", "sqrt.rn f": "std::sqrt(a)", "neg f": "-a", "abs f": "std::fabs(a)",
     "min f": "lesser(a, b)", "max f": "-lesser(-a, -b)",
     "cvt ii": "a", "cvt f64.f32": "a", "cvt.rn f32.f64": "a", "cvt.rn fi": "a",

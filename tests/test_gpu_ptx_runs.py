@@ -311,7 +311,8 @@ def tried(body: str, words: list[int]) -> list[int]:
 @pytest.mark.parametrize(
     "code",
     [
-        "fma.rn.f32 %r1, %r2, %r3, %r4;",
+        "fma.rz.f32 %r1, %r2, %r3, %r4;",
+        "ex2.approx.ftz.f32 %r1, %r2;",
         "add.f32 %r1, %r2, %r3;",
         "add.rn.ftz.f32 %r1, %r2, %r3;",
         "add.sat.s32 %r1, %r2, %r3;",

@@ -129,6 +129,6 @@ def test_power_function_is_accurate_enough(rng: np.random.Generator) -> None:
 def test_reciprocal_is_accurate_enough(rng: np.random.Generator) -> None:
     x = np.exp2(rng.uniform(-100, 125, 5000)).astype(np.float32)
     ours = np.array([float(oracle.reciprocal(v)) for v in x])
-    np.testing.assert_allclose(ours * x.astype(np.float64), 1.0, rtol=1.3e-6)
+    np.testing.assert_allclose(ours * x.astype(np.float64), 1.0, rtol=1.8e-7)
     with np.errstate(over="ignore"):
-        assert float(oracle.reciprocal(np.float32(np.inf))) == pytest.approx(2.0**-125, rel=1e-5)
+        assert float(oracle.reciprocal(np.float32(np.inf))) == 2.0**-125

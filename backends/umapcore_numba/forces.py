@@ -131,8 +131,9 @@ def repel(
 ) -> None:
     """Move the heads away from one of their samples, as seen from where they stand.
 
-    Two dimensions are written out: LLVM vectorises an inner
-    loop over dimensions only as long as there is little else in the outer one.
+    Two dimensions are written out: LLVM vectorises an inner loop over dimensions only as long as
+    there is little else in the outer one. Three loops, so that a core has several lanes' short
+    chains of operations under way at a time; the division overlaps with what is around it.
     """
     if len(dims) == 2:
         for i in range(m):
@@ -142,7 +143,9 @@ def repel(
             squared[i] = total
             power[i] = b * log2(max(total, TINY)) + log2_a
         for i in range(m):
-            coefficient = repulsion * reciprocal((NEAR + squared[i]) * (ONE + exp2(power[i])))
+            power[i] = exp2(power[i])
+        for i in range(m):
+            coefficient = repulsion * reciprocal((NEAR + squared[i]) * (ONE + power[i]))
             y[i] += clip(coefficient * (stand[i] - other[i]), limit)
             y[LANES + i] += clip(coefficient * (stand[LANES + i] - other[LANES + i]), limit)
         return

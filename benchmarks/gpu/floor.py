@@ -39,7 +39,7 @@ from umapcore_cupy.programs import SAMPLES_A_WORD
 
 SECTOR = 32
 
-# Operations as they are written in kernels/floats.cuh and kernels/walk.cu.
+# Operations as they are written in kernels/floats.cuh, cuda.cuh and walk.cu; a fused one is one.
 _LOG2, _EXP2, _RECIPROCAL = 17, 16, 8
 #: curve_power: larger, log2_of, *, +, exp2_of.
 _CURVE = 1 + _LOG2 + 1 + 1 + _EXP2

@@ -38,13 +38,9 @@ DEVICE float exp2_of(float z) {
   return __int_as_float((int)((uint32)__float_as_int(p) + exponent));
 }
 
-// 1/x of a positive normal number, relative error below 1.3e-6; x counts as at most 2^125. Unlike
-// a division it has no branch, so that several overlap.
+// 1/x of a positive normal number, of x without its last bit; x counts as at most 2^125.
 DEVICE float reciprocal(float x) {
-  x = smaller(x, 4.253529586511731e37f);
-  float r = __int_as_float(0x7EF33B80 - __float_as_int(x));
-  r = r * (2.0013f - x * r);
-  return r * (2.00000095367431640625f - x * r);
+  return rounded_reciprocal(__int_as_float(__float_as_int(smaller(x, 4.253529586511731e37f)) & -2));
 }
 
 // a d^(2b) from d^2: both forces need it.
