@@ -79,6 +79,7 @@ def _weights(result: dict[str, Any]) -> str:
 def _opening(result: dict[str, Any]) -> str:
     machine, versions = result["machine"], result["versions"]
     named = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+    again = f" {result['run_again']}" if "run_again" in result else ""
     return (
         "# Benchmarks\n\n"
         "<!-- Written by python -m benchmarks.pages from benchmarks/results/*.json. -->\n\n"
@@ -90,8 +91,7 @@ def _opening(result: dict[str, Any]) -> str:
         "the spread is from the fastest to the slowest run. Every program is warmed up on a small "
         "graph first, so that no time contains compilation. The machine is virtual, and what its "
         "neighbours do shows in the spreads: ratios within a table mean more than seconds. "
-        f"Load average before the run: {result['load_average_before']}. "
-        f"{result.get('run_again', '')}\n\n"
+        f"Load average before the run: {result['load_average_before']}.{again}\n\n"
         "Quality of what was made in that time: *loss* is UMAP's effective loss per vertex (less "
         "is better), *recall* the share of graph neighbours among the embedding's nearest, "
         "*extent* the width of the layout, *trust* its trustworthiness on 2,000 points, *triplets* "
