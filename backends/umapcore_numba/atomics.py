@@ -1,29 +1,72 @@
-"""Atomic integer addition, which numba offers on GPUs only."""
+"""Atomic operations on integers, which numba offers on GPUs only."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _element(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    """Pointer to element ``args[1]`` of the one-dimensional array ``args[0]``."""
+    array = signature.args[0]
+    struct = context.make_array(array)(context, builder, args[0])
+    return cgutils.get_item_pointer(context, builder, array, struct, [args[1]], wraparound=False)
+
+
+def _adder(ordering: str) -> Callable[..., Any]:
+    def add(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            pointer = _element(context, builder, signature, args)
+            return builder.atomic_rmw("add", pointer, args[2], ordering)
+
+        return array.dtype(array, types.intp, array.dtype), codegen
+
+    return add
+
+
+#: ``fetch_add(array, index, value)`` adds atomically and returns what was there before. The order
+#: of memory operations is left free: workers meet at the end of a phase anyway.
+fetch_add = intrinsic(_adder("monotonic"))
+#: The same, where what this worker wrote before must be seen by whoever sees the sum.
+fetch_add_in_order = intrinsic(_adder("acq_rel"))
+
 
 @intrinsic
-def fetch_add(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
-    """Add `value` to ``array[index]`` atomically and return what was there before.
-
-    The array is one-dimensional, of integers, and the index is not negative. The order of memory
-    operations is left free: threads meet at the end of a parallel region anyway.
-    """
-    signature = array.dtype(array, types.intp, array.dtype)
+def load_in_order(typingctx: Any, array: Any, index: Any) -> Any:
+    """Give ``array[index]``; nothing that comes after it is read before it."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        array_type = signature.args[0]
-        struct = context.make_array(array_type)(context, builder, args[0])
-        pointer = cgutils.get_item_pointer(
-            context, builder, array_type, struct, [args[1]], wraparound=False
-        )
-        return builder.atomic_rmw("add", pointer, args[2], "monotonic")
+        pointer = _element(context, builder, signature, args)
+        return builder.load_atomic(pointer, "acquire", array.dtype.bitwidth // 8)
 
-    return signature, codegen
+    return array.dtype(array, types.intp), codegen
+
+
+@intrinsic
+def store_in_order(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
+    """Set ``array[index]``; whoever sees it sees all that was written before it."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _element(context, builder, signature, args)
+        builder.store_atomic(args[2], pointer, "release", array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, array.dtype), codegen
+
+
+@intrinsic
+def compare_exchange(typingctx: Any, array: Any, index: Any, expected: Any, value: Any) -> Any:
+    """Set ``array[index]`` if it is `expected`, and return what was there before."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _element(context, builder, signature, args)
+        pair = builder.cmpxchg(pointer, args[2], args[3], "acq_rel", "acquire")
+        return builder.extract_value(pair, 0)
+
+    return array.dtype(array, types.intp, array.dtype, array.dtype), codegen

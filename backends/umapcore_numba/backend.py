@@ -21,7 +21,8 @@ from umapcore_numba.pace import Pace
 from umapcore_numba.placer import NumbaPlacer
 from umapcore_numba.prefetch import LINE
 from umapcore_numba.schedule import WORD_BITS
-from umapcore_numba.shares import TICKET_STRIDE
+from umapcore_numba.sample_pool import POOL_PARTS
+from umapcore_numba.team import team_state_size
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -145,7 +146,7 @@ class NumbaLayout:
         self._pool = (
             np.zeros(POOL_STRIDE * d, np.float32),
             np.empty(plan.pool_size, np.int32),
-            np.empty(plan.pool_size + 1, np.int32),
+            np.empty((POOL_PARTS, plan.pool_size // POOL_PARTS + 1), np.int32),
         )
         a, b = spec.curve()
         self._constants = (
@@ -168,11 +169,11 @@ class NumbaLayout:
         self._words = np.empty((n_workers, n_words), np.uint64)
         self._meets_itself = np.zeros((n_workers, plan.pool_size), np.int16)
         self._before = np.empty((n_workers, n_words), np.int32)
-        self._tickets = _aligned_zeros(1, TICKET_STRIDE * n_workers, np.int64)[0]
+        self._team = _aligned_zeros(1, team_state_size(n_workers), np.int64)[0]
         self._density: tuple[Any, ...] = ()
         self._density_epoch = plan.n_epochs
         if density is not None:
-            self._density = prepare_density(density, plan, spec, n_workers)
+            self._density = prepare_density(density, plan, spec)
             self._density_epoch = spec.density_epoch(plan.n_epochs)
         self._pace = Pace(n_workers)
         self._parallel = n_workers > 1
@@ -215,6 +216,7 @@ class NumbaLayout:
 
     def _arguments(self, first_epoch: int, stop_epoch: int, workers: int) -> tuple[object, ...]:
         plan = self._plan
+        self._team[:] = 0
         # Pulls that all workers share have one row; else each worker has its own.
         parts = min(workers, self._pulls.shape[0])
         return (
@@ -241,7 +243,7 @@ class NumbaLayout:
             self._words[:workers],
             self._before[:workers],
             self._meets_itself[:workers],
-            self._tickets,
+            self._team,
         )
 
 

@@ -21,8 +21,8 @@ Kernels are given all this as one tuple, `density`, or ``()``, whose length the 
 1. float32, (n,): log radii of the data, in plan order.
 2. float32, (n,): log radii in the embedding.
 3. float32, two a vertex: its terms s and u.
-4. int64, (workers, stride): sums over vertices of log radii, their squares, and their products
-   with those of the data.
+4. int64, (3,): sums over vertices of log radii, their squares, and their products with those of
+   the data.
 5. float64: strength, shift of the variance, number of vertices that count.
 """
 
@@ -35,11 +35,11 @@ import numpy as np
 
 from umapcore.density import EPSILON, MOST_SLOPE, MOST_TERM, MOST_TERM_BY_RADIUS, SUM_EXPONENT
 from umapcore.jit import inline
+from umapcore_numba.atomics import fetch_add
 from umapcore_numba.floats import ONE, ZERO, clip, exp2, log2, reciprocal
 from umapcore_numba.forces import TINY, spot, whole
 from umapcore_numba.lanes import LANES, LANES_STEP, dimensions
 from umapcore_numba.pairs import copy_pair
-from umapcore_numba.shares import next_piece
 
 if TYPE_CHECKING:
     from umapcore.density import Density
@@ -48,8 +48,6 @@ if TYPE_CHECKING:
 
 #: Walkers, or vertices, that a worker takes at a time.
 PIECE = 1024
-#: Sums of a worker, on a cache line of their own.
-TOTALS_STRIDE = 8
 
 U0 = np.uint64(0)
 U1 = np.uint64(1)
@@ -62,9 +60,7 @@ RATE_UNITS = np.float32(2.0**32)
 MOST_SLOPE32 = np.float32(MOST_SLOPE)
 
 
-def prepare_density(
-    density: Density, plan: EdgePlan, spec: OptimizerSpec, n_workers: int
-) -> tuple[Any, ...]:
+def prepare_density(density: Density, plan: EdgePlan, spec: OptimizerSpec) -> tuple[Any, ...]:
     """Make what the kernels need of densities."""
     n = plan.n_vertices
     return (
@@ -72,7 +68,7 @@ def prepare_density(
         density.radii[plan.order],
         np.zeros(n, np.float32),
         np.zeros(2 * n, np.float32),
-        np.zeros((n_workers, TOTALS_STRIDE), np.int64),
+        np.zeros(3, np.int64),
         np.array([density.strength(spec), spec.density_shift, density.n_counted], np.float64),
     )
 
@@ -126,6 +122,7 @@ def _log_radii(
     first: Any, last: Any, first_walkers: Any, sums: Any, radii: Any, logs: Any, totals: Any
 ) -> None:
     """Give the vertices `first` … `last` - 1 their radii, and add these to the totals."""
+    of_logs, of_squares, of_products = np.int64(0), np.int64(0), np.int64(0)
     for i in range(np.uint64(first), np.uint64(last)):
         begin = np.uint64(first_walkers[i])
         phi_sum = sums[begin + begin]
@@ -140,9 +137,12 @@ def _log_radii(
             sums[begin + begin + U1] = ratio
             logs[i] = log_radius
             exact = np.float64(log_radius)
-            totals[0] += np.int64(exact * SUM_UNITS)
-            totals[1] += np.int64(exact * exact * SUM_UNITS)
-            totals[2] += np.int64(exact * np.float64(radii[i]) * SUM_UNITS)
+            of_logs += np.int64(exact * SUM_UNITS)
+            of_squares += np.int64(exact * exact * SUM_UNITS)
+            of_products += np.int64(exact * np.float64(radii[i]) * SUM_UNITS)
+    fetch_add(totals, 0, of_logs)
+    fetch_add(totals, 1, of_squares)
+    fetch_add(totals, 2, of_products)
 
 
 @inline
@@ -159,9 +159,9 @@ def _weigh(
 ) -> None:
     """Give the vertices `first` … `last` - 1 their terms."""
     strength, shift, n = constants[0], constants[1], constants[2]
-    of_logs = np.float64(totals[:, 0].sum()) / SUM_UNITS
-    of_squares = np.float64(totals[:, 1].sum()) / SUM_UNITS
-    of_products = np.float64(totals[:, 2].sum()) / SUM_UNITS
+    of_logs = np.float64(totals[0]) / SUM_UNITS
+    of_squares = np.float64(totals[1]) / SUM_UNITS
+    of_products = np.float64(totals[2]) / SUM_UNITS
     mean = of_logs / n
     variance = max(of_squares / n - mean * mean, 0.0) + shift
     factor, slope = 0.0, 0.0
@@ -182,11 +182,18 @@ def _weigh(
 
 
 @inline
-def measure_share(
-    number: Any,
-    n_workers: Any,
+def n_pieces(count: Any) -> Any:
+    """Give the number of pieces that `count` walkers or vertices are."""
+    return (count + PIECE - 1) // PIECE
+
+
+@inline
+def density_piece(
+    stage: Any,
+    piece: Any,
     dims: Any,
     n_components: Any,
+    first_walkers: Any,
     heads: Any,
     row_offsets: Any,
     tails: Any,
@@ -194,61 +201,24 @@ def measure_share(
     b: Any,
     log2_a: Any,
     scratch: Any,
-    tickets: Any,
     density: Any,
 ) -> None:
-    """Measure pieces of the walkers as worker `number`, until none is left."""
-    worker = np.int64(number)
-    n_walkers = heads.shape[0]
-    n_pieces = (n_walkers + PIECE - 1) // PIECE
-    while True:
-        piece = next_piece(worker, n_workers, n_pieces, tickets, 0)
-        if piece < 0:
-            break
-        first = piece * PIECE
-        _measure_walkers(
-            dims, n_components, first, min(n_walkers, first + PIECE),
-            heads, row_offsets, tails, positions, b, log2_a, scratch, density[0],
-        )  # fmt: skip
-
-
-@inline
-def log_radii_share(
-    number: Any, n_workers: Any, first_walkers: Any, tickets: Any, density: Any
-) -> None:
-    """Work out radii of pieces of the vertices as worker `number`, until none is left."""
-    worker = np.int64(number)
-    sums, radii, logs, _, all_totals, _ = density
-    totals = all_totals[worker]
-    totals[:] = 0
-    n = radii.shape[0]
-    n_pieces = (n + PIECE - 1) // PIECE
-    while True:
-        piece = next_piece(worker, n_workers, n_pieces, tickets, 8)
-        if piece < 0:
-            break
-        first = piece * PIECE
-        _log_radii(first, min(n, first + PIECE), first_walkers, sums, radii, logs, totals)
-
-
-@inline
-def weigh_share(
-    number: Any, n_workers: Any, first_walkers: Any, tickets: Any, density: Any
-) -> None:
-    """Work out the terms of pieces of the vertices as worker `number`, until none is left."""
-    worker = np.int64(number)
+    """Do one piece of a stage: 0 measures walkers, 1 and 2 give vertices radii and terms."""
     sums, radii, logs, terms, totals, constants = density
-    n = radii.shape[0]
-    n_pieces = (n + PIECE - 1) // PIECE
-    while True:
-        piece = next_piece(worker, n_workers, n_pieces, tickets, 0)
-        if piece < 0:
-            break
-        first = piece * PIECE
-        _weigh(
-            first, min(n, first + PIECE), first_walkers,
-            sums, radii, logs, terms, totals[:n_workers], constants,
+    first = piece * PIECE
+    if stage == 0:
+        if piece == 0:
+            totals[:] = 0
+        _measure_walkers(
+            dims, n_components, first, min(heads.shape[0], first + PIECE),
+            heads, row_offsets, tails, positions, b, log2_a, scratch, sums,
         )  # fmt: skip
+        return
+    last = min(radii.shape[0], first + PIECE)
+    if stage == 1:
+        _log_radii(first, last, first_walkers, sums, radii, logs, totals)
+    else:
+        _weigh(first, last, first_walkers, sums, radii, logs, terms, totals, constants)
 
 
 @inline

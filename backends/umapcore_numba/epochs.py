@@ -1,8 +1,8 @@
 """Epochs of the layout: for every bucket draw the pool, walk the heads, add the pulls.
 
-The serial and the parallel form differ in how the work of a bucket is handed out and in nothing
-else. Pulls are integers and every head writes to a place of its own, so who walks which group,
-and when, cannot reach the bits.
+Each of these is a phase, whose pieces a team of workers does. Pulls are integers and every head
+writes to a place of its own, so who does which piece, and when, cannot reach the bits. One thread
+is a team of one.
 """
 
 from __future__ import annotations
@@ -25,20 +25,26 @@ from umapcore_numba import (
     prefetch,
     sample_pool,
     schedule,
-    shares,
+    team,
+    waiting,
     walk,
 )
-from umapcore_numba.bucket_end import add_share
-from umapcore_numba.density import log_radii_share, measure_share, weigh_share
-from umapcore_numba.sample_pool import bucket_key, draw_pool
-from umapcore_numba.shares import next_piece, reset_tickets
+from umapcore_numba.bucket_end import add_pulls, slice_size
+from umapcore_numba.density import density_piece, n_pieces
+from umapcore_numba.lanes import dimensions
+from umapcore_numba.sample_pool import POOL_PARTS, bucket_key, draw_pool
+from umapcore_numba.team import end_phase, next_piece, open_phase
 from umapcore_numba.walk import walk_group
 
 #: Modules whose functions the kernels are made of.
 _PARTS = (
-    counter, floats, forces, lanes, atomics, pairs, prefetch, schedule, shares, density, walk, plan,
-    sample_pool, bucket_end,
+    counter, floats, forces, lanes, atomics, pairs, prefetch, schedule, team, waiting, density,
+    walk, plan, sample_pool, bucket_end,
 )  # fmt: skip
+
+#: Phases of a bucket, and those before the buckets where densities are preserved.
+_PHASES = _DRAW, _WALK, _ADD = 0, 1, 2
+_DENSITY_STAGES = 3
 
 _group_size = inline(plan.group_size)
 
@@ -50,14 +56,15 @@ def step_size(alpha: Any, epoch: Any, n_epochs: Any) -> Any:
 
 
 @inline
-def walk_share(
+def take_part(
     number: Any,
     dims: Any,
     n_components: Any,
-    epoch: Any,
-    key: Any,
-    start: Any,
-    end: Any,
+    first_epoch: Any,
+    stop_epoch: Any,
+    n_epochs: Any,
+    seed: Any,
+    bucket_offsets: Any,
     first_walkers: Any,
     heads: Any,
     row_offsets: Any,
@@ -69,7 +76,7 @@ def walk_share(
     pool: Any,
     pool_places: Any,
     own_entries: Any,
-    step: Any,
+    alpha: Any,
     b: Any,
     log2_a: Any,
     gamma: Any,
@@ -81,35 +88,81 @@ def walk_share(
     words: Any,
     before: Any,
     meets_itself: Any,
-    tickets: Any,
+    team: Any,
     density: Any,
 ) -> None:
-    """Walk groups of the bucket `start` … `end` - 1 as worker `number`, until none is left.
+    """Go through the epochs `first_epoch` … `stop_epoch` - 1 as worker `number` of a team.
 
-    Each has scratch of its own, and pulls of its own if `pulls` has several rows.
+    Each worker has scratch of its own, and pulls of its own if `pulls` has several rows. `density`
+    is what :mod:`umapcore_numba.density` needs, or ``()``: then all about it is compiled away.
     """
     worker = np.int64(number)  # prange counts in uint64, which 0 would turn to a float
     n_workers = floats_scratch.shape[0]
     shared = n_workers > 1 and pulls.shape[0] == 1
-    part = 0 if shared else worker
-    walkers_start = first_walkers[start]
-    walkers_end = first_walkers[end]
-    n_walkers = walkers_end - walkers_start
-    size = _group_size(n_walkers)
-    n_groups = (n_walkers + size - 1) // size
-    while True:
-        group = next_piece(worker, n_workers, n_groups, tickets, 0)
-        if group < 0:
-            break
-        first = walkers_start + group * size
-        walk_group(
-            dims, n_components, epoch, key, first, min(walkers_end, first + size),
-            walkers_start, first_walkers, heads, row_offsets, tails, rates,
-            positions, walked, pulls[part], shared,
-            pool, pool_places, own_entries, step, b, log2_a, gamma, n_samples, unit,
-            floats_scratch[worker], ints_scratch[worker], fired[worker],
-            words[worker], before[worker], meets_itself[worker], density,
-        )  # fmt: skip
+    row = 0 if shared else worker
+    d = dimensions(dims, n_components)
+    size = positions.shape[0]
+    a_slice = slice_size(size, n_workers)
+    n_buckets = bucket_offsets.shape[0] - 1
+    n_stages = _DENSITY_STAGES if len(density) > 0 else 0
+    per_epoch = n_stages + len(_PHASES) * n_buckets
+    end = (stop_epoch - first_epoch) * per_epoch
+    phase = open_phase(team)
+    while phase < end:
+        epoch = first_epoch + phase // per_epoch
+        stage = phase % per_epoch
+        bucket = max(stage - n_stages, 0) // len(_PHASES)
+        kind = (stage - n_stages) % len(_PHASES)
+        start, stop = bucket_offsets[bucket], bucket_offsets[bucket + 1]
+        walkers_start, walkers_end = first_walkers[start], first_walkers[stop]
+        a_group = _group_size(walkers_end - walkers_start)
+        key = bucket_key(seed, epoch, bucket)
+        if stage < n_stages:
+            count = n_pieces(heads.shape[0] if stage == 0 else size // d)
+        elif kind == _DRAW:
+            count = POOL_PARTS
+        elif kind == _WALK:
+            count = (walkers_end - walkers_start + a_group - 1) // a_group
+        else:
+            count = (size + a_slice - 1) // a_slice
+        if start == stop:
+            count = 1
+        done = 0
+        while True:
+            piece = next_piece(team, worker, n_workers, phase, count)
+            if piece < 0:
+                break
+            done += 1
+            if stage < n_stages:
+                if len(density) > 0:
+                    density_piece(
+                        stage, piece, dims, n_components, first_walkers, heads, row_offsets,
+                        tails, positions, b, log2_a, floats_scratch[worker], density,
+                    )  # fmt: skip
+            elif start == stop:
+                continue
+            elif kind == _DRAW:
+                draw_pool(
+                    piece, dims, n_components, key, start, stop, positions, pool, pool_places,
+                    own_entries,
+                )  # fmt: skip
+            elif kind == _WALK:
+                first = walkers_start + piece * a_group
+                walk_group(
+                    dims, n_components, epoch, key, first, min(walkers_end, first + a_group),
+                    walkers_start, first_walkers, heads, row_offsets, tails, rates, positions,
+                    walked, pulls[row], shared, pool, pool_places, own_entries,
+                    step_size(alpha, epoch, n_epochs), b, log2_a, gamma, n_samples, unit,
+                    floats_scratch[worker], ints_scratch[worker], fired[worker], words[worker],
+                    before[worker], meets_itself[worker], density,
+                )  # fmt: skip
+            else:
+                first = piece * a_slice
+                add_pulls(
+                    first, min(size, first + a_slice), start * d, stop * d, positions, walked,
+                    pulls, unit, ints_scratch[worker],
+                )  # fmt: skip
+        phase = end_phase(team, n_workers, phase, done, count)
 
 
 @kernel(*_PARTS)
@@ -144,52 +197,16 @@ def run_serial(
     words: Any,
     before: Any,
     meets_itself: Any,
-    tickets: Any,
+    team: Any,
     density: Any,
 ) -> None:
-    """Run the epochs `first_epoch` … `stop_epoch` - 1 on the calling thread.
-
-    `tickets` are two counters for each worker, on cache lines of their own. `density` is what
-    :mod:`umapcore_numba.density` needs, or ``()``: then all about it is compiled away.
-    """
-    n_workers = 1
-    for epoch in range(first_epoch, stop_epoch):
-        step = step_size(alpha, epoch, n_epochs)
-        if len(density) > 0:
-            reset_tickets(tickets, n_workers)
-            for worker in range(1):
-                measure_share(
-                    worker, n_workers, dims, n_components, heads, row_offsets, tails, positions,
-                    b, log2_a, floats_scratch[worker], tickets, density,
-                )  # fmt: skip
-            for worker in range(1):
-                log_radii_share(worker, n_workers, first_walkers, tickets, density)
-            reset_tickets(tickets, n_workers)
-            for worker in range(1):
-                weigh_share(worker, n_workers, first_walkers, tickets, density)
-        for bucket in range(bucket_offsets.shape[0] - 1):
-            start = bucket_offsets[bucket]
-            end = bucket_offsets[bucket + 1]
-            if start == end:
-                continue
-            key = bucket_key(seed, epoch, bucket)
-            draw_pool(
-                dims, n_components, key, start, end, positions, pool, pool_places, own_entries,
-            )  # fmt: skip
-            reset_tickets(tickets, n_workers)
-            for worker in range(1):
-                walk_share(
-                    worker, dims, n_components, epoch, key, start, end,
-                    first_walkers, heads, row_offsets, tails, rates, positions, walked, pulls,
-                    pool, pool_places, own_entries, step, b, log2_a, gamma, n_samples, unit,
-                    floats_scratch, ints_scratch, fired, words, before, meets_itself, tickets,
-                    density,
-                )  # fmt: skip
-            for worker in range(1):
-                add_share(
-                    worker, n_workers, dims, n_components, start, end,
-                    positions, walked, pulls, unit, tickets,
-                )  # fmt: skip
+    """Run the epochs `first_epoch` … `stop_epoch` - 1 on the calling thread."""
+    take_part(
+        0, dims, n_components, first_epoch, stop_epoch, n_epochs, seed, bucket_offsets,
+        first_walkers, heads, row_offsets, tails, rates, positions, walked, pulls, pool,
+        pool_places, own_entries, alpha, b, log2_a, gamma, n_samples, unit, floats_scratch,
+        ints_scratch, fired, words, before, meets_itself, team, density,
+    )  # fmt: skip
 
 
 @kernel(*_PARTS, parallel=True)
@@ -224,45 +241,14 @@ def run_parallel(
     words: Any,
     before: Any,
     meets_itself: Any,
-    tickets: Any,
+    team: Any,
     density: Any,
 ) -> None:
     """Run the same epochs on as many workers as there is scratch."""
-    n_workers = floats_scratch.shape[0]
-    for epoch in range(first_epoch, stop_epoch):
-        step = step_size(alpha, epoch, n_epochs)
-        if len(density) > 0:
-            reset_tickets(tickets, n_workers)
-            for worker in prange(n_workers):
-                measure_share(
-                    worker, n_workers, dims, n_components, heads, row_offsets, tails, positions,
-                    b, log2_a, floats_scratch[worker], tickets, density,
-                )  # fmt: skip
-            for worker in prange(n_workers):
-                log_radii_share(worker, n_workers, first_walkers, tickets, density)
-            reset_tickets(tickets, n_workers)
-            for worker in prange(n_workers):
-                weigh_share(worker, n_workers, first_walkers, tickets, density)
-        for bucket in range(bucket_offsets.shape[0] - 1):
-            start = bucket_offsets[bucket]
-            end = bucket_offsets[bucket + 1]
-            if start == end:
-                continue
-            key = bucket_key(seed, epoch, bucket)
-            draw_pool(
-                dims, n_components, key, start, end, positions, pool, pool_places, own_entries,
-            )  # fmt: skip
-            reset_tickets(tickets, n_workers)
-            for worker in prange(n_workers):
-                walk_share(
-                    worker, dims, n_components, epoch, key, start, end,
-                    first_walkers, heads, row_offsets, tails, rates, positions, walked, pulls,
-                    pool, pool_places, own_entries, step, b, log2_a, gamma, n_samples, unit,
-                    floats_scratch, ints_scratch, fired, words, before, meets_itself, tickets,
-                    density,
-                )  # fmt: skip
-            for worker in prange(n_workers):
-                add_share(
-                    worker, n_workers, dims, n_components, start, end,
-                    positions, walked, pulls, unit, tickets,
-                )  # fmt: skip
+    for worker in prange(floats_scratch.shape[0]):
+        take_part(
+            worker, dims, n_components, first_epoch, stop_epoch, n_epochs, seed, bucket_offsets,
+            first_walkers, heads, row_offsets, tails, rates, positions, walked, pulls, pool,
+            pool_places, own_entries, alpha, b, log2_a, gamma, n_samples, unit, floats_scratch,
+            ints_scratch, fired, words, before, meets_itself, team, density,
+        )  # fmt: skip

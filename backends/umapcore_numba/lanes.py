@@ -80,17 +80,19 @@ def mark_own(
 ) -> None:
     """Note at which offsets which lane of the group would meet its own head in the pool.
 
-    `own_entries` lists the entries that are heads of the bucket, and how many these are at its
-    end. Lane i reads entry base + i + offset; `meets_itself` receives i, or `SEVERAL`.
+    A row of `own_entries` lists entries that are heads of the bucket, and how many these are at
+    its end. Lane i reads entry base + i + offset; `meets_itself` receives i, or `SEVERAL`.
     """
     mask = np.int64(pool_places.shape[0] - 1)
-    for number in range(own_entries[own_entries.shape[0] - 1]):
-        entry = np.int64(own_entries[number])
-        place = np.int64(pool_places[entry])
-        begin, end = place, place + 1
-        if not plain:
-            begin, end = first_walkers[place], first_walkers[place + 1]
-        for w in range(max(first, begin), min(last, end)):
-            lane = np.int64(lane_of_walker[w - first])
-            offset = (entry - base - lane) & mask
-            meets_itself[offset] = lane if meets_itself[offset] == NOBODY else SEVERAL
+    for part in range(own_entries.shape[0]):
+        own = own_entries[part]
+        for number in range(own[own.shape[0] - 1]):
+            entry = np.int64(own[number])
+            place = np.int64(pool_places[entry])
+            begin, end = place, place + 1
+            if not plain:
+                begin, end = first_walkers[place], first_walkers[place + 1]
+            for w in range(max(first, begin), min(last, end)):
+                lane = np.int64(lane_of_walker[w - first])
+                offset = (entry - base - lane) & mask
+                meets_itself[offset] = lane if meets_itself[offset] == NOBODY else SEVERAL
