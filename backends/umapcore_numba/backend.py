@@ -20,8 +20,8 @@ from umapcore_numba.linalg import NumbaLinalg
 from umapcore_numba.pace import Pace
 from umapcore_numba.placer import NumbaPlacer
 from umapcore_numba.prefetch import LINE
-from umapcore_numba.schedule import WORD_BITS
 from umapcore_numba.sample_pool import POOL_PARTS
+from umapcore_numba.schedule import WORD_BITS
 from umapcore_numba.team import team_state_size
 
 if TYPE_CHECKING:
@@ -138,7 +138,11 @@ class NumbaLayout:
         # Adding 0 turns -0 into 0: moves never make one, so that a vertex that nothing acts on
         # can be left alone.
         # On whole cache lines: what one worker sweeps then shares none with what another writes.
-        self._positions = _aligned_zeros(1, n * d, np.float32)[0, : n * d]
+        # Several workers have two rows, of which the first counts between epochs.
+        self._both_positions = _aligned_zeros(
+            min(n_workers, 2), -(-n * d // LINE) * LINE, np.float32
+        )
+        self._positions = self._both_positions[0, : n * d]
         self._positions.reshape(n, d)[:] = start[plan.order] + np.float32(0)
         self._walked = np.empty_like(self._positions)
         parts = n_workers if n_workers <= PRIVATE_PULLS else 1
@@ -170,6 +174,7 @@ class NumbaLayout:
         self._meets_itself = np.zeros((n_workers, plan.pool_size), np.int16)
         self._before = np.empty((n_workers, n_words), np.int32)
         self._team = _aligned_zeros(1, team_state_size(n_workers), np.int64)[0]
+        self._claims = _aligned_zeros(n_workers, 16, np.int64)
         self._density: tuple[Any, ...] = ()
         self._density_epoch = plan.n_epochs
         if density is not None:
@@ -217,6 +222,7 @@ class NumbaLayout:
     def _arguments(self, first_epoch: int, stop_epoch: int, workers: int) -> tuple[object, ...]:
         plan = self._plan
         self._team[:] = 0
+        self._claims[:] = 0
         # Pulls that all workers share have one row; else each worker has its own.
         parts = min(workers, self._pulls.shape[0])
         return (
@@ -232,7 +238,7 @@ class NumbaLayout:
             plan.row_offsets,
             plan.tails,
             plan.rates,
-            self._positions,
+            self._both_positions[: min(workers, 2)],
             self._walked,
             self._pulls[:parts],
             *self._pool,
@@ -244,6 +250,7 @@ class NumbaLayout:
             self._before[:workers],
             self._meets_itself[:workers],
             self._team,
+            self._claims[:workers],
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from umapcore.jit import inline
-from umapcore_numba.floats import ONE
+from umapcore_numba.floats import ONE, ZERO
 from umapcore_numba.lanes import LANES_STEP
 from umapcore_numba.prefetch import LINE, prefetch_to_write
 
@@ -25,38 +25,58 @@ def slice_size(size: Any, n_workers: Any) -> Any:
 
 
 @inline
+def claim_lines(target: Any, claims: Any, count: Any) -> None:
+    """Get `count` more lines of a worker's share of `target` into its cache, so as to write them.
+
+    `claims` says where the next of them is, and where the share ends. What is stored there is
+    overwritten at the end of the bucket. A store waits for its line without holding up the work;
+    a request to prefetch a line that others have read is ignored by processors (measured: at the
+    end of a bucket, positions that nobody has claimed cost 24 microseconds, claimed ones 9).
+    """
+    first = claims[0]
+    last = min(claims[1], first + count * LINE)
+    for i in range(first, last, LINE):
+        target[i] = ZERO
+    claims[0] = max(first, last)
+
+
+@inline
 def add_pulls(
     first: Any,
     last: Any,
     bucket_first: Any,
     bucket_last: Any,
-    positions: Any,
+    source: Any,
+    target: Any,
     walked: Any,
     pulls: Any,
     unit: Any,
     scratch: Any,
+    in_place: Any,
 ) -> None:
-    """Bring the flat positions `first` … `last` - 1 to the end of the bucket.
+    """Bring the flat positions `first` … `last` - 1 from `source` to the end of the bucket.
 
     Heads of the bucket stand where they walked to; then everything moves by its pulls, of which
-    every row of `pulls` holds a part. Clears the pulls. With several workers, most of these lines
-    were last written by another one, so they are asked for ahead, and every loop writes one array
-    only: a store that waits for its line holds up those behind it (measured for two workers: 3
-    nanoseconds a line, in one loop 5).
+    every row of `pulls` holds a part. Clears the pulls. `in_place`: `target` is `source`, and
+    there is one row of pulls.
+
+    With several workers, most of these lines were last written by another one, so they are asked
+    for ahead, and every loop writes one array only: a store that waits for its line holds up
+    those behind it (measured for two workers: 3 nanoseconds a line, in one loop 5).
     """
     back = ONE / unit
     for i in range(max(first, bucket_first), min(last, bucket_last)):
-        positions[i] = walked[i]
+        source[i] = walked[i]
     for begin in range(first, last, CHUNK):
         end = min(last, begin + CHUNK)
         for i in range(end, min(last, end + CHUNK), LINE):
-            prefetch_to_write(positions, i)
             for part in range(pulls.shape[0]):
                 prefetch_to_write(pulls[part], i)
         # Slices are indexed from 0, which lets LLVM rule out negative indices and vectorise.
-        moved = positions[begin:end]
+        stood = source[begin:end]
+        moved = target[begin:end]
         size = moved.shape[0]
-        if pulls.shape[0] == 1:
+        if in_place:
             pull = pulls[0, begin:end]
             for i in range(size):
                 moved[i] += np.float32(pull[i]) * back
@@ -71,4 +91,4 @@ def add_pulls(
             for i in range(size):
                 pull[i] = 0
         for i in range(size):
-            moved[i] += np.float32(total[i]) * back
+            moved[i] = stood[i] + np.float32(total[i]) * back

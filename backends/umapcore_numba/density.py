@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from umapcore.plan import EdgePlan
     from umapcore.spec import OptimizerSpec
 
+#: Stages of the work before an epoch, one after the other.
+DENSITY_STAGES = 3
 #: Walkers, or vertices, that a worker takes at a time.
 PIECE = 1024
 

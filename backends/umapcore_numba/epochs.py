@@ -30,10 +30,10 @@ from umapcore_numba import (
     walk,
 )
 from umapcore_numba.bucket_end import add_pulls, slice_size
-from umapcore_numba.density import density_piece, n_pieces
+from umapcore_numba.density import DENSITY_STAGES, density_piece, n_pieces
 from umapcore_numba.lanes import dimensions
 from umapcore_numba.sample_pool import POOL_PARTS, bucket_key, draw_pool
-from umapcore_numba.team import end_phase, next_piece, open_phase
+from umapcore_numba.team import end_phase, next_piece, open_phase, share_of
 from umapcore_numba.walk import walk_group
 
 #: Modules whose functions the kernels are made of.
@@ -42,9 +42,9 @@ _PARTS = (
     walk, plan, sample_pool, bucket_end,
 )  # fmt: skip
 
-#: Phases of a bucket, and those before the buckets where densities are preserved.
-_PHASES = _DRAW, _WALK, _ADD = 0, 1, 2
-_DENSITY_STAGES = 3
+#: What is done in a bucket, one after the other, and how many phases that is.
+_DRAW, _WALK, _ADD = 0, 1, 2
+_PHASES = 3
 
 _group_size = inline(plan.group_size)
 
@@ -89,78 +89,86 @@ def take_part(
     before: Any,
     meets_itself: Any,
     team: Any,
+    claims: Any,
     density: Any,
 ) -> None:
     """Go through the epochs `first_epoch` … `stop_epoch` - 1 as worker `number` of a team.
 
-    Each worker has scratch of its own, and pulls of its own if `pulls` has several rows. `density`
-    is what :mod:`umapcore_numba.density` needs, or ``()``: then all about it is compiled away.
+    `positions` has two rows for several workers, of which the first counts, and one for one. Each
+    worker has scratch of its own, and pulls of its own if `pulls` has several rows; one row is
+    shared. `team` is all 0 at the beginning, as are `claims`. `density` is what
+    :mod:`umapcore_numba.density` needs, or ``()``: then all about it is compiled away.
     """
     worker = np.int64(number)  # prange counts in uint64, which 0 would turn to a float
     n_workers = floats_scratch.shape[0]
     shared = n_workers > 1 and pulls.shape[0] == 1
     row = 0 if shared else worker
     d = dimensions(dims, n_components)
-    size = positions.shape[0]
+    size = (first_walkers.shape[0] - 1) * d
     a_slice = slice_size(size, n_workers)
-    n_buckets = bucket_offsets.shape[0] - 1
-    n_stages = _DENSITY_STAGES if len(density) > 0 else 0
-    per_epoch = n_stages + len(_PHASES) * n_buckets
+    n_slices = (size + a_slice - 1) // a_slice
+    n_stages = DENSITY_STAGES if len(density) > 0 else 0
+    per_epoch = n_stages + _PHASES * (bucket_offsets.shape[0] - 1)
     end = (stop_epoch - first_epoch) * per_epoch
     phase = open_phase(team)
     while phase < end:
         epoch = first_epoch + phase // per_epoch
         stage = phase % per_epoch
-        bucket = max(stage - n_stages, 0) // len(_PHASES)
-        kind = (stage - n_stages) % len(_PHASES)
+        measuring = stage < n_stages
+        bucket = 0 if measuring else (stage - n_stages) // _PHASES
+        kind = (stage - n_stages) % _PHASES
         start, stop = bucket_offsets[bucket], bucket_offsets[bucket + 1]
         walkers_start, walkers_end = first_walkers[start], first_walkers[stop]
-        a_group = _group_size(walkers_end - walkers_start)
+        a_group = max(1, _group_size(walkers_end - walkers_start))
         key = bucket_key(seed, epoch, bucket)
-        if stage < n_stages:
+        # With several workers, positions go to and fro between two arrays: the buckets are even in
+        # number, so that an epoch begins and ends in the first.
+        source = positions[bucket % positions.shape[0]][:size]
+        target = positions[(bucket + 1) % positions.shape[0]][:size]
+        if measuring:
             count = n_pieces(heads.shape[0] if stage == 0 else size // d)
         elif kind == _DRAW:
             count = POOL_PARTS
         elif kind == _WALK:
-            count = (walkers_end - walkers_start + a_group - 1) // a_group
+            # A bucket without heads is one piece, of nothing.
+            count = max(1, (walkers_end - walkers_start + a_group - 1) // a_group)
+            if n_workers > 1:
+                claims[worker, 0] = share_of(worker, n_workers, n_slices) * a_slice
+                claims[worker, 1] = min(size, share_of(worker + 1, n_workers, n_slices) * a_slice)
         else:
-            count = (size + a_slice - 1) // a_slice
-        if start == stop:
-            count = 1
+            count = n_slices
         done = 0
         while True:
             piece = next_piece(team, worker, n_workers, phase, count)
             if piece < 0:
                 break
             done += 1
-            if stage < n_stages:
+            if measuring:
                 if len(density) > 0:
                     density_piece(
                         stage, piece, dims, n_components, first_walkers, heads, row_offsets,
-                        tails, positions, b, log2_a, floats_scratch[worker], density,
+                        tails, source, b, log2_a, floats_scratch[worker], density,
                     )  # fmt: skip
-            elif start == stop:
-                continue
             elif kind == _DRAW:
                 draw_pool(
-                    piece, dims, n_components, key, start, stop, positions, pool, pool_places,
+                    piece, dims, n_components, key, start, stop, source, pool, pool_places,
                     own_entries,
                 )  # fmt: skip
-            elif kind == _WALK:
+            elif kind == _WALK and start < stop:
                 first = walkers_start + piece * a_group
                 walk_group(
                     dims, n_components, epoch, key, first, min(walkers_end, first + a_group),
-                    walkers_start, first_walkers, heads, row_offsets, tails, rates, positions,
-                    walked, pulls[row], shared, pool, pool_places, own_entries,
-                    step_size(alpha, epoch, n_epochs), b, log2_a, gamma, n_samples, unit,
-                    floats_scratch[worker], ints_scratch[worker], fired[worker], words[worker],
-                    before[worker], meets_itself[worker], density,
+                    walkers_start, first_walkers, heads, row_offsets, tails, rates, source,
+                    target, claims[worker], walked, pulls[row], shared, pool, pool_places,
+                    own_entries, step_size(alpha, epoch, n_epochs), b, log2_a, gamma, n_samples,
+                    unit, floats_scratch[worker], ints_scratch[worker], fired[worker],
+                    words[worker], before[worker], meets_itself[worker], density,
                 )  # fmt: skip
-            else:
+            elif kind == _ADD:
                 first = piece * a_slice
                 add_pulls(
-                    first, min(size, first + a_slice), start * d, stop * d, positions, walked,
-                    pulls, unit, ints_scratch[worker],
+                    first, min(size, first + a_slice), start * d, stop * d, source, target, walked,
+                    pulls, unit, ints_scratch[worker], n_workers == 1,
                 )  # fmt: skip
         phase = end_phase(team, n_workers, phase, done, count)
 
@@ -198,6 +206,7 @@ def run_serial(
     before: Any,
     meets_itself: Any,
     team: Any,
+    claims: Any,
     density: Any,
 ) -> None:
     """Run the epochs `first_epoch` … `stop_epoch` - 1 on the calling thread."""
@@ -205,7 +214,7 @@ def run_serial(
         0, dims, n_components, first_epoch, stop_epoch, n_epochs, seed, bucket_offsets,
         first_walkers, heads, row_offsets, tails, rates, positions, walked, pulls, pool,
         pool_places, own_entries, alpha, b, log2_a, gamma, n_samples, unit, floats_scratch,
-        ints_scratch, fired, words, before, meets_itself, team, density,
+        ints_scratch, fired, words, before, meets_itself, team, claims, density,
     )  # fmt: skip
 
 
@@ -242,6 +251,7 @@ def run_parallel(
     before: Any,
     meets_itself: Any,
     team: Any,
+    claims: Any,
     density: Any,
 ) -> None:
     """Run the same epochs on as many workers as there is scratch."""
@@ -250,5 +260,5 @@ def run_parallel(
             worker, dims, n_components, first_epoch, stop_epoch, n_epochs, seed, bucket_offsets,
             first_walkers, heads, row_offsets, tails, rates, positions, walked, pulls, pool,
             pool_places, own_entries, alpha, b, log2_a, gamma, n_samples, unit, floats_scratch,
-            ints_scratch, fired, words, before, meets_itself, team, density,
+            ints_scratch, fired, words, before, meets_itself, team, claims, density,
         )  # fmt: skip

@@ -1,8 +1,8 @@
 """How many threads a running layout takes, by watching how fast it goes.
 
-A layout has thousands of short parallel regions. On a busy machine, or with a threading layer
-whose regions are dear, one thread can be faster than two. Since the bits do not depend on the
-number of threads, it is changed freely while a layout runs.
+A layout has thousands of short phases, at whose ends threads wait for one another. On a busy
+machine, or on processors that are far from each other, one thread can be faster than two. Since
+the bits do not depend on the number of threads, it is changed freely while a layout runs.
 """
 
 from __future__ import annotations

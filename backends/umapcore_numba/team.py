@@ -49,6 +49,12 @@ def open_phase(team: Any) -> Any:
 
 
 @inline
+def share_of(worker: Any, n_workers: Any, count: Any) -> Any:
+    """Give the first of the `count` pieces that are a worker's share."""
+    return worker * count // n_workers
+
+
+@inline
 def next_piece(team: Any, worker: Any, n_workers: Any, phase: Any, count: Any) -> Any:
     """Draw the next of the `count` pieces of a phase, -1 when none is left or the phase is over.
 
@@ -58,8 +64,8 @@ def next_piece(team: Any, worker: Any, n_workers: Any, phase: Any, count: Any) -
     for turn in range(n_workers):
         owner = (worker + turn) % n_workers
         place = _DRAWN + STRIDE * owner
-        first = owner * count // n_workers
-        size = (owner + 1) * count // n_workers - first
+        first = share_of(owner, n_workers, count)
+        size = share_of(owner + 1, n_workers, count) - first
         drawn = load_in_order(team, place)
         while drawn >> _HALF == phase and drawn & _LOWER_HALF < size:
             before = compare_exchange(team, place, drawn, drawn + 1)

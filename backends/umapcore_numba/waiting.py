@@ -25,8 +25,10 @@ _HINT = _HINTS.get(platform.machine().lower())
 
 # Cached kernels name the function and find it when they are loaded, wherever it then is.
 _YIELD = "umapcore_yield_processor"
-_system = ctypes.windll.kernel32 if sys.platform == "win32" else ctypes.CDLL(None)
-_function = _system.SwitchToThread if sys.platform == "win32" else _system.sched_yield
+if sys.platform == "win32":
+    _function = ctypes.windll.kernel32.SwitchToThread
+else:
+    _function = ctypes.CDLL(None).sched_yield
 binding.add_symbol(_YIELD, ctypes.cast(_function, ctypes.c_void_p).value)
 
 

@@ -27,6 +27,7 @@ from umapcore.counter import mix64_of
 from umapcore.jit import inline
 from umapcore.plan import LONGEST_MOVE
 from umapcore_numba.atomics import fetch_add
+from umapcore_numba.bucket_end import claim_lines
 from umapcore_numba.density import attract_and_spread, begin_terms, meet
 from umapcore_numba.floats import ONE, clip
 from umapcore_numba.forces import attract, measure, repel, spot, take, whole
@@ -50,6 +51,10 @@ U1 = np.uint64(1)
 SAMPLES_A_WORD = 5
 SAMPLE_BITS = np.uint64(12)
 
+#: Lines of the positions are claimed at one for so many lanes (a power of 2) of every sample: in
+#: small numbers, since a core has room for 64 stores that wait.
+CLAIM_SHIFT = 4
+
 TWO = np.float32(2.0)
 FOUR = np.float32(4.0)
 
@@ -69,6 +74,8 @@ def walk_group(
     tails: Any,
     rates: Any,
     positions: Any,
+    target: Any,
+    claims: Any,
     walked: Any,
     pulls: Any,
     shared_pulls: Any,
@@ -93,6 +100,7 @@ def walk_group(
 
     Reads `positions`, writes where the heads went to `walked` and adds their tails' moves to
     `pulls`, all three flat, of n × d. With `shared_pulls` other threads add to `pulls` as well.
+    `target`, `claims`: see :func:`umapcore_numba.bucket_end.claim_lines`.
     `bucket_start` is the bucket's first walker, by which samples are numbered. Lane i reads the
     pool's entries from ``i`` on: `pool` has its columns, each a group longer than the pool itself,
     so that no stretch has an end. `density`: see :mod:`umapcore_numba.density`, or ``()``.
@@ -230,5 +238,6 @@ def walk_group(
                     if pool_places[entry] == home:
                         for k in range(d):
                             other[k * LANES + i] = stand[k * LANES + i]
+            claim_lines(target, claims, live >> CLAIM_SHIFT)
             repel(dims, d, y, stand, other, squared, power, m, b, log2_a, repulsion, limit)
         fire += U1

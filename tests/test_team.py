@@ -1,0 +1,105 @@
+"""Teams of workers that go through phases together, on any number of threads."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numba
+import numpy as np
+import pytest
+
+from umapcore_numba.team import end_phase, next_piece, open_phase, share_of, team_state_size
+
+#: Pieces of a phase: of one, of fewer than there are workers, and of many.
+COUNTS = np.array([1, 2, 50, 3, 1, 17])
+
+
+@numba.njit(nogil=True)
+def toil(
+    worker: int, n_workers: int, team: np.ndarray, counts: np.ndarray, done: np.ndarray
+) -> int:
+    """Do pieces of every phase, each of which must find all of the phase before done."""
+    faults = 0
+    phase = open_phase(team)
+    while phase < done.shape[0]:
+        count = counts[phase % counts.shape[0]]
+        mine = 0
+        while True:
+            piece = next_piece(team, worker, n_workers, phase, count)
+            if piece < 0:
+                break
+            if phase > 0:
+                before = counts[(phase - 1) % counts.shape[0]]
+                faults += done[phase - 1, :before].sum() != before
+            done[phase, piece] += 1
+            mine += 1
+        phase = end_phase(team, n_workers, phase, mine, count)
+    return faults
+
+
+def check(done: np.ndarray) -> None:
+    for phase, row in enumerate(done):
+        count = COUNTS[phase % COUNTS.size]
+        assert np.all(row[:count] == 1)
+        assert np.all(row[count:] == 0)
+
+
+def fresh(n_workers: int, n_phases: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.zeros(team_state_size(n_workers), np.int64), np.zeros((n_phases, 50), np.int64)
+
+
+@pytest.mark.parametrize("n_workers", [1, 2, 5])
+def test_every_piece_is_done_once_and_after_the_phase_before(n_workers: int) -> None:
+    team, done = fresh(n_workers, 3000)
+    with ThreadPoolExecutor(n_workers) as pool:
+        parts = [pool.submit(toil, w, n_workers, team, COUNTS, done) for w in range(n_workers)]
+        assert [part.result() for part in parts] == [0] * n_workers
+    check(done)
+
+
+@pytest.mark.parametrize("present", [0, 3])
+def test_one_of_four_does_all_the_work_where_nobody_else_comes(present: int) -> None:
+    team, done = fresh(4, 40)
+    assert toil(present, 4, team, COUNTS, done) == 0
+    check(done)
+    # Whoever comes late finds nothing to do, and does not wait.
+    assert toil(1, 4, team, COUNTS, done) == 0
+    check(done)
+
+
+def test_one_that_comes_late_joins_the_others() -> None:
+    team, done = fresh(2, 200_000)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(toil, 0, 2, team, COUNTS, done)
+        while open_phase_of(team) == 0:
+            time.sleep(0)
+        second = pool.submit(toil, 1, 2, team, COUNTS, done)
+        assert (first.result(), second.result()) == (0, 0)
+    check(done)
+
+
+@numba.njit
+def open_phase_of(team: np.ndarray) -> int:
+    return open_phase(team)
+
+
+@numba.njit
+def piece_of(team: np.ndarray, phase: int) -> int:
+    return next_piece(team, 0, 2, phase, 4)
+
+
+def test_no_piece_of_a_phase_that_is_not_open() -> None:
+    team, _ = fresh(2, 1)
+    assert [piece_of(team, 1), piece_of(team, 0), piece_of(team, 0)] == [-1, 0, 1]
+    assert [piece_of(team, 0) for _ in range(3)] == [2, 3, -1]
+
+
+@numba.njit
+def shares(n_workers: int, count: int) -> list[int]:
+    return [share_of(w, n_workers, count) for w in range(n_workers + 1)]
+
+
+def test_shares_are_all_pieces() -> None:
+    assert shares(3, 10) == [0, 3, 6, 10]
+    assert shares(4, 2) == [0, 0, 1, 1, 2]
