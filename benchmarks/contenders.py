@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks import graphs
+from benchmarks.core_distance import round_trip_ns
 from benchmarks.outcome import Outcome, Run
 from benchmarks.resident import resident_bytes
 from benchmarks.rivals import rapids, umappp, uwot
@@ -182,15 +183,20 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     warnings.simplefilter("ignore")
     run = prepare(options.name, options.graph, options.data, options.negatives)
+    several = is_ours(options.name) and options.name.split()[1] not in ("1", "GPU")
+    distances = [round_trip_ns()] if several else []
     before = resident_bytes("VmRSS", reset_peak=True)
     outcomes = [run() for _ in range(options.repeats)]
     more = resident_bytes("VmHWM") - before
+    if several:
+        distances.append(round_trip_ns())
     elsewhere = [found.more_bytes for found in outcomes if found.more_bytes is not None]
     np.savez(
         options.out,
         embedding=outcomes[-1].embedding,
         stages=json.dumps([found.seconds for found in outcomes]),
         more_bytes=max(elsewhere) if elsewhere else more,
+        round_trips_ns=np.array(distances),
     )
     return 0
 

@@ -129,7 +129,10 @@ def _optimisation(result: dict[str, Any]) -> str:
         "The same graph and the same start positions for everybody; umappp weights the neighbours "
         "itself, to within rounding the same. What uwot and umappp do before the first epoch, "
         "which a call with 0 epochs shows, is not counted. *uwot batch* is uwot's deterministic "
-        "mode with Adam. The *floor* is what one "
+        "mode with Adam. *Cores apart* is how long a word took from one core to another and back, "
+        "before and after the runs on all threads: cores of a virtual machine are moved by its "
+        "host, and threads exchange what they wrote the slower the farther apart they are. "
+        "The *floor* is what one "
         "thread would take for the arithmetic of all fires and the bytes that have to move, each "
         "at the rate that this processor reaches in isolation "
         f"({rates['seconds_a_repulsion'] * 1e9:.2f} ns a repulsion, "
@@ -142,17 +145,19 @@ def _optimisation(result: dict[str, Any]) -> str:
         found = case["contenders"]
         one, rival = found["umapcore 1"]["median"], found["umap-learn serial"]["median"]
         most = found[_most_threads(found)]["median"]
+        trips = found[_most_threads(found)].get("round_trips_ns", [])
         fires = case["floor"]["fires"]
         rows.append(
             [
                 case["graph"], f"{rival / one:.1f}", f"{rival / most:.1f}", f"{one / most:.2f}",
+                f"{min(trips):.0f} to {max(trips):.0f}" if trips else "",
                 f"{one / fires * 1e9:.1f}", f"{case['floor']['times']:.2f}",
                 "yes" if case["all_of_umapcores_runs_have_the_same_bits"] else "NO",
             ]
         )  # fmt: skip
     header = (
         "graph", "x umap-learn serial, 1 thread", "all threads", "all threads over one",
-        "ns a fire", "x floor", "same bits in all runs",
+        "cores apart, ns", "ns a fire", "x floor", "same bits in all runs",
     )  # fmt: skip
     return "\n\n".join(
         [text, table(header, rows), *(_case(case) for case in result["optimisation"])]

@@ -161,6 +161,7 @@ def _in_process(
             measured = {
                 "stages": json.loads(str(stored["stages"])),
                 "more_bytes": float(stored["more_bytes"]),
+                "round_trips_ns": [float(ns) for ns in stored["round_trips_ns"]],
             }
             return stored["embedding"], measured
 
@@ -170,6 +171,7 @@ def _summary(part: str, rounds: list[dict[str, Any]]) -> dict[str, Any]:
     stages = [stage for one in rounds for stage in one["stages"]]
     seconds = [stage[counts] for stage in stages]
     more = [one["more_bytes"] for one in rounds]
+    trips = [ns for one in rounds for ns in one["round_trips_ns"]]
     return {
         "median": median(seconds),
         "best": min(seconds),
@@ -177,7 +179,7 @@ def _summary(part: str, rounds: list[dict[str, Any]]) -> dict[str, Any]:
         "stages": {key: median(stage[key] for stage in stages) for key in stages[0]},
         # Some processes cannot tell: R in a folder of its own without /proc.
         "bytes_above_the_data": max((b for b in more if math.isfinite(b)), default=None),
-    }
+    } | ({"round_trips_ns": trips} if trips else {})
 
 
 def _quality(bench: graphs.BenchGraph, data: Any, embedding: Any) -> dict[str, float]:
