@@ -168,7 +168,7 @@ class NumbaLayout:
         )
         self._ints = _aligned_zeros(n_workers, int_scratch(d), np.int32)
         most = most_edges_of_a_group(plan)
-        self._fired = np.empty((n_workers, most + 1), np.int32)
+        self._fired = np.empty((n_workers, most + 16), np.int32)
         n_words = most // int(WORD_BITS) + 2
         self._words = np.empty((n_workers, n_words), np.uint64)
         self._meets_itself = np.zeros((n_workers, plan.pool_size), np.int16)

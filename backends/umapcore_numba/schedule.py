@@ -2,7 +2,8 @@
 
 The edges of a block of walkers lie side by side. 64 of them are compared at a time by vectors, into
 a word with a bit for each; so nothing in here branches on a row or on a single edge (measured: 3.6
-ns a fire row by row, 1.2 so). The vectors are LLVM's own, which it maps on those of any processor.
+ns a fire row by row, 2.0 so). The vectors are LLVM's own, which it maps on those of any processor.
+Where there is AVX-512, the tails of a word's edges are also listed 16 at a time (1.0 ns a fire).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from umapcore.jit import inline
@@ -26,6 +28,7 @@ _BIT_MASK = np.uint64(63)
 _INT32 = ir.IntType(32)
 _INT64 = ir.IntType(64)
 _LANES = 16
+_COMPRESS = "llvm.x86.avx512.mask.compress.v16i32"
 
 
 @intrinsic
@@ -71,6 +74,43 @@ def _first_one(typingctx: Any, word: Any) -> Any:
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
 
     return types.uint64(types.uint64), codegen
+
+
+#: Whether the processor that is compiled for moves chosen lanes of a vector to its beginning.
+COMPRESSES = "+avx512f" in str(cpu_target.target_context.codegen().magic_tuple())
+
+
+@intrinsic
+def _list_64(typingctx: Any, values: Any, first: Any, word: Any, target: Any, place: Any) -> Any:
+    """Write those of the values `first` … `first` + 63 whose bits are set to `target`.
+
+    They are written from `place` on, 16 at a time: what follows the last of them is overwritten.
+    Returns the place after it.
+    """
+    signature = types.uint64(values, types.uint64, types.uint64, target, types.uint64)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vector, bits = ir.VectorType(_INT32, _LANES), ir.IntType(_LANES)
+        mask = ir.VectorType(ir.IntType(1), _LANES)
+        known = builder.module.globals.get(_COMPRESS)
+        compress = known or ir.Function(
+            builder.module, ir.FunctionType(vector, [vector, vector, mask]), _COMPRESS
+        )
+        source = context.make_array(signature.args[0])(context, builder, args[0]).data
+        out = context.make_array(signature.args[3])(context, builder, args[3]).data
+        place = args[4]
+        for part in range(0, 64, _LANES):
+            at = builder.gep(source, [builder.add(args[1], ir.Constant(_INT64, part))])
+            lanes = builder.load(builder.bitcast(at, vector.as_pointer()), align=4)
+            some = builder.trunc(builder.lshr(args[2], ir.Constant(_INT64, part)), bits)
+            chosen = builder.bitcast(some, mask)
+            found = builder.call(compress, [lanes, ir.Constant(vector, ir.Undefined), chosen])
+            to = builder.bitcast(builder.gep(out, [place]), vector.as_pointer())
+            builder.store(found, to, align=4)
+            place = builder.add(place, builder.zext(builder.ctpop(some), _INT64))
+        return place
+
+    return signature, codegen
 
 
 @inline
@@ -134,6 +174,9 @@ def find_fires(
         word = _fires(rates, base, min(end, base + WORD_BITS), t)
         words[number] = word
         before[number] = found
+        if COMPRESSES and len(density) == 0 and base + WORD_BITS <= np.uint64(tails.shape[0]):
+            found = _list_64(tails, base, word, fired, found)
+            continue
         while word != U0:
             if len(density) > 0:
                 fired[found] = (base - begin) + _first_one(word)
