@@ -119,8 +119,7 @@ def repel(
     dims: Any,
     d: Any,
     y: Any,
-    stand: Any,
-    other: Any,
+    apart: Any,
     squared: Any,
     power: Any,
     m: Any,
@@ -129,7 +128,7 @@ def repel(
     repulsion: Any,
     limit: Any,
 ) -> None:
-    """Move the heads away from one of their samples, as seen from where they stand.
+    """Move the heads away from one of their samples, from which they stand `apart` so far.
 
     Two dimensions are written out: LLVM vectorises an inner loop over dimensions only as long as
     there is little else in the outer one. Three loops, so that a core has several lanes' short
@@ -137,24 +136,21 @@ def repel(
     """
     if len(dims) == 2:
         for i in range(m):
-            first = stand[i] - other[i]
-            second = stand[LANES + i] - other[LANES + i]
-            total = first * first + second * second
+            total = apart[i] * apart[i] + apart[LANES + i] * apart[LANES + i]
             squared[i] = total
             power[i] = b * log2(max(total, TINY)) + log2_a
         for i in range(m):
             power[i] = exp2(power[i])
         for i in range(m):
             coefficient = repulsion * reciprocal((NEAR + squared[i]) * (ONE + power[i]))
-            y[i] += clip(coefficient * (stand[i] - other[i]), limit)
-            y[LANES + i] += clip(coefficient * (stand[LANES + i] - other[LANES + i]), limit)
+            y[i] += clip(coefficient * apart[i], limit)
+            y[LANES + i] += clip(coefficient * apart[LANES + i], limit)
         return
     for i in range(m):
         squared[i] = ZERO
     for k in range(d):
         for i in range(m):
-            difference = stand[k * LANES + i] - other[k * LANES + i]
-            squared[i] += difference * difference
+            squared[i] += apart[k * LANES + i] * apart[k * LANES + i]
     for i in range(m):
         power[i] = b * log2(max(squared[i], TINY)) + log2_a
     for i in range(m):
@@ -162,4 +158,4 @@ def repel(
     for k in range(d):
         for i in range(m):
             j = k * LANES + i
-            y[j] += clip(squared[i] * (stand[j] - other[k * LANES + i]), limit)
+            y[j] += clip(squared[i] * apart[j], limit)

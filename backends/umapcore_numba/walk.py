@@ -29,7 +29,7 @@ from umapcore.plan import LONGEST_MOVE
 from umapcore_numba.atomics import fetch_add
 from umapcore_numba.bucket_end import claim_lines
 from umapcore_numba.density import attract_and_spread, begin_terms, meet
-from umapcore_numba.floats import ONE, clip
+from umapcore_numba.floats import ONE, ZERO, clip
 from umapcore_numba.forces import attract, measure, repel, spot, take, whole
 from umapcore_numba.lanes import (
     LANES,
@@ -109,7 +109,7 @@ def walk_group(
     stride = np.uint64(d)
     n_walkers = last - first
     y = floats_scratch[0 : d * LANES]
-    other = floats_scratch[d * LANES : 2 * d * LANES]
+    other = apart = floats_scratch[d * LANES : 2 * d * LANES]
     stand = floats_scratch[2 * d * LANES : 3 * d * LANES]
     squared = floats_scratch[3 * d * LANES : (3 * d + 1) * LANES]
     power = floats_scratch[(3 * d + 1) * LANES : (3 * d + 2) * LANES]
@@ -227,7 +227,8 @@ def walk_group(
             window = pool[np.int64((np.uint64(base) + offset) & pool_mask) :]
             for k in range(d):
                 for i in range(m):
-                    other[k * LANES + i] = window[k * POOL_STRIDE + i]
+                    j = k * LANES + i
+                    apart[j] = stand[j] - window[k * POOL_STRIDE + i]
             lane = np.int64(meets_itself[offset])
             if lane != NOBODY:
                 # A sample at the head's own position exerts no force.
@@ -237,7 +238,7 @@ def walk_group(
                     home = np.int64(walker[i]) if plain else np.int64(heads[walker[i]])
                     if pool_places[entry] == home:
                         for k in range(d):
-                            other[k * LANES + i] = stand[k * LANES + i]
+                            apart[k * LANES + i] = ZERO
             claim_lines(target, claims, live >> CLAIM_SHIFT)
-            repel(dims, d, y, stand, other, squared, power, m, b, log2_a, repulsion, limit)
+            repel(dims, d, y, apart, squared, power, m, b, log2_a, repulsion, limit)
         fire += U1
