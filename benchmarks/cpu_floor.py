@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
-from umapcore_numba.forces import attract, measure, repel
-from umapcore_numba.lanes import LANES
+from umapcore_numba.forces import attract, find_samples, find_tails, repel
+from umapcore_numba.lanes import LANES, POOL_STRIDE
 
 if TYPE_CHECKING:
     from umapcore.plan import EdgePlan
@@ -39,7 +39,7 @@ def rates(spec: OptimizerSpec) -> dict[str, float]:
     """Seconds of an attraction and of a repulsion in two dimensions, and bytes copied a second."""
     a, b = spec.curve()
     rng = np.random.default_rng(0)
-    scratch = np.empty(8 * LANES + 16, np.float32)
+    scratch = np.empty(9 * LANES + POOL_STRIDE + 16, np.float32)
     scratch = scratch[-scratch.ctypes.data % 64 // 4 :]
     pulls = np.empty(2 * LANES, np.int32)
     found = {}
@@ -90,10 +90,11 @@ def floor(plan: EdgePlan, spec: OptimizerSpec, measured: dict[str, float]) -> di
 def _attract_all(repeats: Any, scratch: Any, pulls: Any, dims: Any, b: Any, log2_a: Any) -> None:
     y, other = scratch[: 2 * LANES], scratch[2 * LANES : 4 * LANES]
     squared, power = scratch[4 * LANES : 5 * LANES], scratch[5 * LANES : 6 * LANES]
+    apart = scratch[6 * LANES : 8 * LANES]
     for _ in range(repeats):
-        measure(dims, 2, y, other, squared, power, LANES, b, log2_a)
+        find_tails(dims, 2, y, other, apart, squared, power, LANES, b, log2_a)
         attract(
-            dims, 2, y, other, squared, power, pulls, LANES, np.float32(-1e-4), np.float32(4),
+            dims, 2, y, apart, squared, power, pulls, LANES, np.float32(-1e-4), np.float32(4),
             np.float32(1024),
         )  # fmt: skip
 
@@ -102,9 +103,8 @@ def _attract_all(repeats: Any, scratch: Any, pulls: Any, dims: Any, b: Any, log2
 def _repel_all(repeats: Any, scratch: Any, pulls: Any, dims: Any, b: Any, log2_a: Any) -> None:
     y, stand = scratch[: 2 * LANES], scratch[2 * LANES : 4 * LANES]
     squared, power = scratch[4 * LANES : 5 * LANES], scratch[5 * LANES : 6 * LANES]
-    other = scratch[6 * LANES : 8 * LANES]
+    apart = scratch[6 * LANES : 8 * LANES]
+    window = scratch[8 * LANES :]
     for _ in range(repeats):
-        repel(
-            dims, 2, y, stand, other, squared, power, LANES, b, log2_a, np.float32(1e-4),
-            np.float32(4),
-        )  # fmt: skip
+        find_samples(dims, 2, stand, window, apart, squared, power, LANES, b, log2_a)
+        repel(dims, 2, y, apart, squared, power, LANES, np.float32(1e-4), np.float32(4))

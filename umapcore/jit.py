@@ -55,6 +55,21 @@ def inline(function: Callable[..., Any]) -> Any:
     return numba.njit(function, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
+def inline_early(function: Callable[..., Any]) -> Any:
+    """Copy a function into its callers before they are compiled.
+
+    LLVM then sees what the callers know of its arrays, such as that they are parts of one, and
+    checks less for overlap. It takes measuring to find out where that is an advantage.
+    """
+    return numba.njit(
+        function,
+        error_model="numpy",
+        inline="always",
+        no_cpython_wrapper=True,
+        no_cfunc_wrapper=True,
+    )
+
+
 def _digest(modules: tuple[ModuleType, ...]) -> str:
     digest = hashlib.sha256()
     for module in modules:

@@ -257,7 +257,7 @@ def attract_and_spread(
     dims: Any,
     d: Any,
     y: Any,
-    other: Any,
+    apart: Any,
     squared: Any,
     power: Any,
     pull: Any,
@@ -284,7 +284,7 @@ def attract_and_spread(
         for i in range(m):
             for k in range(len(dims)):
                 j = k * LANES + i
-                difference = y[j] - other[spot(dims, k, i)]
+                difference = apart[j]
                 step = clip(squared[i] * difference, limit) + clip(power[i] * difference, limit)
                 y[j] += step
                 pull[spot(dims, k, i)] = whole(step * unit)
@@ -292,7 +292,7 @@ def attract_and_spread(
         for k in range(d):
             for i in range(m):
                 j = k * LANES + i
-                difference = y[j] - other[j]
+                difference = apart[j]
                 step = clip(squared[i] * difference, limit) + clip(power[i] * difference, limit)
                 y[j] += step
                 pull[j] = whole(step * unit)

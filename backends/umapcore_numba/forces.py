@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from umapcore.jit import inline
+from umapcore.jit import inline, inline_early
 from umapcore_numba.floats import HALF, ONE, ZERO, clip, exp2, log2, reciprocal
-from umapcore_numba.lanes import LANES
+from umapcore_numba.lanes import LANES, POOL_STRIDE
 from umapcore_numba.pairs import copy_pair
 
 #: Smaller squared distances count as this: nothing subnormal enters the logarithm.
@@ -40,38 +40,83 @@ def take(dims: Any, d: Any, source: Any, place: Any, other: Any, i: Any) -> None
 
 
 @inline
-def measure(
+def find_tails(
     dims: Any,
     d: Any,
     y: Any,
     other: Any,
+    apart: Any,
     squared: Any,
     power: Any,
     m: Any,
     b: Any,
     log2_a: Any,
 ) -> None:
-    """Write squared distances, summed in the order of the dimensions, and log2(a d^(2b)).
+    """Write how far the heads are from their tails: along the axes, squared, as log2(a d^(2b)).
 
-    The logarithm is the only one that attraction and repulsion need.
+    Squares are summed in the order of the dimensions. The logarithm is the only one that
+    attraction and repulsion need.
     """
-    if len(dims) > 0:
+    if len(dims) == 2:
         for i in range(m):
-            total = ZERO
-            for k in range(len(dims)):
-                difference = y[k * LANES + i] - other[spot(dims, k, i)]
-                total += difference * difference
+            first = y[i] - other[2 * i]
+            second = y[LANES + i] - other[2 * i + 1]
+            apart[i] = first
+            apart[LANES + i] = second
+            total = first * first + second * second
             squared[i] = total
             power[i] = b * log2(max(total, TINY)) + log2_a
     else:
-        for i in range(m):
-            squared[i] = ZERO
         for k in range(d):
             for i in range(m):
-                difference = y[k * LANES + i] - other[spot(dims, k, i)]
-                squared[i] += difference * difference
+                apart[k * LANES + i] = y[k * LANES + i] - other[k * LANES + i]
+        _measure(d, apart, squared, power, m, b, log2_a)
+
+
+@inline_early
+def find_samples(
+    dims: Any,
+    d: Any,
+    stand: Any,
+    window: Any,
+    apart: Any,
+    squared: Any,
+    power: Any,
+    m: Any,
+    b: Any,
+    log2_a: Any,
+) -> None:
+    """Do the same for one sample of each head, which are a stretch of the pool, the `window`.
+
+    Two dimensions are written out: LLVM vectorises an inner loop over dimensions only as long as
+    there is little else in the outer one. Reads the pool where it is: copying first, so that loads
+    are aligned, was slower by 5 %.
+    """
+    if len(dims) == 2:
         for i in range(m):
-            power[i] = b * log2(max(squared[i], TINY)) + log2_a
+            first = stand[i] - window[i]
+            second = stand[LANES + i] - window[POOL_STRIDE + i]
+            apart[i] = first
+            apart[LANES + i] = second
+            total = first * first + second * second
+            squared[i] = total
+            power[i] = b * log2(max(total, TINY)) + log2_a
+    else:
+        for k in range(d):
+            for i in range(m):
+                apart[k * LANES + i] = stand[k * LANES + i] - window[k * POOL_STRIDE + i]
+        _measure(d, apart, squared, power, m, b, log2_a)
+
+
+@inline
+def _measure(d: Any, apart: Any, squared: Any, power: Any, m: Any, b: Any, log2_a: Any) -> None:
+    for i in range(m):
+        squared[i] = ZERO
+    for k in range(d):
+        for i in range(m):
+            squared[i] += apart[k * LANES + i] * apart[k * LANES + i]
+    for i in range(m):
+        power[i] = b * log2(max(squared[i], TINY)) + log2_a
 
 
 @inline
@@ -85,7 +130,7 @@ def attract(
     dims: Any,
     d: Any,
     y: Any,
-    other: Any,
+    apart: Any,
     squared: Any,
     power: Any,
     pull: Any,
@@ -102,14 +147,14 @@ def attract(
         for i in range(m):
             for k in range(len(dims)):
                 j = k * LANES + i
-                step = clip(squared[i] * (y[j] - other[spot(dims, k, i)]), limit)
+                step = clip(squared[i] * apart[j], limit)
                 y[j] += step
                 pull[spot(dims, k, i)] = whole(step * unit)
     else:
         for k in range(d):
             for i in range(m):
                 j = k * LANES + i
-                step = clip(squared[i] * (y[j] - other[j]), limit)
+                step = clip(squared[i] * apart[j], limit)
                 y[j] += step
                 pull[j] = whole(step * unit)
 
@@ -123,22 +168,15 @@ def repel(
     squared: Any,
     power: Any,
     m: Any,
-    b: Any,
-    log2_a: Any,
     repulsion: Any,
     limit: Any,
 ) -> None:
-    """Move the heads away from one of their samples, from which they stand `apart` so far.
+    """Move the heads away from one of their samples.
 
-    Two dimensions are written out: LLVM vectorises an inner loop over dimensions only as long as
-    there is little else in the outer one. Three loops, so that a core has several lanes' short
-    chains of operations under way at a time; the division overlaps with what is around it.
+    Loops are short, so that a core has the operations of several lanes under way at a time; the
+    division overlaps with what is around it.
     """
     if len(dims) == 2:
-        for i in range(m):
-            total = apart[i] * apart[i] + apart[LANES + i] * apart[LANES + i]
-            squared[i] = total
-            power[i] = b * log2(max(total, TINY)) + log2_a
         for i in range(m):
             power[i] = exp2(power[i])
         for i in range(m):
@@ -146,13 +184,6 @@ def repel(
             y[i] += clip(coefficient * apart[i], limit)
             y[LANES + i] += clip(coefficient * apart[LANES + i], limit)
         return
-    for i in range(m):
-        squared[i] = ZERO
-    for k in range(d):
-        for i in range(m):
-            squared[i] += apart[k * LANES + i] * apart[k * LANES + i]
-    for i in range(m):
-        power[i] = b * log2(max(squared[i], TINY)) + log2_a
     for i in range(m):
         squared[i] = repulsion * reciprocal((NEAR + squared[i]) * (ONE + exp2(power[i])))
     for k in range(d):

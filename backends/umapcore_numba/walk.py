@@ -30,12 +30,11 @@ from umapcore_numba.atomics import fetch_add
 from umapcore_numba.bucket_end import claim_lines
 from umapcore_numba.density import attract_and_spread, begin_terms, meet
 from umapcore_numba.floats import ONE, ZERO, clip
-from umapcore_numba.forces import attract, measure, repel, spot, take, whole
+from umapcore_numba.forces import attract, find_samples, find_tails, repel, spot, take, whole
 from umapcore_numba.lanes import (
     LANES,
     LANES_STEP,
     NOBODY,
-    POOL_STRIDE,
     SEVERAL,
     dimensions,
     mark_own,
@@ -109,8 +108,9 @@ def walk_group(
     stride = np.uint64(d)
     n_walkers = last - first
     y = floats_scratch[0 : d * LANES]
-    other = apart = floats_scratch[d * LANES : 2 * d * LANES]
-    stand = floats_scratch[2 * d * LANES : 3 * d * LANES]
+    # Where tails are is not needed any more when the heads' stands are noted.
+    other = stand = floats_scratch[d * LANES : 2 * d * LANES]
+    apart = floats_scratch[2 * d * LANES : 3 * d * LANES]
     squared = floats_scratch[3 * d * LANES : (3 * d + 1) * LANES]
     power = floats_scratch[(3 * d + 1) * LANES : (3 * d + 2) * LANES]
     start = ints_scratch[0:LANES]
@@ -194,13 +194,13 @@ def walk_group(
                 j = meet(first_edge + np.uint64(j), tails, rates, i, terms, density)
             tail[i] = j
             take(dims, d, positions, np.uint64(j), other, i)
-        measure(dims, d, y, other, squared, power, m, b, log2_a)
+        find_tails(dims, d, y, other, apart, squared, power, m, b, log2_a)
         if len(density) > 0:
             attract_and_spread(
-                dims, d, y, other, squared, power, pull, m, attraction, limit, unit, b, alpha, terms
+                dims, d, y, apart, squared, power, pull, m, attraction, limit, unit, b, alpha, terms
             )
         else:
-            attract(dims, d, y, other, squared, power, pull, m, attraction, limit, unit)
+            attract(dims, d, y, apart, squared, power, pull, m, attraction, limit, unit)
         if shared_pulls:
             for i in range(live):
                 for k in range(d):
@@ -225,10 +225,7 @@ def walk_group(
             offset = word & pool_mask
             word >>= SAMPLE_BITS
             window = pool[np.int64((np.uint64(base) + offset) & pool_mask) :]
-            for k in range(d):
-                for i in range(m):
-                    j = k * LANES + i
-                    apart[j] = stand[j] - window[k * POOL_STRIDE + i]
+            find_samples(dims, d, stand, window, apart, squared, power, m, b, log2_a)
             lane = np.int64(meets_itself[offset])
             if lane != NOBODY:
                 # A sample at the head's own position exerts no force.
@@ -240,5 +237,5 @@ def walk_group(
                         for k in range(d):
                             apart[k * LANES + i] = ZERO
             claim_lines(target, claims, live >> CLAIM_SHIFT)
-            repel(dims, d, y, apart, squared, power, m, b, log2_a, repulsion, limit)
+            repel(dims, d, y, apart, squared, power, m, repulsion, limit)
         fire += U1
