@@ -59,10 +59,14 @@ def no_small_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_small_graphs")
-def test_threads(graph: sp.csr_array, n_components: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("two_arrays_bytes", [0, 1 << 20])
+def test_threads(
+    graph: sp.csr_array, n_components: int, two_arrays_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from umapcore.plan import build_plan
     from umapcore_numba.backend import NumbaLayout
 
+    monkeypatch.setattr("umapcore_numba.backend.TWO_ARRAYS_BYTES", two_arrays_bytes)
     spec = OptimizerSpec(n_components=n_components, n_epochs=30)
     plan = build_plan(graph, spec)
     start = graphs.random_start(graph.shape[0], n_components)

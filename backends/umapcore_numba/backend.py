@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 SMALL_GRAPH_EDGES = 200_000
 #: Up to this many workers each has pulls of its own; more share one set by atomic additions.
 PRIVATE_PULLS = 8
+#: Positions of up to so many bytes go to and fro between two arrays when there are several workers.
+TWO_ARRAYS_BYTES = 1 << 20
 #: Dimensions for which the kernels are compiled specially.
 SPECIAL_DIMENSIONS = (1, 2, 3)
 
@@ -138,10 +140,9 @@ class NumbaLayout:
         # Adding 0 turns -0 into 0: moves never make one, so that a vertex that nothing acts on
         # can be left alone.
         # On whole cache lines: what one worker sweeps then shares none with what another writes.
-        # Several workers have two rows, of which the first counts between epochs.
-        self._both_positions = _aligned_zeros(
-            min(n_workers, 2), -(-n * d // LINE) * LINE, np.float32
-        )
+        # Two rows pay for several workers as long as they stay in their caches.
+        rows = 2 if n_workers > 1 and 4 * n * d <= TWO_ARRAYS_BYTES else 1
+        self._both_positions = _aligned_zeros(rows, -(-n * d // LINE) * LINE, np.float32)
         self._positions = self._both_positions[0, : n * d]
         self._positions.reshape(n, d)[:] = start[plan.order] + np.float32(0)
         self._walked = np.empty_like(self._positions)

@@ -57,8 +57,7 @@ def add_pulls(
     """Bring the flat positions `first` … `last` - 1 from `source` to the end of the bucket.
 
     Heads of the bucket stand where they walked to; then everything moves by its pulls, of which
-    every row of `pulls` holds a part. Clears the pulls. `in_place`: `target` is `source`, and
-    there is one row of pulls.
+    every row of `pulls` holds a part. Clears the pulls. `in_place`: `target` is `source`.
 
     With several workers, most of these lines were last written by another one, so they are asked
     for ahead, and every loop writes one array only: a store that waits for its line holds up
@@ -70,13 +69,14 @@ def add_pulls(
     for begin in range(first, last, CHUNK):
         end = min(last, begin + CHUNK)
         for i in range(end, min(last, end + CHUNK), LINE):
+            prefetch_to_write(target, i)
             for part in range(pulls.shape[0]):
                 prefetch_to_write(pulls[part], i)
         # Slices are indexed from 0, which lets LLVM rule out negative indices and vectorise.
         stood = source[begin:end]
         moved = target[begin:end]
         size = moved.shape[0]
-        if in_place:
+        if in_place and pulls.shape[0] == 1:
             pull = pulls[0, begin:end]
             for i in range(size):
                 moved[i] += np.float32(pull[i]) * back
@@ -90,5 +90,9 @@ def add_pulls(
                 total[i] += pull[i]
             for i in range(size):
                 pull[i] = 0
-        for i in range(size):
-            moved[i] = stood[i] + np.float32(total[i]) * back
+        if in_place:  # LLVM's loop for two arrays is slow where they are the same
+            for i in range(size):
+                moved[i] += np.float32(total[i]) * back
+        else:
+            for i in range(size):
+                moved[i] = stood[i] + np.float32(total[i]) * back

@@ -94,15 +94,17 @@ def take_part(
 ) -> None:
     """Go through the epochs `first_epoch` … `stop_epoch` - 1 as worker `number` of a team.
 
-    `positions` has two rows for several workers, of which the first counts, and one for one. Each
+    `positions` has one row, or two, of which the first counts between epochs: see
+    :func:`umapcore_numba.bucket_end.claim_lines`, whose `claims` are all 0 at the beginning. Each
     worker has scratch of its own, and pulls of its own if `pulls` has several rows; one row is
-    shared. `team` is all 0 at the beginning, as are `claims`. `density` is what
+    shared. `team` is all 0 at the beginning. `density` is what
     :mod:`umapcore_numba.density` needs, or ``()``: then all about it is compiled away.
     """
     worker = np.int64(number)  # prange counts in uint64, which 0 would turn to a float
     n_workers = floats_scratch.shape[0]
     shared = n_workers > 1 and pulls.shape[0] == 1
     row = 0 if shared else worker
+    in_place = positions.shape[0] == 1
     d = dimensions(dims, n_components)
     size = (first_walkers.shape[0] - 1) * d
     a_slice = slice_size(size, n_workers)
@@ -121,8 +123,8 @@ def take_part(
         walkers_start, walkers_end = first_walkers[start], first_walkers[stop]
         a_group = max(1, _group_size(walkers_end - walkers_start))
         key = bucket_key(seed, epoch, bucket)
-        # With several workers, positions go to and fro between two arrays: the buckets are even in
-        # number, so that an epoch begins and ends in the first.
+        # Positions may go to and fro between two arrays: the buckets are even in number, so that
+        # an epoch begins and ends in the first.
         source = positions[bucket % positions.shape[0]][:size]
         target = positions[(bucket + 1) % positions.shape[0]][:size]
         if measuring:
@@ -132,7 +134,7 @@ def take_part(
         elif kind == _WALK:
             # A bucket without heads is one piece, of nothing.
             count = max(1, (walkers_end - walkers_start + a_group - 1) // a_group)
-            if n_workers > 1:
+            if not in_place:
                 claims[worker, 0] = share_of(worker, n_workers, n_slices) * a_slice
                 claims[worker, 1] = min(size, share_of(worker + 1, n_workers, n_slices) * a_slice)
         else:
@@ -168,7 +170,7 @@ def take_part(
                 first = piece * a_slice
                 add_pulls(
                     first, min(size, first + a_slice), start * d, stop * d, source, target, walked,
-                    pulls, unit, ints_scratch[worker], n_workers == 1,
+                    pulls, unit, ints_scratch[worker], in_place,
                 )  # fmt: skip
         phase = end_phase(team, n_workers, phase, done, count)
 
