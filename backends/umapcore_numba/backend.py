@@ -196,7 +196,7 @@ class NumbaLayout:
 
     def _advance(self, first_epoch: int, stop_epoch: int, density: tuple[Any, ...]) -> None:
         if not self._parallel:
-            run_serial(*self._arguments(first_epoch, stop_epoch, 1), density)
+            run_serial(0, *self._arguments(first_epoch, stop_epoch, 1), density)
             return
         workers = self._pace.threads()
         wall, processor = time.perf_counter(), time.process_time()

@@ -55,7 +55,6 @@ def step_size(alpha: Any, epoch: Any, n_epochs: Any) -> Any:
     return np.float32(alpha * (1.0 - np.float64(epoch) / np.float64(n_epochs)))
 
 
-@inline
 def take_part(
     number: Any,
     dims: Any,
@@ -175,49 +174,10 @@ def take_part(
         phase = end_phase(team, n_workers, phase, done, count)
 
 
-@kernel(*_PARTS)
-def run_serial(
-    dims: Any,
-    n_components: Any,
-    first_epoch: Any,
-    stop_epoch: Any,
-    n_epochs: Any,
-    seed: Any,
-    bucket_offsets: Any,
-    first_walkers: Any,
-    heads: Any,
-    row_offsets: Any,
-    tails: Any,
-    rates: Any,
-    positions: Any,
-    walked: Any,
-    pulls: Any,
-    pool: Any,
-    pool_places: Any,
-    own_entries: Any,
-    alpha: Any,
-    b: Any,
-    log2_a: Any,
-    gamma: Any,
-    n_samples: Any,
-    unit: Any,
-    floats_scratch: Any,
-    ints_scratch: Any,
-    fired: Any,
-    words: Any,
-    before: Any,
-    meets_itself: Any,
-    team: Any,
-    claims: Any,
-    density: Any,
-) -> None:
-    """Run the epochs `first_epoch` … `stop_epoch` - 1 on the calling thread."""
-    take_part(
-        0, dims, n_components, first_epoch, stop_epoch, n_epochs, seed, bucket_offsets,
-        first_walkers, heads, row_offsets, tails, rates, positions, walked, pulls, pool,
-        pool_places, own_entries, alpha, b, log2_a, gamma, n_samples, unit, floats_scratch,
-        ints_scratch, fired, words, before, meets_itself, team, claims, density,
-    )  # fmt: skip
+#: A team of one: number 0 of one worker. Not a function that calls the other, as LLVM would then
+#: go over all of its code once more, for a second.
+run_serial = kernel(*_PARTS)(take_part)
+_take_part = inline(take_part)
 
 
 @kernel(*_PARTS, parallel=True)
@@ -258,7 +218,7 @@ def run_parallel(
 ) -> None:
     """Run the same epochs on as many workers as there is scratch."""
     for worker in prange(floats_scratch.shape[0]):
-        take_part(
+        _take_part(
             worker, dims, n_components, first_epoch, stop_epoch, n_epochs, seed, bucket_offsets,
             first_walkers, heads, row_offsets, tails, rates, positions, walked, pulls, pool,
             pool_places, own_entries, alpha, b, log2_a, gamma, n_samples, unit, floats_scratch,
