@@ -21,7 +21,7 @@ from umapcore_numba.pace import Pace
 from umapcore_numba.placer import NumbaPlacer
 from umapcore_numba.prefetch import LINE
 from umapcore_numba.sample_pool import POOL_PARTS
-from umapcore_numba.schedule import WORD_BITS
+from umapcore_numba.schedule import LISTED, WORD_BITS
 from umapcore_numba.team import team_state_size
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class NumbaLayout:
         )
         self._ints = _aligned_zeros(n_workers, int_scratch(d), np.int32)
         most = most_edges_of_a_group(plan)
-        self._fired = np.empty((n_workers, most + 16), np.int32)
+        self._fired = np.empty((n_workers, most + LISTED), np.int32)
         n_words = most // int(WORD_BITS) + 2
         self._words = np.empty((n_workers, n_words), np.uint64)
         self._meets_itself = np.zeros((n_workers, plan.pool_size), np.int16)
@@ -223,7 +223,6 @@ class NumbaLayout:
     def _arguments(self, first_epoch: int, stop_epoch: int, workers: int) -> tuple[object, ...]:
         plan = self._plan
         self._team[:] = 0
-        self._claims[:] = 0
         # Pulls that all workers share have one row; else each worker has its own.
         parts = min(workers, self._pulls.shape[0])
         return (

@@ -93,11 +93,11 @@ def take_part(
 ) -> None:
     """Go through the epochs `first_epoch` … `stop_epoch` - 1 as worker `number` of a team.
 
-    `positions` has one row, or two, of which the first counts between epochs: see
-    :func:`umapcore_numba.bucket_end.claim_lines`, whose `claims` are all 0 at the beginning. Each
-    worker has scratch of its own, and pulls of its own if `pulls` has several rows; one row is
-    shared. `team` is all 0 at the beginning. `density` is what
-    :mod:`umapcore_numba.density` needs, or ``()``: then all about it is compiled away.
+    `positions` has one row, or two, of which the first counts between epochs. Each worker has
+    scratch and `claims` of its own (:func:`umapcore_numba.bucket_end.claim_lines`), and pulls of
+    its own if `pulls` has several rows; one row is shared. `team` is all 0 at the beginning.
+    `density` is what :mod:`umapcore_numba.density` needs, or ``()``: then all about it is compiled
+    away.
     """
     worker = np.int64(number)  # prange counts in uint64, which 0 would turn to a float
     n_workers = floats_scratch.shape[0]
@@ -133,9 +133,9 @@ def take_part(
         elif kind == _WALK:
             # A bucket without heads is one piece, of nothing.
             count = max(1, (walkers_end - walkers_start + a_group - 1) // a_group)
-            if not in_place:
-                claims[worker, 0] = share_of(worker, n_workers, n_slices) * a_slice
-                claims[worker, 1] = min(size, share_of(worker + 1, n_workers, n_slices) * a_slice)
+            claims[worker, 0] = share_of(worker, n_workers, n_slices) * a_slice
+            share_end = min(size, share_of(worker + 1, n_workers, n_slices) * a_slice)
+            claims[worker, 1] = 0 if in_place else share_end
         else:
             count = n_slices
         done = 0

@@ -30,13 +30,56 @@ def spot(dims: Any, k: Any, i: Any) -> Any:
 
 
 @inline
-def take(dims: Any, d: Any, source: Any, place: Any, other: Any, i: Any) -> None:
-    """Copy what is at a place of positions or of the pool to lane `i` of `other`."""
+def take(dims: Any, d: Any, positions: Any, place: Any, other: Any, i: Any) -> None:
+    """Copy the position at a place to lane `i` of `other`."""
     if len(dims) == 2:
-        copy_pair(other, np.uint64(i), source, place)
+        copy_pair(other, np.uint64(i), positions, place)
     else:
         for k in range(d):
-            other[k * LANES + i] = source[place * np.uint64(d) + np.uint64(k)]
+            other[k * LANES + i] = positions[place * np.uint64(d) + np.uint64(k)]
+
+
+@inline_early
+def _part(
+    dims: Any,
+    d: Any,
+    y: Any,
+    other: Any,
+    lane: Any,
+    column: Any,
+    apart: Any,
+    squared: Any,
+    power: Any,
+    m: Any,
+    b: Any,
+    log2_a: Any,
+) -> None:
+    """Write how far heads are from others, coordinate k of lane i at ``lane * i + column * k``.
+
+    Along the axes, squared, summed in the order of the dimensions, and as log2(a d^(2b)). Two
+    dimensions are written out: LLVM vectorises an inner loop over dimensions only as long as there
+    is little else in the outer one.
+    """
+    if len(dims) == 2:
+        for i in range(m):
+            first = y[i] - other[lane * i]
+            second = y[LANES + i] - other[lane * i + column]
+            apart[i] = first
+            apart[LANES + i] = second
+            total = first * first + second * second
+            squared[i] = total
+            power[i] = b * log2(max(total, TINY)) + log2_a
+    else:
+        for k in range(d):
+            for i in range(m):
+                apart[k * LANES + i] = y[k * LANES + i] - other[lane * i + column * k]
+        for i in range(m):
+            squared[i] = ZERO
+        for k in range(d):
+            for i in range(m):
+                squared[i] += apart[k * LANES + i] * apart[k * LANES + i]
+        for i in range(m):
+            power[i] = b * log2(max(squared[i], TINY)) + log2_a
 
 
 @inline
@@ -52,25 +95,14 @@ def find_tails(
     b: Any,
     log2_a: Any,
 ) -> None:
-    """Write how far the heads are from their tails: along the axes, squared, as log2(a d^(2b)).
+    """Write how far the heads are from their tails.
 
-    Squares are summed in the order of the dimensions. The logarithm is the only one that
-    attraction and repulsion need.
+    The logarithm is the only one that attraction and repulsion need.
     """
     if len(dims) == 2:
-        for i in range(m):
-            first = y[i] - other[2 * i]
-            second = y[LANES + i] - other[2 * i + 1]
-            apart[i] = first
-            apart[LANES + i] = second
-            total = first * first + second * second
-            squared[i] = total
-            power[i] = b * log2(max(total, TINY)) + log2_a
+        _part(dims, d, y, other, 2, 1, apart, squared, power, m, b, log2_a)
     else:
-        for k in range(d):
-            for i in range(m):
-                apart[k * LANES + i] = y[k * LANES + i] - other[k * LANES + i]
-        _measure(d, apart, squared, power, m, b, log2_a)
+        _part(dims, d, y, other, 1, LANES, apart, squared, power, m, b, log2_a)
 
 
 @inline_early
@@ -86,37 +118,11 @@ def find_samples(
     b: Any,
     log2_a: Any,
 ) -> None:
-    """Do the same for one sample of each head, which are a stretch of the pool, the `window`.
+    """Write how far the heads are from one sample each, a stretch of the pool, the `window`.
 
-    Two dimensions are written out: LLVM vectorises an inner loop over dimensions only as long as
-    there is little else in the outer one. Reads the pool where it is: copying first, so that loads
-    are aligned, was slower by 5 %.
+    Reads the pool where it is: copying first, so that loads are aligned, was slower by 5 %.
     """
-    if len(dims) == 2:
-        for i in range(m):
-            first = stand[i] - window[i]
-            second = stand[LANES + i] - window[POOL_STRIDE + i]
-            apart[i] = first
-            apart[LANES + i] = second
-            total = first * first + second * second
-            squared[i] = total
-            power[i] = b * log2(max(total, TINY)) + log2_a
-    else:
-        for k in range(d):
-            for i in range(m):
-                apart[k * LANES + i] = stand[k * LANES + i] - window[k * POOL_STRIDE + i]
-        _measure(d, apart, squared, power, m, b, log2_a)
-
-
-@inline
-def _measure(d: Any, apart: Any, squared: Any, power: Any, m: Any, b: Any, log2_a: Any) -> None:
-    for i in range(m):
-        squared[i] = ZERO
-    for k in range(d):
-        for i in range(m):
-            squared[i] += apart[k * LANES + i] * apart[k * LANES + i]
-    for i in range(m):
-        power[i] = b * log2(max(squared[i], TINY)) + log2_a
+    _part(dims, d, stand, window, 1, POOL_STRIDE, apart, squared, power, m, b, log2_a)
 
 
 @inline

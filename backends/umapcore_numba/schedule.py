@@ -28,6 +28,8 @@ _BIT_MASK = np.uint64(63)
 _INT32 = ir.IntType(32)
 _INT64 = ir.IntType(64)
 _LANES = 16
+#: Tails that are listed at a time: a list needs room for so many more.
+LISTED = _LANES
 _COMPRESS = "llvm.x86.avx512.mask.compress.v16i32"
 
 
@@ -158,7 +160,7 @@ def find_fires(
         Receive where each walker's fires begin in `fired`, and how many there are.
     fired
         Receives the tails; the edges' numbers from the first walker's first on where there is a
-        `density`.
+        `density`. Has room for `LISTED` more than there can be.
     words, before
         Scratch: a bit for each edge, and how many fires there are before each word.
     density
