@@ -140,8 +140,11 @@ class NumbaLayout:
         # Adding 0 turns -0 into 0: moves never make one, so that a vertex that nothing acts on
         # can be left alone.
         # On whole cache lines: what one worker sweeps then shares none with what another writes.
-        # Two rows pay for several workers as long as they stay in their caches.
-        rows = 2 if n_workers > 1 and 4 * n * d <= TWO_ARRAYS_BYTES else 1
+        # Two rows pay for several workers as long as they stay in their caches, and where lines
+        # are claimed, which the loops for any number of dimensions do not.
+        self._dims = (0,) * d if d in SPECIAL_DIMENSIONS else ()
+        claimed = n_workers > 1 and len(self._dims) > 0
+        rows = 2 if claimed and 4 * n * d <= TWO_ARRAYS_BYTES else 1
         self._both_positions = _aligned_zeros(rows, -(-n * d // LINE) * LINE, np.float32)
         self._positions = self._both_positions[0, : n * d]
         self._positions.reshape(n, d)[:] = start[plan.order] + np.float32(0)
@@ -163,7 +166,6 @@ class NumbaLayout:
             np.float32(2.0**plan.pull_exponent),
         )
         self._seed = np.uint64(spec.seed)
-        self._dims = (0,) * d if d in SPECIAL_DIMENSIONS else ()
         self._floats = _aligned_zeros(
             n_workers, float_scratch(d, density=density is not None), np.float32
         )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from umapcore.jit import inline
-from umapcore_numba.floats import ONE, ZERO
+from umapcore_numba.floats import ONE
 from umapcore_numba.lanes import LANES_STEP
 from umapcore_numba.prefetch import LINE, prefetch_to_write
 
@@ -22,22 +22,6 @@ CHUNK = 2048
 def slice_size(size: Any, n_workers: Any) -> Any:
     """Give the length of the slices of `size` flat positions."""
     return min(SLICE, (size // (4 * n_workers) // LANES_STEP + 1) * LANES_STEP)
-
-
-@inline
-def claim_lines(target: Any, claims: Any, count: Any) -> None:
-    """Get `count` more lines of a worker's share of `target` into its cache, so as to write them.
-
-    `claims` says where the next of them is, and where the share ends. What is stored there is
-    overwritten at the end of the bucket. A store waits for its line without holding up the work,
-    while a request to prefetch a line that others have read did nothing (measured on Zen 4: at the
-    end of a bucket, positions that nobody has claimed cost 24 microseconds, claimed ones 9).
-    """
-    first = claims[0]
-    last = min(claims[1], first + count * LINE)
-    for i in range(first, last, LINE):
-        target[i] = ZERO
-    claims[0] = max(first, last)
 
 
 @inline
@@ -64,19 +48,24 @@ def add_pulls(
     those behind it (measured for two workers: 3 nanoseconds a line, in one loop 5).
     """
     back = ONE / unit
-    for i in range(max(first, bucket_first), min(last, bucket_last)):
-        source[i] = walked[i]
+    # Slices are indexed from 0, which lets LLVM rule out negative indices and vectorise.
+    begin, end = max(first, bucket_first), min(last, bucket_last)
+    if begin < end:
+        heads, stands = source[begin:end], walked[begin:end]
+        for i in range(end - begin):
+            heads[i] = stands[i]
+    alone = in_place and pulls.shape[0] == 1
     for begin in range(first, last, CHUNK):
         end = min(last, begin + CHUNK)
-        for i in range(end, min(last, end + CHUNK), LINE):
-            prefetch_to_write(target, i)
-            for part in range(pulls.shape[0]):
-                prefetch_to_write(pulls[part], i)
-        # Slices are indexed from 0, which lets LLVM rule out negative indices and vectorise.
+        if not alone:
+            for i in range(end, min(last, end + CHUNK), LINE):
+                prefetch_to_write(target, i)
+                for part in range(pulls.shape[0]):
+                    prefetch_to_write(pulls[part], i)
         stood = source[begin:end]
         moved = target[begin:end]
         size = moved.shape[0]
-        if in_place and pulls.shape[0] == 1:
+        if alone:
             pull = pulls[0, begin:end]
             for i in range(size):
                 moved[i] += np.float32(pull[i]) * back

@@ -17,12 +17,16 @@ from umapcore.jit import inline, kernel
 from umapcore_numba import (
     atomics,
     bucket_end,
+    chains,
     density,
     floats,
     forces,
     lanes,
     pairs,
     prefetch,
+    processor,
+    repel_lanes,
+    repulsion,
     sample_pool,
     schedule,
     team,
@@ -39,7 +43,7 @@ from umapcore_numba.walk import walk_group
 #: Modules whose functions the kernels are made of.
 _PARTS = (
     counter, floats, forces, lanes, atomics, pairs, prefetch, schedule, team, waiting, density,
-    walk, plan, sample_pool, bucket_end,
+    walk, plan, sample_pool, bucket_end, chains, repel_lanes, repulsion, processor,
 )  # fmt: skip
 
 #: What is done in a bucket, one after the other, and how many phases that is.
@@ -94,7 +98,7 @@ def take_part(
     """Go through the epochs `first_epoch` … `stop_epoch` - 1 as worker `number` of a team.
 
     `positions` has one row, or two, of which the first counts between epochs. Each worker has
-    scratch and `claims` of its own (:func:`umapcore_numba.bucket_end.claim_lines`), and pulls of
+    scratch and `claims` of its own (:mod:`umapcore_numba.repulsion`), and pulls of
     its own if `pulls` has several rows; one row is shared. `team` is all 0 at the beginning.
     `density` is what :mod:`umapcore_numba.density` needs, or ``()``: then all about it is compiled
     away.
@@ -176,7 +180,7 @@ def take_part(
 
 #: A team of one: number 0 of one worker. Not a function that calls the other, as LLVM would then
 #: go over all of its code once more, for a second.
-run_serial = kernel(*_PARTS)(take_part)
+run_serial = kernel(*_PARTS, allocates=False)(take_part)
 _take_part = inline(take_part)
 
 

@@ -1,4 +1,4 @@
-"""The forces on a group of heads, as short loops over its lanes.
+"""The attraction of a group of heads, as short loops over its lanes.
 
 Heads are columns, coordinate k of lane i at ``k * LANES + i``.
 """
@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from umapcore.jit import inline, inline_early
+from umapcore.jit import inline
 from umapcore_numba.floats import HALF, ONE, ZERO, clip, exp2, log2, reciprocal
-from umapcore_numba.lanes import LANES, POOL_STRIDE
+from umapcore_numba.lanes import LANES
 from umapcore_numba.pairs import copy_pair
 
 #: Smaller squared distances count as this: nothing subnormal enters the logarithm.
@@ -39,49 +39,6 @@ def take(dims: Any, d: Any, positions: Any, place: Any, other: Any, i: Any) -> N
             other[k * LANES + i] = positions[place * np.uint64(d) + np.uint64(k)]
 
 
-@inline_early
-def _part(
-    dims: Any,
-    d: Any,
-    y: Any,
-    other: Any,
-    lane: Any,
-    column: Any,
-    apart: Any,
-    squared: Any,
-    power: Any,
-    m: Any,
-    b: Any,
-    log2_a: Any,
-) -> None:
-    """Write how far heads are from others, coordinate k of lane i at ``lane * i + column * k``.
-
-    Along the axes, squared, summed in the order of the dimensions, and as log2(a d^(2b)). Two
-    dimensions are written out: LLVM vectorises an inner loop over dimensions only as long as there
-    is little else in the outer one.
-    """
-    if len(dims) == 2:
-        for i in range(m):
-            first = y[i] - other[lane * i]
-            second = y[LANES + i] - other[lane * i + column]
-            apart[i] = first
-            apart[LANES + i] = second
-            total = first * first + second * second
-            squared[i] = total
-            power[i] = b * log2(max(total, TINY)) + log2_a
-    else:
-        for k in range(d):
-            for i in range(m):
-                apart[k * LANES + i] = y[k * LANES + i] - other[lane * i + column * k]
-        for i in range(m):
-            squared[i] = ZERO
-        for k in range(d):
-            for i in range(m):
-                squared[i] += apart[k * LANES + i] * apart[k * LANES + i]
-        for i in range(m):
-            power[i] = b * log2(max(squared[i], TINY)) + log2_a
-
-
 @inline
 def find_tails(
     dims: Any,
@@ -95,34 +52,32 @@ def find_tails(
     b: Any,
     log2_a: Any,
 ) -> None:
-    """Write how far the heads are from their tails.
+    """Write how far heads are from their tails.
 
-    The logarithm is the only one that attraction and repulsion need.
+    Along the axes, squared, summed in the order of the dimensions, and as log2(a d^(2b)), the only
+    logarithm that a force needs. Two dimensions are written out: LLVM vectorises an inner loop
+    over dimensions only as long as there is little else in the outer one.
     """
     if len(dims) == 2:
-        _part(dims, d, y, other, 2, 1, apart, squared, power, m, b, log2_a)
+        for i in range(m):
+            first = y[i] - other[2 * i]
+            second = y[LANES + i] - other[2 * i + 1]
+            apart[i] = first
+            apart[LANES + i] = second
+            total = first * first + second * second
+            squared[i] = total
+            power[i] = b * log2(max(total, TINY)) + log2_a
     else:
-        _part(dims, d, y, other, 1, LANES, apart, squared, power, m, b, log2_a)
-
-
-@inline_early
-def find_samples(
-    dims: Any,
-    d: Any,
-    stand: Any,
-    window: Any,
-    apart: Any,
-    squared: Any,
-    power: Any,
-    m: Any,
-    b: Any,
-    log2_a: Any,
-) -> None:
-    """Write how far the heads are from one sample each, a stretch of the pool, the `window`.
-
-    Reads the pool where it is: copying first, so that loads are aligned, was slower by 5 %.
-    """
-    _part(dims, d, stand, window, 1, POOL_STRIDE, apart, squared, power, m, b, log2_a)
+        for k in range(d):
+            for i in range(m):
+                apart[k * LANES + i] = y[k * LANES + i] - other[k * LANES + i]
+        for i in range(m):
+            squared[i] = ZERO
+        for k in range(d):
+            for i in range(m):
+                squared[i] += apart[k * LANES + i] * apart[k * LANES + i]
+        for i in range(m):
+            power[i] = b * log2(max(squared[i], TINY)) + log2_a
 
 
 @inline
@@ -163,36 +118,3 @@ def attract(
                 step = clip(squared[i] * apart[j], limit)
                 y[j] += step
                 pull[j] = whole(step * unit)
-
-
-@inline
-def repel(
-    dims: Any,
-    d: Any,
-    y: Any,
-    apart: Any,
-    squared: Any,
-    power: Any,
-    m: Any,
-    repulsion: Any,
-    limit: Any,
-) -> None:
-    """Move the heads away from one of their samples.
-
-    Loops are short, so that a core has the operations of several lanes under way at a time; the
-    division overlaps with what is around it.
-    """
-    if len(dims) == 2:
-        for i in range(m):
-            power[i] = exp2(power[i])
-        for i in range(m):
-            coefficient = repulsion * reciprocal((NEAR + squared[i]) * (ONE + power[i]))
-            y[i] += clip(coefficient * apart[i], limit)
-            y[LANES + i] += clip(coefficient * apart[LANES + i], limit)
-        return
-    for i in range(m):
-        squared[i] = repulsion * reciprocal((NEAR + squared[i]) * (ONE + exp2(power[i])))
-    for k in range(d):
-        for i in range(m):
-            j = k * LANES + i
-            y[j] += clip(squared[i] * apart[j], limit)

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from umapcore.jit import inline
+from umapcore_numba.processor import AVX512
 
 U0 = np.uint64(0)
 U1 = np.uint64(1)
@@ -33,6 +33,13 @@ LISTED = _LANES
 _COMPRESS = "llvm.x86.avx512.mask.compress.v16i32"
 
 
+def _splat(builder: Any, number: Any) -> Any:
+    undefined = ir.Constant(ir.VectorType(_INT32, _LANES), ir.Undefined)
+    same = ir.Constant(undefined.type, [0] * _LANES)
+    first = builder.insert_element(undefined, number, ir.Constant(_INT32, 0))
+    return builder.shuffle_vector(first, undefined, same)
+
+
 @intrinsic
 def _fires_of_64(typingctx: Any, rates: Any, first: Any, epoch: Any) -> Any:
     """Compare the rates `first` … `first` + 63; bit k of the result is that of the k-th."""
@@ -40,10 +47,7 @@ def _fires_of_64(typingctx: Any, rates: Any, first: Any, epoch: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         vector = ir.VectorType(_INT32, _LANES)
-        undefined = ir.Constant(vector, ir.Undefined)
-        same = ir.Constant(vector, [0] * _LANES)
-        t = builder.insert_element(undefined, args[2], ir.Constant(_INT32, 0))
-        t = builder.shuffle_vector(t, undefined, same)
+        t = _splat(builder, args[2])
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
         word = ir.Constant(_INT64, 0)
         for part in range(0, 64, _LANES):
@@ -78,18 +82,18 @@ def _first_one(typingctx: Any, word: Any) -> Any:
     return types.uint64(types.uint64), codegen
 
 
-#: Whether the processor that is compiled for moves chosen lanes of a vector to its beginning.
-COMPRESSES = "+avx512f" in str(cpu_target.target_context.codegen().magic_tuple())
-
-
 @intrinsic
-def _list_64(typingctx: Any, values: Any, first: Any, word: Any, target: Any, place: Any) -> Any:
-    """Write those of the values `first` … `first` + 63 whose bits are set to `target`.
+def _list_64(
+    typingctx: Any, rates: Any, values: Any, first: Any, epoch: Any, target: Any, place: Any
+) -> Any:
+    """Do what `_fires_of_64` does, and write those of the same `values` that fire to `target`.
 
     They are written from `place` on, 16 at a time: what follows the last of them is overwritten.
-    Returns the place after it.
+    Returns the word and the place after the last.
     """
-    signature = types.uint64(values, types.uint64, types.uint64, target, types.uint64)
+    signature = types.UniTuple(types.uint64, 2)(
+        rates, values, types.uint64, types.uint32, target, types.uint64
+    )
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         vector, bits = ir.VectorType(_INT32, _LANES), ir.IntType(_LANES)
@@ -98,19 +102,27 @@ def _list_64(typingctx: Any, values: Any, first: Any, word: Any, target: Any, pl
         compress = known or ir.Function(
             builder.module, ir.FunctionType(vector, [vector, vector, mask]), _COMPRESS
         )
-        source = context.make_array(signature.args[0])(context, builder, args[0]).data
-        out = context.make_array(signature.args[3])(context, builder, args[3]).data
-        place = args[4]
+        rates, values, target = (
+            context.make_array(signature.args[k])(context, builder, args[k]).data for k in (0, 1, 4)
+        )
+        first, epoch, place = args[2], args[3], args[5]
+
+        def at(array: Any, place: Any) -> Any:
+            return builder.bitcast(builder.gep(array, [place]), vector.as_pointer())
+
+        t = _splat(builder, epoch)
+        word = ir.Constant(_INT64, 0)
         for part in range(0, 64, _LANES):
-            at = builder.gep(source, [builder.add(args[1], ir.Constant(_INT64, part))])
-            lanes = builder.load(builder.bitcast(at, vector.as_pointer()), align=4)
-            some = builder.trunc(builder.lshr(args[2], ir.Constant(_INT64, part)), bits)
-            chosen = builder.bitcast(some, mask)
-            found = builder.call(compress, [lanes, ir.Constant(vector, ir.Undefined), chosen])
-            to = builder.bitcast(builder.gep(out, [place]), vector.as_pointer())
-            builder.store(found, to, align=4)
-            place = builder.add(place, builder.zext(builder.ctpop(some), _INT64))
-        return place
+            edge = builder.add(first, ir.Constant(_INT64, part))
+            rate = builder.load(at(rates, edge), align=4)
+            fires = builder.icmp_unsigned("<", builder.mul(t, rate), rate)
+            value = builder.load(at(values, edge), align=4)
+            chosen = builder.call(compress, [value, ir.Constant(vector, ir.Undefined), fires])
+            builder.store(chosen, at(target, place), align=4)
+            some = builder.zext(builder.bitcast(fires, bits), _INT64)
+            place = builder.add(place, builder.ctpop(some))
+            word = builder.or_(word, builder.shl(some, ir.Constant(_INT64, part)))
+        return context.make_tuple(builder, signature.return_type, (word, place))
 
     return signature, codegen
 
@@ -173,12 +185,12 @@ def find_fires(
     found: Any = U0
     for number in range(n_words):
         base = begin + (number << _WORD_SHIFT)
+        before[number] = found
+        if AVX512 and len(density) == 0 and base + WORD_BITS <= end:
+            words[number], found = _list_64(rates, tails, base, t, fired, found)
+            continue
         word = _fires(rates, base, min(end, base + WORD_BITS), t)
         words[number] = word
-        before[number] = found
-        if COMPRESSES and len(density) == 0 and base + WORD_BITS <= np.uint64(tails.shape[0]):
-            found = _list_64(tails, base, word, fired, found)
-            continue
         while word != U0:
             if len(density) > 0:
                 fired[found] = (base - begin) + _first_one(word)

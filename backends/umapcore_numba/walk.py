@@ -5,10 +5,11 @@ they stood when the bucket began. SIMD runs over walkers: every lane is one of t
 order of their ranks by falling fires, so that in round r those that still have an r-th fire are a
 prefix, and that the samples of all of them are one stretch of the pool.
 
-The arithmetic of a round is split into short loops over small arrays instead of one loop. A fused
+The attraction of a round is split into short loops over small arrays instead of one loop. A fused
 loop carries a chain of some hundred cycles of dependent operations, of which a core can overlap
-only two or three; the short loops overlap well (measured: 1.3 ns instead of 2.2 a pair). All
-scratch lies in one array with constant distances, so that LLVM needs no alias checks.
+only two or three; the short loops overlap well (measured: 1.3 ns instead of 2.2 a pair). The
+repulsions, which do not wait for one another, are written as chains that take turns instead:
+:mod:`umapcore_numba.chains`.
 
 Scalar loops index by unsigned integers: for a signed index numba adds Python's wrap-around, which
 cost more than the loads themselves (measured: 2.8 ns an edge scanned instead of 1.0).
@@ -27,32 +28,23 @@ from umapcore.counter import mix64_of
 from umapcore.jit import inline
 from umapcore.plan import LONGEST_MOVE
 from umapcore_numba.atomics import fetch_add
-from umapcore_numba.bucket_end import claim_lines
 from umapcore_numba.density import attract_and_spread, begin_terms, meet
-from umapcore_numba.floats import ONE, ZERO, clip
-from umapcore_numba.forces import attract, find_samples, find_tails, repel, spot, take, whole
+from umapcore_numba.floats import ONE, clip
+from umapcore_numba.forces import attract, find_tails, spot, take, whole
 from umapcore_numba.lanes import (
     LANES,
     LANES_STEP,
     NOBODY,
-    SEVERAL,
     dimensions,
     mark_own,
     sort_lanes,
 )
 from umapcore_numba.pairs import subtract_pair
+from umapcore_numba.repulsion import repel_samples
 from umapcore_numba.schedule import find_fires
 
 U0 = np.uint64(0)
 U1 = np.uint64(1)
-
-#: One hash gives the offsets of this many samples, so many bits each.
-SAMPLES_A_WORD = 5
-SAMPLE_BITS = np.uint64(12)
-
-#: Lines of the positions are claimed at one for so many lanes (a power of 2) of every sample: in
-#: small numbers, since a core has room for 64 stores that wait.
-CLAIM_SHIFT = 4
 
 TWO = np.float32(2.0)
 FOUR = np.float32(4.0)
@@ -99,7 +91,7 @@ def walk_group(
 
     Reads `positions`, writes where the heads went to `walked` and adds their tails' moves to
     `pulls`, all three flat, of n × d. With `shared_pulls` other threads add to `pulls` as well.
-    `target`, `claims`: see :func:`umapcore_numba.bucket_end.claim_lines`.
+    `target`, `claims`: see :mod:`umapcore_numba.repulsion`.
     `bucket_start` is the bucket's first walker, by which samples are numbered. Lane i reads the
     pool's entries from ``i`` on: `pool` has its columns, each a group longer than the pool itself,
     so that no stretch has an end. `density`: see :mod:`umapcore_numba.density`, or ``()``.
@@ -151,14 +143,11 @@ def walk_group(
     longest_move = np.float32(LONGEST_MOVE)
     attraction = -TWO * b * alpha
     repulsion = TWO * gamma * b * alpha
-    pool_mask = np.uint64(pool_places.shape[0] - 1)
     base = first - bucket_start
     meets_itself[:] = NOBODY
     # `count` now says which lane each walker is.
     mark_own(plain, base, first, last, first_walkers, pool_places, own_entries, count, meets_itself)
     sample_key = mix64_of(~key)
-    word = U0
-    hashed = U0
     live = n_walkers
     fire: Any = U0
     while True:
@@ -213,29 +202,9 @@ def walk_group(
                 for k in range(d):
                     pulls[np.uint64(tail[i]) * stride + np.uint64(k)] -= pull[spot(dims, k, i)]
 
-        # All samples of a fire act on the head where the attraction left it: a GPU can work on
-        # several at once.
-        for k in range(d):
-            for i in range(m):
-                stand[k * LANES + i] = y[k * LANES + i]
-        for r in range(n_samples):
-            if r % SAMPLES_A_WORD == 0:
-                word = mix64_of(sample_key + hashed)
-                hashed += U1
-            offset = word & pool_mask
-            word >>= SAMPLE_BITS
-            window = pool[np.int64((np.uint64(base) + offset) & pool_mask) :]
-            find_samples(dims, d, stand, window, apart, squared, power, m, b, log2_a)
-            lane = np.int64(meets_itself[offset])
-            if lane != NOBODY:
-                # A sample at the head's own position exerts no force.
-                begin, end = (0, live) if lane == SEVERAL else (lane, min(lane + 1, live))
-                for i in range(begin, end):
-                    entry = (np.uint64(base + i) + offset) & pool_mask
-                    home = np.int64(walker[i]) if plain else np.int64(heads[walker[i]])
-                    if pool_places[entry] == home:
-                        for k in range(d):
-                            apart[k * LANES + i] = ZERO
-            claim_lines(target, claims, live >> CLAIM_SHIFT)
-            repel(dims, d, y, apart, squared, power, m, repulsion, limit)
+        repel_samples(
+            dims, d, live, m, fire, sample_key, base, n_samples, y, stand, apart, squared, power,
+            walker, heads, plain, pool, pool_places, meets_itself, b, log2_a, repulsion, limit,
+            target, claims,
+        )  # fmt: skip
         fire += U1

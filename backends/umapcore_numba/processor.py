@@ -1,0 +1,8 @@
+"""What the processor that kernels are compiled for can do."""
+
+from __future__ import annotations
+
+from numba.core.registry import cpu_target
+
+#: Whether it has AVX-512: 32 registers of 16 lanes, and chosen lanes moved to a vector's beginning.
+AVX512 = "+avx512f" in str(cpu_target.target_context.codegen().magic_tuple())
