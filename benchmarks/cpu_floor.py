@@ -1,17 +1,26 @@
 """The least that the optimisation could take on one thread of this processor.
 
-Two terms, both from rates that are measured here, in isolation and in the caches:
+A sum of what has to be done, each part at the rate that this processor reaches when it does
+nothing else, by the best code that this project has for it.
 
 arithmetic
     Every fire is one attraction and R repulsions. Their loops run over full groups of walkers
-    that stay in the first-level cache: no scan, no gathering, no short last rounds.
-bytes
-    What an epoch has to read and write, at the rate of copies within the second-level cache:
-    tail and rate of every edge; position of every tail, and its pull read and written; for every
-    bucket, positions and pulls of all vertices read and written. Samples come from the pool, in
-    the first-level cache, and count as arithmetic.
+    that stay in the first-level cache: no scan, no gathering, no short last rounds. Samples come
+    from the pool, in the first-level cache, and count as arithmetic.
+plan
+    An epoch reads tail and rate of every edge, 8 bytes, in order; the rate is that of reading so
+    much memory again and again, as most plans are larger than a core's own cache.
+tails
+    Every fire reads the position of its tail and adds to its pull, 8 bytes each, somewhere in
+    arrays of the graph's size. Caches move whole lines, and these are what limits: the rate is
+    that of the plan's own tails.
+sweeps
+    In every bucket positions and pulls of all vertices are read and written, 32 bytes a vertex,
+    at the rate of a copy between arrays of this size.
 
-Nothing can overlap in this sum but what a processor overlaps within each term.
+The strict floor counts all bytes, of the tails only those that are wanted, at the rate of a copy
+within the second-level cache: a machine on which neither the size of a graph nor the places of its
+vertices cost anything.
 """
 
 from __future__ import annotations
@@ -22,49 +31,55 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
-from umapcore_numba.forces import attract, find_samples, find_tails, repel
+from umapcore_numba.forces import attract, find_tails, take
 from umapcore_numba.lanes import LANES, POOL_STRIDE
+from umapcore_numba.pairs import subtract_pair
+from umapcore_numba.repel_lanes import repel_lanes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from umapcore.plan import EdgePlan
     from umapcore.spec import OptimizerSpec
 
 _REPEATS = 4000
 _ROUNDS = 7
-#: Floats of one of the two arrays that are copied: both fit into a second-level cache.
+#: Samples that are worked on at once, as in a layout with the usual number.
+_SAMPLES = 5
+#: Floats of one of two arrays that fit into a second-level cache together.
 _COPIED = 1 << 16
+#: Tails that are looked up between two looks at the clock.
+_TAILS = 1 << 18
 
 
 def rates(spec: OptimizerSpec) -> dict[str, float]:
     """Seconds of an attraction and of a repulsion in two dimensions, and bytes copied a second."""
     a, b = spec.curve()
     rng = np.random.default_rng(0)
-    scratch = np.empty(9 * LANES + POOL_STRIDE + 16, np.float32)
+    scratch = np.empty(9 * LANES + 2 * POOL_STRIDE + 16, np.float32)
     scratch = scratch[-scratch.ctypes.data % 64 // 4 :]
     pulls = np.empty(2 * LANES, np.int32)
-    found = {}
-    for name, function in (("attraction", _attract_all), ("repulsion", _repel_all)):
-        best = np.inf
-        for _ in range(_ROUNDS):
+    numbers = (np.float32(b), np.float32(np.log2(a)))
+
+    def seconds(function: Callable[..., None]) -> float:
+        def run() -> None:
             scratch[:] = rng.random(scratch.shape[0]) * 10
-            began = time.perf_counter()
-            function(_REPEATS, scratch, pulls, (0, 0), np.float32(b), np.float32(np.log2(a)))
-            best = min(best, time.perf_counter() - began)
-        found[f"seconds_an_{name}" if name == "attraction" else f"seconds_a_{name}"] = best / (
-            _REPEATS * LANES
-        )
-    source, target = (np.ones(_COPIED, np.float32) for _ in range(2))
-    best = np.inf
-    for _ in range(200):
-        began = time.perf_counter()
-        np.copyto(target, source)
-        best = min(best, time.perf_counter() - began)
-    found["bytes_a_second"] = 2 * source.nbytes / best
-    return found
+            function(_REPEATS, scratch, pulls, (0, 0), *numbers)
+
+        return _quickest(run) / (_REPEATS * LANES)
+
+    return {
+        "seconds_an_attraction": seconds(_attract_all),
+        "seconds_a_repulsion": seconds(_repel_all) / _SAMPLES,
+        "bytes_a_second": _copied_a_second(_COPIED),
+    }
 
 
 def floor(plan: EdgePlan, spec: OptimizerSpec, measured: dict[str, float]) -> dict[str, Any]:
-    """Work out the least seconds of a layout in two dimensions on one thread."""
+    """Work out the least seconds of a layout in two dimensions on one thread.
+
+    `measured` is what :func:`rates` gives; rates of the plan's size are measured here.
+    """
     epochs = plan.n_epochs - 1
     fires = float(plan.rates.astype(np.float64).sum() / 2.0**32 * epochs)
     arithmetic = fires * (
@@ -72,21 +87,65 @@ def floor(plan: EdgePlan, spec: OptimizerSpec, measured: dict[str, float]) -> di
         + spec.negative_sample_rate * measured["seconds_a_repulsion"]
     )
     buckets = int((np.diff(plan.bucket_offsets) > 0).sum())
-    moved = (
-        8 * plan.n_edges * epochs
-        + (8 + 16) * fires
-        + (16 + 16) * plan.n_vertices * buckets * epochs
-    )
+    of_plan = 8 * plan.n_edges * epochs
+    of_sweeps = (16 + 16) * plan.n_vertices * buckets * epochs
+    of_tails = (8 + 16) * fires
+    reading = of_plan / _read_a_second(8 * plan.n_edges)
+    looking_up = fires * _seconds_a_tail(plan)
+    sweeping = of_sweeps / _copied_a_second(2 * plan.n_vertices)
+    strict = arithmetic + (of_plan + of_tails + of_sweeps) / measured["bytes_a_second"]
     return {
         "fires": fires,
         "arithmetic_seconds": arithmetic,
-        "bytes": moved,
-        "bytes_seconds": moved / measured["bytes_a_second"],
-        "seconds": arithmetic + moved / measured["bytes_a_second"],
+        "plan_seconds": reading,
+        "tails_seconds": looking_up,
+        "sweeps_seconds": sweeping,
+        "seconds": arithmetic + reading + looking_up + sweeping,
+        "strict_seconds": strict,
     }
 
 
-@numba.njit(error_model="numpy")
+def _quickest(run: Callable[[], object]) -> float:
+    best = np.inf
+    for _ in range(_ROUNDS):
+        began = time.perf_counter()
+        run()
+        best = min(best, time.perf_counter() - began)
+    return best
+
+
+def _copied_a_second(size: int) -> float:
+    """Bytes read and written a second by a copy of so many float32."""
+    source, target = (np.ones(size, np.float32) for _ in range(2))
+    repeats = max(1, (1 << 22) // size)
+
+    def run() -> None:
+        for _ in range(repeats):
+            np.copyto(target, source)
+
+    return repeats * 2 * source.nbytes / _quickest(run)
+
+
+def _read_a_second(size: int) -> float:
+    """Bytes read a second, in order and again and again, from an array of so many bytes."""
+    array = np.ones(max(1, size // 4), np.uint32)
+    repeats = max(1, (1 << 22) // array.shape[0])
+    _read(1, array)
+    return repeats * array.nbytes / _quickest(lambda: _read(repeats, array))
+
+
+def _seconds_a_tail(plan: EdgePlan) -> float:
+    """Seconds to fetch a tail's position and to add to its pull, in two dimensions."""
+    tails = plan.tails[: min(_TAILS, plan.n_edges)]
+    positions = np.ones(2 * plan.n_vertices, np.float32)
+    pulls = np.zeros(2 * plan.n_vertices, np.int32)
+    lanes, moves = np.empty(2 * LANES, np.float32), np.ones(2 * LANES, np.int32)
+    arguments = (tails, positions, pulls, lanes, moves, (0, 0))
+    _look_up(*arguments)
+    return _quickest(lambda: _look_up(*arguments)) / max(1, tails.shape[0])
+
+
+@numba.njit(error_model="numpy", _nrt=False)
 def _attract_all(repeats: Any, scratch: Any, pulls: Any, dims: Any, b: Any, log2_a: Any) -> None:
     y, other = scratch[: 2 * LANES], scratch[2 * LANES : 4 * LANES]
     squared, power = scratch[4 * LANES : 5 * LANES], scratch[5 * LANES : 6 * LANES]
@@ -99,12 +158,36 @@ def _attract_all(repeats: Any, scratch: Any, pulls: Any, dims: Any, b: Any, log2
         )  # fmt: skip
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", _nrt=False)
 def _repel_all(repeats: Any, scratch: Any, pulls: Any, dims: Any, b: Any, log2_a: Any) -> None:
-    y, stand = scratch[: 2 * LANES], scratch[2 * LANES : 4 * LANES]
-    squared, power = scratch[4 * LANES : 5 * LANES], scratch[5 * LANES : 6 * LANES]
-    apart = scratch[6 * LANES : 8 * LANES]
-    window = scratch[8 * LANES :]
+    y, pool = scratch[: 2 * LANES], scratch[9 * LANES :]
+    nothing_to_claim = pulls[:16].view(np.int64)
+    nothing_to_claim[:] = 0
+    # Samples at places that are not multiples of a vector, as they are in a layout.
+    windows = (np.uint64(1), np.uint64(101), np.uint64(245), np.uint64(515), np.uint64(790))
     for _ in range(repeats):
-        find_samples(dims, 2, stand, window, apart, squared, power, LANES, b, log2_a)
-        repel(dims, 2, y, apart, squared, power, LANES, np.float32(1e-4), np.float32(4))
+        repel_lanes(
+            dims, LANES, y, y, pool, windows, b, log2_a, np.float32(1e-4), np.float32(4), y,
+            nothing_to_claim,
+        )  # fmt: skip
+
+
+@numba.njit(error_model="numpy", _nrt=False)
+def _read(repeats: Any, array: Any) -> Any:
+    found = np.uint32(0)
+    for _ in range(repeats):
+        for i in range(array.shape[0]):
+            found |= array[i]
+        # Without this the compiler would read the array once.
+        array[0] = np.uint32(1)
+    return found
+
+
+@numba.njit(error_model="numpy", _nrt=False)
+def _look_up(tails: Any, positions: Any, pulls: Any, lanes: Any, moves: Any, dims: Any) -> None:
+    for begin in range(0, tails.shape[0], LANES):
+        some = tails[begin : begin + LANES]
+        for i in range(some.shape[0]):
+            take(dims, 2, positions, np.uint64(some[i]), lanes, i)
+        for i in range(some.shape[0]):
+            subtract_pair(pulls, np.uint64(some[i]), moves, np.uint64(i))

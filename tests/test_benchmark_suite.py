@@ -53,6 +53,7 @@ def test_everything_is_measured(result: dict[str, Any]) -> None:
         assert {"graph", "start", "plan", "optimise"} <= set(run["stages"])
     assert case["floor"]["seconds"] > 0
     assert case["floor"]["times"] > 1
+    assert case["floor"]["times_strict"] > 1
     assert [size["n_vertices"] for size in result["scale"]] == [2000, 3000]
     assert [point["value"] for point in result["growth"]["n_epochs"]] == [5, 10]
 
@@ -85,6 +86,10 @@ def test_page(result: dict[str, Any], tmp_path: Path, monkeypatch: pytest.Monkey
         "seconds_with_cache": 1.0,
     }  # fmt: skip
     made_up = {**result, "optimisation": [alone], "whole": [whole], "first_call": first_call}
+    made_up["again"] = [
+        {"parts": ["scale", "first call"], "versions": {"commit": "abc"},
+         "load_average_before": 0.5, "machine": {"processor": "some"}}
+    ]  # fmt: skip
     made_up["versions"] = {**result["versions"], "scanpy": "1.11", "umap-learn": "0.5"}
     (tmp_path / "suite.json").write_text(json.dumps(made_up), encoding="utf-8")
     monkeypatch.setattr(pages, "RESULTS", tmp_path)
@@ -95,11 +100,36 @@ def test_page(result: dict[str, Any], tmp_path: Path, monkeypatch: pytest.Monkey
     assert "| fashion_mnist70k | 100.0" in text
     assert "\n\nLeft out: umapcore GPU (" in text
     assert "; umap-learn serial, umap-learn parallel (umap-learn is not installed); " in text
+    assert "Measured again later (some, commit abc, load average 0.5): scale, first call." in text
     assert "Not on this graph: umappp 1 (it takes neighbours)" in text
     assert {plot.name for plot in (tmp_path / "plots").iterdir()} == {
         "whole.png", "quality.png", "optimisation.png", "scale.png"
     }  # fmt: skip
     assert readme.figure(made_up).startswith("**50 times as fast as scanpy**")
+
+
+def test_parts_measured_again(
+    result: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "suite.json"
+    earlier = {**result, "growth": {}, "again": [{"parts": ["scale", "whole"]}]}
+    out.write_text(json.dumps(earlier), encoding="utf-8")
+    monkeypatch.setattr(suite, "sizes", lambda largest, n_threads: [largest])
+    monkeypatch.setattr(suite, "growth", lambda n_threads: {"n_epochs": []})
+    options = ["--parts", "scale", "--largest", "77", "--threads", "1", "--out", str(out)]
+    assert suite.main([*options, "--again"]) == 0
+    found = json.loads(out.read_text(encoding="utf-8"))
+    assert found["optimisation"] == result["optimisation"]
+    assert found["threads"] == result["threads"]
+    assert found["scale"] == [77]
+    assert found["growth"] == {"n_epochs": []}
+    assert [run["parts"] for run in found["again"]] == [["whole"], ["scale"]]
+
+
+def test_nothing_to_measure_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        suite.main(["--again", "--out", str(tmp_path / "none.json")])
+    assert "--again: there are no earlier results in " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("bad", [["--parts", "everything"], ["--graphs"]])
