@@ -42,7 +42,12 @@ def kernel(
 
     def decorate(function: Callable[..., Any]) -> Any:
         dispatcher = numba.njit(
-            function, error_model="numpy", nogil=True, parallel=parallel, _nrt=allocates
+            function,
+            error_model="numpy",
+            nogil=True,
+            parallel=parallel,
+            _nrt=allocates,
+            no_cfunc_wrapper=True,
         )
         try:
             dispatcher._cache = _StampedCache(function, _digest(depends))

@@ -9,6 +9,8 @@ import numpy as np
 from umapcore.jit import inline
 from umapcore.plan import GROUP, GROUP_STEP, MAX_POOL
 
+U0, U1 = np.uint64(0), np.uint64(1)
+
 LANES = GROUP
 #: Loops over lanes are rounded up to this.
 LANES_STEP = GROUP_STEP
@@ -42,27 +44,29 @@ def dimensions(dims: Any, n_components: Any) -> Any:
 @inline
 def sort_lanes(n_walkers: Any, count: Any, lane_of: Any, bins: Any) -> None:
     """Order walkers by falling number of fires."""
-    top = COUNT_BINS
-    for c in range(COUNT_BINS + 1):
-        bins[c] = 0
-    for w in range(n_walkers):
-        bins[min(count[w], top)] += 1
-    place = 0
-    for c in range(top, -1, -1):
+    # Unsigned indices, as for signed ones numba adds Python's wrap-around.
+    n = np.uint64(n_walkers)
+    top = np.uint64(COUNT_BINS)
+    bins[:] = 0
+    for w in range(n):
+        bins[min(np.uint64(count[w]), top)] += 1
+    place = np.int32(0)
+    for k in range(top + U1):
+        c = top - k
         size = bins[c]
         bins[c] = place
         place += size
-    n_crowded = bins[top - 1]
-    for w in range(n_walkers):
-        c = min(count[w], top)
-        lane_of[bins[c]] = w
+    n_crowded = np.uint64(bins[top - U1])
+    for w in range(n):
+        c = min(np.uint64(count[w]), top)
+        lane_of[np.uint64(bins[c])] = w
         bins[c] += 1
-    for i in range(1, n_crowded):
+    for i in range(U1, n_crowded):
         w = lane_of[i]
         j = i
-        while j > 0 and count[lane_of[j - 1]] < count[w]:
-            lane_of[j] = lane_of[j - 1]
-            j -= 1
+        while j > U0 and count[np.uint64(lane_of[j - U1])] < count[np.uint64(w)]:
+            lane_of[j] = lane_of[j - U1]
+            j -= U1
         lane_of[j] = w
 
 

@@ -121,12 +121,14 @@ def _repel_function(module: Any, d: int, n_windows: int) -> Any:
                 builder.store(total, at(y, lane, k * LANES + i), align=4)
         claim(n_windows * n_vectors * WIDTH >> CLAIM_SHIFT)
 
+    # One sample alone is what is left of numbers that are not multiples of the usual one: rare.
+    n_vectors = VECTORS if n_windows > 1 else 1
     width = ir.Constant(integer, WIDTH)
-    several = ir.Constant(integer, VECTORS * WIDTH)
+    several = ir.Constant(integer, n_vectors * WIDTH)
     whole = builder.mul(builder.udiv(m, several), several)
     with cgutils.for_range_slice(builder, ir.Constant(integer, 0), whole, several) as (lane, _):
-        repel(lane, VECTORS)
-    if LANES_STEP % (VECTORS * WIDTH) > 0:
+        repel(lane, n_vectors)
+    if LANES_STEP % (n_vectors * WIDTH) > 0:
         with cgutils.for_range_slice(builder, whole, m, width) as (lane, _):
             repel(lane, 1)
     builder.store(builder.load(unclaimed), claims)
