@@ -9,8 +9,6 @@ import numpy as np
 from umapcore.jit import inline
 from umapcore.plan import GROUP, GROUP_STEP, MAX_POOL
 
-U0, U1 = np.uint64(0), np.uint64(1)
-
 LANES = GROUP
 #: Loops over lanes are rounded up to this.
 LANES_STEP = GROUP_STEP
@@ -20,6 +18,8 @@ POOL_STRIDE = MAX_POOL + GROUP
 NOBODY, SEVERAL = -1, -2
 #: Lanes with fewer fires are sorted by counting, those with more by insertion.
 COUNT_BINS = 64
+
+U0, U1 = np.uint64(0), np.uint64(1)
 
 
 def float_scratch(n_components: int, *, density: bool = False) -> int:
@@ -63,7 +63,7 @@ def sort_lanes(n_walkers: Any, count: Any, lane_of: Any, bins: Any) -> None:
         bins[c] += 1
     for i in range(U1, n_crowded):
         w = lane_of[i]
-        j = i
+        j: Any = i
         while j > U0 and count[np.uint64(lane_of[j - U1])] < count[np.uint64(w)]:
             lane_of[j] = lane_of[j - U1]
             j -= U1
