@@ -125,12 +125,13 @@ class Chains:
         return [other] * len(self.vectors)
 
 
-def spread(builder: Any, number: Any) -> Any:
+def spread(builder: Any, number: Any, width: int = WIDTH) -> Any:
     """Give a vector whose lanes all hold a number that is known when the code runs."""
-    nothing = ir.Constant(VECTOR, ir.Undefined)
+    nothing = ir.Constant(ir.VectorType(number.type, width), ir.Undefined)
     first = ir.Constant(ir.IntType(32), 0)
+    everywhere = ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width)
     return builder.shuffle_vector(
-        builder.insert_element(nothing, number, first), nothing, ir.Constant(_INTS, [0] * WIDTH)
+        builder.insert_element(nothing, number, first), nothing, everywhere
     )
 
 

@@ -98,10 +98,9 @@ def take_part(
     """Go through the epochs `first_epoch` … `stop_epoch` - 1 as worker `number` of a team.
 
     `positions` has one row, or two, of which the first counts between epochs. Each worker has
-    scratch and `claims` of its own (:mod:`umapcore_numba.repulsion`), and pulls of
-    its own if `pulls` has several rows; one row is shared. `team` is all 0 at the beginning.
-    `density` is what :mod:`umapcore_numba.density` needs, or ``()``: then all about it is compiled
-    away.
+    scratch and `claims` of its own (:mod:`umapcore_numba.repel_lanes`), and pulls of its own if
+    `pulls` has several rows; one row is shared. `team` is all 0 at the beginning. `density` is what
+    :mod:`umapcore_numba.density` needs, or ``()``: then all about it is compiled away.
     """
     worker = np.int64(number)  # prange counts in uint64, which 0 would turn to a float
     n_workers = floats_scratch.shape[0]

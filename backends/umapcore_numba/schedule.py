@@ -16,6 +16,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from umapcore.jit import inline
+from umapcore_numba.chains import spread
 from umapcore_numba.processor import AVX512
 
 U0 = np.uint64(0)
@@ -33,13 +34,6 @@ LISTED = _LANES
 _COMPRESS = "llvm.x86.avx512.mask.compress.v16i32"
 
 
-def _splat(builder: Any, number: Any) -> Any:
-    undefined = ir.Constant(ir.VectorType(_INT32, _LANES), ir.Undefined)
-    same = ir.Constant(undefined.type, [0] * _LANES)
-    first = builder.insert_element(undefined, number, ir.Constant(_INT32, 0))
-    return builder.shuffle_vector(first, undefined, same)
-
-
 @intrinsic
 def _fires_of_64(typingctx: Any, rates: Any, first: Any, epoch: Any) -> Any:
     """Compare the rates `first` … `first` + 63; bit k of the result is that of the k-th."""
@@ -47,7 +41,7 @@ def _fires_of_64(typingctx: Any, rates: Any, first: Any, epoch: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         vector = ir.VectorType(_INT32, _LANES)
-        t = _splat(builder, args[2])
+        t = spread(builder, args[2], _LANES)
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
         word = ir.Constant(_INT64, 0)
         for part in range(0, 64, _LANES):
@@ -110,7 +104,7 @@ def _list_64(
         def at(array: Any, place: Any) -> Any:
             return builder.bitcast(builder.gep(array, [place]), vector.as_pointer())
 
-        t = _splat(builder, epoch)
+        t = spread(builder, epoch, _LANES)
         word = ir.Constant(_INT64, 0)
         for part in range(0, 64, _LANES):
             edge = builder.add(first, ir.Constant(_INT64, part))

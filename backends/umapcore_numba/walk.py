@@ -91,7 +91,7 @@ def walk_group(
 
     Reads `positions`, writes where the heads went to `walked` and adds their tails' moves to
     `pulls`, all three flat, of n × d. With `shared_pulls` other threads add to `pulls` as well.
-    `target`, `claims`: see :mod:`umapcore_numba.repulsion`.
+    `target`, `claims`: see :mod:`umapcore_numba.repel_lanes`.
     `bucket_start` is the bucket's first walker, by which samples are numbered. Lane i reads the
     pool's entries from ``i`` on: `pool` has its columns, each a group longer than the pool itself,
     so that no stretch has an end. `density`: see :mod:`umapcore_numba.density`, or ``()``.
