@@ -157,8 +157,8 @@ class HostDevice:
 
     # --- kernels
 
-    def compile(self, program: str, dimensions: int = 2) -> None:
-        built = self.builder(program, tuple(sorted(defines(program, dimensions).items())))
+    def compile(self, program: str, dimensions: int = 2, samples: int = 5) -> None:
+        built = self.builder(program, tuple(sorted(defines(program, dimensions, samples).items())))
         for name, types in kernels_of(program).items():
             self.kernels[name] = (built[f"run_{name}"], types)
 

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import cuda_host
+import elf
 import numpy as np
 
 from umapcore_cupy.device import Array
@@ -226,7 +227,8 @@ class RawModule:
     def __init__(self, state: State, *, path: str) -> None:
         self.state, self.path = state, Path(path)
         self.program = self.path.stem
-        assert self.path.read_bytes() == b"cubin"
+        if what := elf.problem(self.path.read_bytes()):
+            raise CUDADriverError(f"CUDA_ERROR_INVALID_IMAGE: {what}")
         state.loaded.append(self.program)
 
     def get_function(self, name: str) -> RawKernel:

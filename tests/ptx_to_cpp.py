@@ -24,16 +24,18 @@ EXPRESSIONS = {
     "cvta.to.global i": "a", "cvta.to.local i": "a", "cvta.local i": "a",
     "add i": "wide(a) + wide(b)", "sub i": "wide(a) - wide(b)", "neg i": "-wide(a)",
     "mul.lo i": "wide(a) * wide(b)", "mul.wide i": "wide(a) * wide(b)",
-    "mul.hi u32": "wide(a) * wide(b) >> 32", "mad.lo i": "wide(a) * wide(b) + wide(c)",
+    "mul.hi u32": "wide(a) * wide(b) >> 32",
+    "mul.hi s32": "(int64_t)a * b >> 32", "mad.lo i": "wide(a) * wide(b) + wide(c)",
     "div i": "a / b", "rem i": "a % b", "min i": "a < b ? a : b", "max i": "a > b ? a : b",
     "and b": "a & b", "or b": "a | b", "xor b": "a ^ b", "not b": "~a",
     "and p": "a & b", "or p": "a | b", "xor p": "a ^ b", "not p": "!a",
     "shl b": "b < 8 * sizeof a ? wide(a) << b : 0",
     "shr i": "b < 8 * sizeof a ? a >> b : a < 0 ? -1 : 0",
-    "brev b32": "reversed_bits(a)", "bfind.shiftamt u32": "a ? __builtin_clz(a) : ~0u",
+    "popc b32": "__builtin_popcount(a)", "clz b32": "a ? __builtin_clz(a) : 32", "bfi b32": "inserted_bits(a, b, c, d)", "brev b32": "reversed_bits(a)", "bfind.shiftamt u32": "a ? __builtin_clz(a) : ~0u",
     "add.rn f": "a + b", "sub.rn f": "a - b", "mul.rn f": "a * b", "div.rn f": "a / b",
     "fma.rn f": "std::fma(a, b, c)", "rcp.approx.ftz f32": "reciprocal_guess(a)",
     "rcp.rn f": "1 / a", "sqrt.rn f": "std::sqrt(a)", "neg f": "-a", "abs f": "std::fabs(a)",
+    "copysign f": "std::copysign(b, a)",
     "min f": "lesser(a, b)", "max f": "-lesser(-a, -b)",
     "cvt ii": "a", "cvt f64.f32": "a", "cvt.rn f32.f64": "a", "cvt.rn fi": "a",
     "cvt.rni f64.f64": "std::rint(a)", "cvt.rzi s32.f32": "cut<int32_t>(a)",
@@ -85,6 +87,11 @@ static inline uint32_t reversed_bits(uint32_t a) {
   for (int i = 0; i < 32; i++) reversed |= (a >> i & 1) << (31 - i);
   return reversed;
 }
+static inline uint32_t inserted_bits(uint32_t a, uint32_t b, uint32_t first, uint32_t count) {
+  if (first > 31) return b;
+  const uint32_t mask = (uint32_t)((count > 31 ? ~0ull : (1ull << count) - 1) << first);
+  return (b & ~mask) | (a << first & mask);
+}
 // Of NaN and a number the number; of zeros, the negative one.
 template <class F> static inline F lesser(F a, F b) {
   if (a != a || b != b) return a != a ? b : a;
@@ -100,7 +107,7 @@ template <class I, class F> static inline I cut(F a) {
 """
 
 _ENTRY = re.compile(
-    r"^\.visible \.entry (\w+)\(([^)]*)\)\s*(?:\.maxntid [\d, ]+\s*)?\{\n(.*?)^\}$", re.M | re.S
+    r"^\.visible \.entry (\w+)\(([^)]*)\)\s*(?:\.(?:maxntid|minnctapersm) [\d, ]+\s*)*\{\n(.*?)^\}$", re.M | re.S
 )
 _PARAMETER = re.compile(r"\.param \.(\w+) (?:\.ptr \.align \d+ )?(\w+)")
 # Variables outside of kernels are of no use to one: it can name only what it declares.
@@ -113,7 +120,8 @@ _INSTRUCTION = re.compile(
     r"(?:@(!?)(%\w+)\s+)?([a-z][\w.]*?)((?:\.(?:[bsuf]\d+|pred))*)(?:\s+(.*))?"
 )
 _MEMORY = re.compile(r"(ld|st)\.(param|global(?:\.nc)?|shared|local)(?:\.v([24]))?")
-_ATOMIC = re.compile(r"(atom|red)(?:\.relaxed(?:\.gpu)?)?\.global\.(\w+)")
+_ATOMIC = re.compile(r"(atom|red)(?:\.relaxed(?:\.gpu)?)?\.(global|shared)\.(\w+)")
+_FENCES = {"membar.gl", "fence.acq_rel.gpu", "fence.sc.gpu"}
 _ADDRESS = re.compile(r"\[([%\w$]+)(?:\+(-?\d+))?\]")
 _SPECIAL = {"tid": "threadIdx", "ntid": "blockDim", "ctaid": "blockIdx", "nctaid": "gridDim"}
 
@@ -188,19 +196,23 @@ class _Kernel:
             return f"goto {operands[0]};"
         if (opcode, operands) in (("ret", []), ("bar.sync", ["0"])):
             return "return;" if opcode == "ret" else "BLOCK_BARRIER();"
+        if opcode in _FENCES and not types and not operands:
+            return ""  # one thread runs all threads
+        if opcode == "ld.acquire.gpu":  # what is waited for in a loop, until others have written it
+            return f"wait_here(FOR_OTHERS); {self.instruction('ld.global', types, operands)}"
         if match := _MEMORY.fullmatch(opcode):
             return self.move(TYPES[_only(types)], operands, *match.groups())
         kinds = "".join({"u": "i", "s": "i"}.get(kind[0], kind[0]) for kind in types)
         if match := _ATOMIC.fullmatch(opcode):
             target, where, *values = operands if match[1] == "atom" else ("_", *operands)
-            kind, expression = TYPES[_only(types)], ATOMIC[f"{match[2]} {kinds}"]
+            kind, expression = TYPES[_only(types)], ATOMIC[f"{match[3]} {kinds}"]
             letters = sorted(set(re.findall(r"\b[ab]\b", expression)))
             taken = [
                 f", {letter} = {self.value(value, kind)}"
                 for letter, value in zip(letters, values, strict=True)
             ]
             return (
-                f"{{ auto* const at = {self.address(kind, 'global', '1', where)}; "
+                f"{{ auto* const at = {self.address(kind, match[2], '1', where)}; "
                 f"const {kind} old = *at{''.join(taken)}; "
                 f"*at = ({kind})({expression}); {self.put(target, kind, 'old')} }}"
             )
@@ -219,7 +231,7 @@ class _Kernel:
             result = "bool"
         elif opcode == "mul.wide":
             result = {"16": "uint32_t", "32": "uint64_t"}[types[0][1:]]
-        letters = sorted(set(re.findall(r"\b[abc]\b", expression)))
+        letters = sorted(set(re.findall(r"\b[abcd]\b", expression)))
         taken = []
         for letter, value in zip(letters, values, strict=True):
             special = {"selp c": "bool", "shl b": "uint32_t", "shr b": "uint32_t"}

@@ -9,6 +9,7 @@ import logging
 import re
 from typing import TYPE_CHECKING, Any
 
+import elf
 import pytest
 from nvrtc import needs_nvrtc
 from ptx import forbidden
@@ -65,7 +66,7 @@ class TestPrograms:
     ) -> None:
         with caplog.at_level(logging.DEBUG, logger="umapcore"):
             cubin = compile_program(PROGRAMS[program], defines, architecture)
-        assert cubin.startswith(b"\x7fELF")
+        assert elf.problem(cubin) is None
         assert not caplog.messages
 
     def test_ptx_keeps_the_bits(
@@ -182,6 +183,18 @@ def test_nvrtc_is_loaded_with_its_builtins() -> None:
     for loaded in filter(None, compilation._preloaded.values()):
         assert sum("builtins" in library._name for library in loaded) == 1
         assert len(loaded) == 2
+
+
+def test_a_cubin_gets_its_last_zeros_back() -> None:
+    whole = elf.smallest()
+    assert elf.problem(whole) is None
+    assert compilation.whole_cubin(whole) == whole
+    for missing in (1, 3):  # zeros, all of them
+        assert elf.problem(whole[:-missing]) is not None
+        assert compilation.whole_cubin(whole[:-missing]) == whole
+    for other in (b"", b"\x7fELF\x01" + bytes(80), b".version 9.0"):
+        with pytest.raises(ValueError, match="no 64-bit ELF file"):
+            compilation.whole_cubin(other)
 
 
 def test_target() -> None:

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import cuda_host
+import elf
 import fake_cupy
 import graphs
 import numpy as np
@@ -16,6 +17,7 @@ from umapcore import OptimizerSpec, simplicial_set_embedding
 from umapcore.errors import GPUError, GPUMemoryError
 from umapcore.graph import prepare_graph
 from umapcore.plan import build_plan
+from umapcore_cupy import compile as compilation
 from umapcore_cupy import cupy_device
 from umapcore_cupy.backend import CupyBackend
 from umapcore_cupy.layout import DeviceLayout
@@ -32,7 +34,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> fake_cupy.State:
     module, state = fake_cupy.fake_cupy()
     cupy_device._load.cache_clear()
     monkeypatch.setattr(cupy_device, "import_cupy", lambda: module)
-    monkeypatch.setattr(cupy_device, "cached_program", lambda *_: b"cubin")
+    monkeypatch.setattr(cupy_device, "cached_program", lambda *_: elf.smallest())
     monkeypatch.setattr("umapcore.dispatch.gpu_problem", lambda: None)
     return state
 
@@ -58,6 +60,23 @@ def test_whole_layout(
     assert gpu.loaded == ["plan", "layout"]  # once for both runs
     assert gpu.stream is None
     assert len(gpu.allocators) == 1
+
+
+def test_what_is_not_whole_is_not_loaded(
+    gpu: fake_cupy.State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cupy_device, "cached_program", lambda *_: elf.smallest()[:-1])
+    with pytest.raises(GPUError, match="INVALID_IMAGE: the program headers end at 120"):
+        cupy_device.CupyDevice().compile("plan")
+
+
+@nvrtc.needs_nvrtc
+def test_what_nvrtc_makes_is_loaded(
+    gpu: fake_cupy.State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cupy_device, "cached_program", compilation.cached_program)
+    cupy_device.CupyDevice().compile("plan")
+    assert gpu.loaded == ["plan"]
 
 
 def test_streamed(gpu: fake_cupy.State, sheet: Any, expected: np.ndarray) -> None:

@@ -138,7 +138,8 @@ class TestKernels:
         adopted, scaled = backend.adopt_graph(graph), backend.adopt_start(given, (500, 2))
         assert_equal_bits(backend.device.download(scaled).reshape(500, 2), start)
         assert_equal_bits(run(backend, adopted, spec, scaled), on_cpu.positions())
-        assert {*backend.device.launches} == {*kernels_of("plan"), *kernels_of("layout")}
+        programs = ("inputs", "plan", "layout")
+        assert {*backend.device.launches} == {k for name in programs for k in kernels_of(name)}
 
 
 @needs_compiler
@@ -190,6 +191,7 @@ RESULTS = [
     ("sub.s64 0, 1", 2**64 - 1),
     ("mul.lo.s32 -3, 1431655767", (-3 * 1431655767) % 2**32),
     ("mul.hi.u32 -1, -1", 0xFFFFFFFE),
+    ("mul.hi.s32 -3, 1431655766", 0xFFFFFFFE),
     ("mul.wide.s32 -1, 2", 2**64 - 2),
     ("mul.wide.u32 -1, 2", 0x1FFFFFFFE),
     ("mad.lo.s32 3, 4, -13", 0xFFFFFFFF),
@@ -205,6 +207,12 @@ RESULTS = [
     ("shr.u32 -1, 31", 1),
     ("shr.s32 -8, 2", 0xFFFFFFFE),
     ("shr.s32 -8, 99", 0xFFFFFFFF),
+    ("popc.b32 -2147483645", 3),
+    ("clz.b32 1", 31),
+    ("clz.b32 0", 32),
+    ("bfi.b32 -1, 0, 4, 8", 0xFF0),
+    ("bfi.b32 5, -1, 30, 8", 0x7FFFFFFF),
+    ("bfi.b32 5, 7, 32, 8", 7),
     ("brev.b32 6", 0x60000000),
     ("bfind.shiftamt.u32 1", 31),
     ("bfind.shiftamt.u32 0", 0xFFFFFFFF),
@@ -231,6 +239,7 @@ RESULTS = [
     ("sqrt.rn.f32 0f40000000", 0x3FB504F3),
     ("sqrt.rn.f64 0d4000000000000000", 0x3FF6A09E667F3BCD),
     (f"abs.f32 {MINUS_0}", 0),
+    (f"copysign.f32 {MINUS_0}, 0f3F800000", 0xBF800000),
     ("neg.f32 0f00000000", 0x80000000),
     (f"min.f32 0f00000000, {MINUS_0}", 0x80000000),
     (f"max.f32 {MINUS_0}, 0f00000000", 0),
@@ -326,7 +335,8 @@ def tried(body: str, words: list[int]) -> list[int]:
         "atom.global.cas.b32 %r1, [%rd1], %r2;",
         "atom.global.exch.b32 %r1, [%rd1], %r2;",
         "bar.sync 1;",
-        "membar.gl;",
+        "membar.sys;",
+        "ld.acquire.sys.u32 %r1, [%rd1];",
         "add.s32 %r1, %r2;",
         "add.s32 %r1, %r2, %r3, %r4;",
         "mov.u32 %r1, %laneid;",

@@ -84,7 +84,7 @@ DAMAGES = {
     "a byte more": lambda data: data + b"\0",
     "a bit of the code flipped": lambda data: data[:-9] + bytes([data[-9] ^ 1]) + data[-8:],
     "a bit of the header flipped": lambda data: data[:30] + bytes([data[30] ^ 1]) + data[31:],
-    "another version": lambda data: data.replace(b"kernel 1", b"kernel 0", 1),
+    "another version": lambda data: data.replace(b"kernel 2", b"kernel 1", 1),
     "bare code": lambda data: CODE,
     "something else": lambda data: b"\x89PNG" + bytes(3000),
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import struct
 import warnings
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError
@@ -45,6 +46,9 @@ OPTIONS = (
 NVRTC_WHEELS = {12: "nvidia-cuda-nvrtc-cu12", 13: "nvidia-cuda-nvrtc"}
 
 _MAIN = "umapcore.cu"
+# Of an ELF header: where the program headers and the section headers begin, and their sizes and
+# numbers.
+_ELF_HEADER = struct.Struct("<32s2Q6x4H2x")
 
 
 def compile_program(
@@ -130,6 +134,27 @@ def target(architecture: int, known: Sequence[int], *, ptx: bool = False) -> str
         f'{architecture / 10}. An older CUDA may: pip install "umapcore[cuda12]".'
     )
     raise KernelCompilationError(msg, log="", options=(), architecture=architecture)
+
+
+def whole_cubin(cubin: bytes) -> bytes:
+    """Give a cubin back the zeros at its end that CuPy has taken for a terminator.
+
+    ``getCUBIN`` drops the last byte, as if it ended a string. A cubin is an ELF file, whose program
+    headers come last and end with zeros: without them they would reach past the end of the file.
+
+    Raises
+    ------
+    ValueError
+        When it is no 64-bit ELF file.
+    """
+    if cubin[:5] != b"\x7fELF\x02" or len(cubin) < _ELF_HEADER.size:
+        msg = f"a cubin begins with {cubin[:5]!r}: it is no 64-bit ELF file."
+        raise ValueError(msg)
+    _, programs, sections, program_size, n_programs, section_size, n_sections = _ELF_HEADER.unpack(
+        cubin[: _ELF_HEADER.size]
+    )
+    end = max(programs + program_size * n_programs, sections + section_size * n_sections)
+    return cubin.ljust(end, b"\0")
 
 
 def nvrtc_version() -> tuple[int, int]:
@@ -237,7 +262,7 @@ def _compile(files: Sequence[str], sources: Mapping[str, bytes], options: Sequen
             logger.debug("NVRTC on %s: %s", ", ".join(files), log)
         if "compute_" in options[0]:
             return bytes(nvrtc.getPTX(program))
-        return bytes(nvrtc.getCUBIN(program))
+        return whole_cubin(bytes(nvrtc.getCUBIN(program)))
     finally:
         nvrtc.destroyProgram(program)
 

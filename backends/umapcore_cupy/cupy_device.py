@@ -124,10 +124,10 @@ class CupyDevice:
         with self._current():
             keys.values.sort()
 
-    def compile(self, program: str, dimensions: int = 2) -> None:
+    def compile(self, program: str, dimensions: int = 2, samples: int = 5) -> None:
         """Load a program, compiled anew where it is not in the cache."""
         with self._current():
-            macros = tuple(sorted(defines(program, dimensions).items()))
+            macros = tuple(sorted(defines(program, dimensions, samples).items()))
             self._kernels.update(_load(int(self._device.id), program, macros))
 
     def launch(self, kernel: str, n_threads: int, *arguments: Any) -> None:

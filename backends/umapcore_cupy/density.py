@@ -44,7 +44,7 @@ class DeviceDensity:
         density: Density,
     ) -> None:
         self._device, self._plan, self._edges = device, plan, edges
-        device.compile("density", spec.n_components)
+        device.compile("density", spec.n_components, spec.negative_sample_rate)
         n = plan.n_vertices
         order = device.download(plan.order)
         self._radii = device.upload(density.radii[order])

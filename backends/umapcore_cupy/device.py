@@ -93,8 +93,8 @@ class Device(Protocol):
     def sort(self, keys: Array) -> None:
         """Sort unsigned 64-bit integers in place."""
 
-    def compile(self, program: str, dimensions: int = 2) -> None:
-        """Make a program's kernels ready to be launched."""
+    def compile(self, program: str, dimensions: int = 2, samples: int = 5) -> None:
+        """Make a program's kernels ready to be launched: see :func:`.programs.defines`."""
 
     def launch(self, kernel: str, n_threads: int, *arguments: Any) -> None:
         """Start a kernel with at least so many threads.

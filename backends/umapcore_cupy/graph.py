@@ -65,7 +65,7 @@ def adopt_graph(device: Device, matrix: Any) -> DeviceGraph | None:
     if reason is None and not all(map(device.holds, (matrix.data, matrix.indices, matrix.indptr))):
         reason = "it is on another GPU than the current one"
     if reason is None:
-        device.compile("plan")
+        device.compile("inputs")
         indptr = device.empty(n + 1, np.int64)
         given = device.wrap(matrix.indptr)
         device.launch("widen", n + 1, np.int64(n + 1), given, indptr)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: Entries that are kept on disk: those used last.
 MOST_ENTRIES = 64
 
-_MAGIC = b"umapcore kernel 1\n"
+_MAGIC = b"umapcore kernel 2\n"
 # Magic, digest of the key, digest of the payload, bytes of the payload.
 _HEADER = struct.Struct(f"<{len(_MAGIC)}s32s32sQ")
 # Nothing else in the folder is ever touched: it may be one that the user gave for other things too.

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from umapcore_cupy.plan import DevicePlan
     from umapcore_cupy.streamed import Edges
 
-#: With up to this many blocks a bucket every block draws the pool itself: that costs less than
-#: starting one more kernel.
-BLOCKS_THAT_DRAW = 64
+#: With up to this many blocks a bucket every block draws the pool itself: a hash for two entries and
+#: positions that are in the cache cost less than starting one more kernel.
+BLOCKS_THAT_DRAW = 512
 
 
 class DeviceLayout:
@@ -58,7 +58,7 @@ class DeviceLayout:
         self._device, self._plan, self._edges = device, plan, edges
         n, d = plan.n_vertices, spec.n_components
         self._d = d
-        device.compile("layout", d)
+        device.compile("layout", d, spec.negative_sample_rate)
         given = device.upload(start) if isinstance(start, np.ndarray) else start
         self._positions = device.empty(n * d, np.float32)
         device.launch("gather_positions", n, np.int64(n), plan.order, given, self._positions)
@@ -81,7 +81,6 @@ class DeviceLayout:
             np.float32(b),
             np.float32(exact_log2(a)),
             np.float32(spec.gamma),
-            np.int32(spec.negative_sample_rate),
             unit,
         )
         self._seed = np.uint64(spec.seed)
@@ -146,7 +145,7 @@ class DeviceLayout:
             draws_pool = last - first <= BLOCKS_THAT_DRAW * GROUP
             if not draws_pool:
                 launch(
-                    "draw_pool", plan.pool_size, self._epoch, self._seed, np.int32(bucket),
+                    "draw_pool", plan.pool_size // 2, self._epoch, self._seed, np.int32(bucket),
                     np.int32(plan.pool_size), n, self._positions, self._pool_places, self._pool,
                 )  # fmt: skip
             size = group_size(int(last - first))

@@ -19,11 +19,18 @@ CHUNK = 64
 #: Offsets of negative samples: so many to a hash, of so many bits, as in umapcore_numba.walk.
 SAMPLES_A_WORD, SAMPLE_BITS = 5, 12
 
-_KERNEL = re.compile(r"\bKERNEL\s+(?:__launch_bounds__\(\w+\)\s*)?(\w+)\(([^)]*)\)")
+#: Blocks of the walk that a multiprocessor holds at least. Left to itself, the compiler saves
+#: registers for more, and lets the forces of the samples wait for one another.
+WALK_BLOCKS = 3
+#: The same for more dimensions than a pool in shared memory has.
+WALK_BLOCKS_OF_MANY = 2
+
+_KERNEL = re.compile(r"\bKERNEL\s+(?:__launch_bounds__\([\w, ]+\)\s*)?(\w+)\(([^)]*)\)")
 
 #: Files of each program.
 PROGRAMS: dict[str, tuple[str, ...]] = {
-    "plan": ("graph.cu", "count.cu", "buckets.cu", "order.cu", "scan.cu", "fill.cu", "start.cu"),
+    "inputs": ("graph.cu", "start.cu"),
+    "plan": ("count.cu", "buckets.cu", "order.cu", "scan.cu", "fill.cu"),
     "spectral": (
         "scan.cu", "components.cu", "levels.cu", "matching.cu", "contract.cu", "blocks.cu",
     ),
@@ -33,8 +40,14 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def defines(name: str, dimensions: int = 2) -> dict[str, int]:
-    """Macros of a program; those of positions are compiled for a number of dimensions."""
+def defines(name: str, dimensions: int = 2, samples: int = 5) -> dict[str, int]:
+    """Macros of a program.
+
+    Those of positions are compiled for a number of dimensions, walks for a number of negative
+    samples a fire too.
+    """
+    if name == "inputs":
+        return {}
     if name == "plan":
         return {
             "N_BUCKETS": N_BUCKETS,
@@ -48,7 +61,10 @@ def defines(name: str, dimensions: int = 2) -> dict[str, int]:
         return {"DIMENSIONS": dimensions}
     return {
         "DIMENSIONS": dimensions,
+        "N_SAMPLES": samples,
         "WALK_THREADS": WALK_THREADS,
+        "WALK_BLOCKS": WALK_BLOCKS if dimensions <= 4 else WALK_BLOCKS_OF_MANY,
+        "LONGEST_WALK": LONGEST_WALK,
         "LONGEST_MOVE": int(LONGEST_MOVE),
         "SAMPLES_A_WORD": SAMPLES_A_WORD,
         "SAMPLE_BITS": SAMPLE_BITS,
@@ -61,7 +77,10 @@ def variants(name: str) -> list[dict[str, int]]:
         return [defines(name)]
     of_layouts = (1, 2, 3, 4, 5, 8, 9, 10, 50)
     forms = (1, 2, 3, 9) if name == "placement" else of_layouts
-    return [defines(name, dimensions) for dimensions in forms]
+    found = [defines(name, dimensions) for dimensions in forms]
+    if name != "placement":
+        found += [defines(name, d, samples) for d, samples in ((2, 0), (2, 3), (3, 12), (50, 7))]
+    return found
 
 
 @cache

@@ -37,7 +37,7 @@ def _scaled(device: Device, positions: Any, shape: tuple[int, int]) -> Array | s
     if not positions.flags.c_contiguous or not device.holds(positions):
         return "they are not contiguous, or on another GPU than the current one"
     n, d = shape
-    device.compile("plan")
+    device.compile("inputs")
     given = device.wrap(positions)
     extremes = [device.upload(np.full(d, limit, np.int32)) for limit in (2**31 - 1, -(2**31))]
     count = device.zeros(1, np.int32)

@@ -33,9 +33,13 @@ KERNEL measure_walkers(int64 first_walker, int64 last_walker, const int* heads,
 }
 
 // Log radii of the vertices, and their totals, which do not depend on the number of threads: each
-// takes many vertices. The sums of a vertex and its radius replace those of its first walker.
+// takes many vertices, and those of a block add up theirs before one of them adds to what others
+// add to as well. The sums of a vertex and its radius replace those of its first walker.
 KERNEL log_radii(int64 n, const int64* first_walkers, float* sums, const float* radii, float* logs,
                  uint64* totals) {
+  __shared__ uint64 of_block[3];
+  if (threadIdx.x < 3) of_block[threadIdx.x] = 0;
+  BLOCK_BARRIER();
   int64 of_logs = 0, of_squares = 0, of_products = 0;
   for (int64 i = thread_number(); i < n; i += (int64)gridDim.x * blockDim.x) {
     const int64 first = first_walkers[i], last = first_walkers[i + 1];
@@ -55,9 +59,11 @@ KERNEL log_radii(int64 n, const int64* first_walkers, float* sums, const float* 
     of_squares += (int64)(exact * exact * SUM_UNITS);
     of_products += (int64)(exact * (double)radii[i] * SUM_UNITS);
   }
-  atomicAdd(&totals[0], (uint64)of_logs);
-  atomicAdd(&totals[1], (uint64)of_squares);
-  atomicAdd(&totals[2], (uint64)of_products);
+  atomicAdd(&of_block[0], (uint64)of_logs);
+  atomicAdd(&of_block[1], (uint64)of_squares);
+  atomicAdd(&of_block[2], (uint64)of_products);
+  BLOCK_BARRIER();
+  if (threadIdx.x < 3) atomicAdd(&totals[threadIdx.x], of_block[threadIdx.x]);
 }
 
 DEVICE double within(double x, double limit) {

@@ -49,7 +49,10 @@ DEVICE float curve_power(float squared, float b, float log2_a) {
 }
 
 // Nearest integer of a number within range, halves away from zero.
-DEVICE int whole(float x) { return (int)(x + (x >= 0.0f ? 0.5f : -0.5f)); }
+DEVICE int whole(float x) {
+  const int sign = __float_as_int(x) & (int)0x80000000;
+  return (int)(x + __int_as_float(sign | 0x3F000000));  // half of x's sign
+}
 
 // Finaliser of SplitMix64 (Steele, Lea and Flood, 2014).
 DEVICE uint64 mix64(uint64 x) {

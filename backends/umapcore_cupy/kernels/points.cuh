@@ -3,7 +3,7 @@
 #include "floats.cuh"
 
 // Few dimensions are unrolled into registers.
-enum { UNROLLED = DIMENSIONS <= 8 ? DIMENSIONS : 1 };
+enum { UNROLLED = DIMENSIONS <= 16 ? DIMENSIONS : 1 };
 
 struct Point {
   float x[DIMENSIONS];
@@ -33,9 +33,10 @@ DEVICE void store_point(float* positions, int64 place, const Point& p) {
 
 // Squared distance, summed in the order of the dimensions.
 DEVICE float squared_distance(const Point& p, const Point& q) {
-  float total = 0.0f;
+  const float first = p.x[0] - q.x[0];
+  float total = first * first;
 #pragma unroll UNROLLED
-  for (int k = 0; k < DIMENSIONS; k++) {
+  for (int k = 1; k < DIMENSIONS; k++) {
     const float difference = p.x[k] - q.x[k];
     total += difference * difference;
   }

@@ -6,9 +6,14 @@
 #define MOST_POOL 1024
 #define POOL_IN_SHARED (DIMENSIONS <= 4)
 
-// Both halves of a hash are used: the upper one for entry e, the lower for half + e.
-DEVICE int pool_place(uint64 key, int entry, int half, int64 n) {
-  const uint64 bits = mix64(key + (uint64)(entry < half ? entry : entry - half));
-  const uint64 word = entry < half ? bits >> 32 : bits & 0xFFFFFFFFull;
-  return (int)((word * (uint64)n) >> 32);
+// Both halves of a hash are used: the upper one for an entry of the pool's first half, the lower one
+// for the entry that lies half a pool after it.
+struct PoolPair {
+  int first, second;
+};
+
+DEVICE PoolPair pool_pair(uint64 key, int entry, int64 n) {
+  const uint64 bits = mix64(key + (uint64)entry);
+  return {(int)(((bits >> 32) * (uint64)n) >> 32),
+          (int)(((bits & 0xFFFFFFFFull) * (uint64)n) >> 32)};
 }

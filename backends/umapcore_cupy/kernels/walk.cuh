@@ -13,37 +13,75 @@
 // No product with a vertex' terms overflows below this slope of the curve; see umapcore/density.py.
 #define MOST_SLOPE 1073741824.0f
 
-// The fires of a walker, in the order of its row: 32 edges at a time are tested at once, which
-// keeps many loads in flight and lets all threads of a warp work on a fire together.
+// A row of a walker has at most LONGEST_WALK edges. Which of them fire, 32 to a word, is kept for all
+// walkers of a group: word w of a thread is masks[w * WALK_THREADS + thread]. The first edge has the
+// highest bit, which is found sooner than the lowest.
+#define MASKS ((LONGEST_WALK + 31) / 32)
+
+// Tests the edges of a row and keeps which fire; gives how many do. The loads of a word are in
+// flight at once.
+DEVICE int test_edges(uint32 epoch, const uint32* rates, int n_edges, uint32* masks) {
+  int count = 0;
+  for (int first = 0; first < n_edges; first += 32) {
+    uint32 fired = 0;
+#pragma unroll
+    for (int i = 0; i < 32; i++) {
+      const uint32 rate = first + i < n_edges ? rates[first + i] : 0;
+      fired |= (uint32)(epoch * rate < rate) << (31 - i);
+    }
+    masks[first / 32 * WALK_THREADS] = fired;
+    count += __popc(fired);
+  }
+  return count;
+}
+
+// The fires of a walker, in the order of its row.
 struct Fires {
-  int64 next, end;  // edges not tested yet
-  int64 first;      // the edge that bit 0 of `fired` stands for
+  const uint32* masks;
+  int word, n_words;
   uint32 fired;
 
-  DEVICE_MEMBER void begin(int64 from, int64 to) {
-    next = from;
-    end = to;
+  DEVICE_MEMBER void begin(const uint32* kept, int n_edges) {
+    masks = kept;
+    word = -1;
+    n_words = (n_edges + 31) / 32;
     fired = 0;
   }
 
-  // The next edge that fires, or -1.
-  DEVICE_MEMBER int64 take(uint32 epoch, const uint32* rates) {
+  // Number within the row of the next edge that fires, or -1.
+  DEVICE_MEMBER int take() {
     while (fired == 0) {
-      if (next >= end) return -1;
-      first = next;
-      next = first + 32 < end ? first + 32 : end;
-      const int count = (int)(next - first);
-#pragma unroll 4
-      for (int i = 0; i < count; i++) {
-        const uint32 rate = rates[first + i];
-        fired |= (uint32)(epoch * rate < rate) << i;
-      }
+      if (++word >= n_words) return -1;
+      fired = masks[word * WALK_THREADS];
     }
-    const int bit = __ffs((int)fired) - 1;
-    fired &= fired - 1;
-    return first + bit;
+    const int bit = __clz((int)fired);
+    fired ^= 0x80000000u >> bit;
+    return word * 32 + bit;
   }
 };
+
+// The rank of this thread's key, the largest first. Keys are unique. They are sorted 32 at a time,
+// and then every thread looks for its own in each of these parts. Both arrays are scratch.
+DEVICE int rank_of(int key, int* keys, int* sorted) {
+  const int thread = threadIdx.x, own_part = thread / 32 * 32;
+  keys[thread] = key;
+  BLOCK_BARRIER();
+  int place = own_part;
+#pragma unroll
+  for (int i = 0; i < 32; i++) place += keys[own_part + i] > key;
+  sorted[place] = key;
+  BLOCK_BARRIER();
+  int rank = 0;
+#pragma unroll
+  for (int part = 0; part < WALK_THREADS; part += 32) {
+    int larger_ones = 0;
+#pragma unroll
+    for (int step = 16; step > 0; step /= 2)
+      larger_ones += sorted[part + larger_ones + step - 1] > key ? step : 0;
+    rank += larger_ones + (sorted[part + larger_ones] > key);
+  }
+  return rank;
+}
 
 // `density` is the step size in units of rates, which are weights times 2^32.
 struct Forces {
@@ -59,6 +97,10 @@ DEVICE Terms load_terms(const float* terms, int64 place) {
   const float2 both = ((const float2*)terms)[place];
   return {both.x, both.y};
 }
+
+// As `clipped`, in two instructions instead of four: of zeros it may give the one of the other sign.
+// Adding it to a position, of which none is -0, makes no difference.
+DEVICE float bounded(float x, float limit) { return fminf(fmaxf(x, -limit), limit); }
 
 // Moves y towards a tail, and as densities want it; gives what the tail has to move, in whole units.
 template <bool DENSITY>
@@ -78,20 +120,12 @@ DEVICE Units attract(Point& y, const Point& tail, const Forces& f, Terms terms, 
 #pragma unroll UNROLLED
   for (int k = 0; k < DIMENSIONS; k++) {
     const float difference = y.x[k] - tail.x[k];
-    float step = clipped(coefficient * difference, f.limit);
-    if (DENSITY) step = step + clipped(spread * difference, f.limit);
+    float step = bounded(coefficient * difference, f.limit);
+    if (DENSITY) step = step + bounded(spread * difference, f.limit);
     y.x[k] += step;
     pull.x[k] = -whole(step * f.unit);
   }
   return pull;
-}
-
-// How often a row fires in an epoch.
-DEVICE int count_fires(int64 from, int64 to, uint32 epoch, const uint32* rates) {
-  int count = 0;
-#pragma unroll 4
-  for (int64 e = from; e < to; e++) count += epoch * rates[e] < rates[e];
-  return count;
 }
 
 // The samples of a bucket as one walker meets them.
@@ -102,28 +136,48 @@ struct Samples {
   int head;
 };
 
-// Moves y away from COUNT samples, all seen from where the head stands: their forces do not wait
-// for one another. The lowest bits of `word` say which samples these are.
+// Samples whose offsets are in one word, or fewer: as many as fit into registers with what a walk
+// keeps there.
+#define TOGETHER (DIMENSIONS <= 10 ? SAMPLES_A_WORD : 1)
+#define FIRST_SAMPLES (N_SAMPLES < TOGETHER ? N_SAMPLES : TOGETHER)
+
 template <int COUNT>
-DEVICE void repel(Point& y, const Point& stand, uint64 word, const Samples& samples,
-                  const Forces& f) {
-  Point other[COUNT];
-  float coefficient[COUNT];
+struct Drawn {
+  Point points[COUNT];
+  bool own[COUNT];  // the head itself
+};
+
+// The lowest bits of `word` say which samples these are.
+template <int COUNT>
+DEVICE Drawn<COUNT> draw(uint64 word, const Samples& samples) {
+  Drawn<COUNT> drawn;
 #pragma unroll
   for (int i = 0; i < COUNT; i++) {
     const uint32 entry = (samples.turn + (uint32)(word >> (SAMPLE_BITS * i))) & samples.mask;
     const int place = samples.places[entry];
-    other[i] = load_point(samples.positions, POOL_IN_SHARED ? (int)entry : place);
-    const float squared = squared_distance(stand, other[i]);
+    drawn.points[i] = load_point(samples.positions, POOL_IN_SHARED ? (int)entry : place);
+    drawn.own[i] = place == samples.head;
+  }
+  return drawn;
+}
+
+// Moves y away from samples, all seen from where the head stands: their forces do not wait for one
+// another.
+template <int COUNT>
+DEVICE void repel(Point& y, const Point& stand, const Drawn<COUNT>& drawn, const Forces& f) {
+  float coefficient[COUNT];
+#pragma unroll
+  for (int i = 0; i < COUNT; i++) {
+    const float squared = squared_distance(stand, drawn.points[i]);
     const float p = curve_power(squared, f.b, f.log2_a);
     const float force = f.repulsion * reciprocal((NEAR + squared) * (1.0f + p));
-    coefficient[i] = place == samples.head ? 0.0f : force;  // a vertex does not repel itself
+    coefficient[i] = drawn.own[i] ? 0.0f : force;  // a vertex does not repel itself
   }
 #pragma unroll
   for (int i = 0; i < COUNT; i++) {
 #pragma unroll UNROLLED
     for (int k = 0; k < DIMENSIONS; k++)
-      y.x[k] += clipped(coefficient[i] * (stand.x[k] - other[i].x[k]), f.limit);
+      y.x[k] += bounded(coefficient[i] * (stand.x[k] - drawn.points[i].x[k]), f.limit);
   }
 }
 
@@ -140,6 +194,27 @@ DEVICE void share_move(Pull* pulls, int head, const Point& y, const Point& home,
   add_pull(pulls, head, move);
 }
 
+// Copies the pool of a bucket into shared memory, and draws it where that is asked for.
+DEVICE void fetch_pool(uint64 key, int64 n, bool draws, int size,
+                       const int* __restrict__ pool_places, const float* __restrict__ pool,
+                       const float* __restrict__ positions, int* places, float* copies) {
+  const int half = size / 2;
+#pragma unroll 2
+  for (int entry = threadIdx.x; entry < half; entry += WALK_THREADS) {
+    const PoolPair drawn = draws ? pool_pair(key, entry, n)
+                                 : PoolPair{pool_places[entry], pool_places[entry + half]};
+    places[entry] = drawn.first;
+    places[entry + half] = drawn.second;
+#if POOL_IN_SHARED
+    const float* from = draws ? positions : pool;
+    const Point first = load_point(from, draws ? drawn.first : entry);
+    const Point second = load_point(from, draws ? drawn.second : entry + half);
+    store_point(copies, entry, first);
+    store_point(copies, entry + half, second);
+#endif
+  }
+}
+
 // Walkers first_walker ... last_walker - 1 of a bucket whose first walker is bucket_walker and
 // whose first place is bucket_start, in groups of group_size, at most a block. `tails` and `rates`
 // begin with edge first_edge of the plan. With draws_pool every block draws the pool itself, which
@@ -153,45 +228,44 @@ DEVICE void walk_bucket(
     const int64* __restrict__ row_offsets, int64 first_edge, const int* __restrict__ tails,
     const uint32* __restrict__ rates, const float* __restrict__ positions, float* walked,
     Pull* pulls, int64 n, int draws_pool, int pool_size, const int* __restrict__ pool_places,
-    const float* __restrict__ pool, float b, float log2_a, float gamma, int n_samples, float unit,
+    const float* __restrict__ pool, float b, float log2_a, float gamma, float unit,
     const float* __restrict__ terms) {
-  const uint64 key = bucket_key(seed, *epoch, bucket);
   __shared__ int places[MOST_POOL];
 #if POOL_IN_SHARED
   __shared__ __align__(16) float copies[MOST_POOL * DIMENSIONS];
+#else
+  float* const copies = nullptr;
 #endif
-  for (int entry = threadIdx.x; entry < pool_size; entry += blockDim.x) {
-    const int place =
-        draws_pool ? pool_place(key, entry, pool_size / 2, n) : pool_places[entry];
-    places[entry] = place;
-#if POOL_IN_SHARED
-    store_point(copies, entry,
-                draws_pool ? load_point(positions, place) : load_point(pool, entry));
-#endif
-  }
+  __shared__ uint32 masks[MASKS * WALK_THREADS];
+  __shared__ int keys[WALK_THREADS], sorted[WALK_THREADS], ranked[WALK_THREADS];
+  // Of the group's walkers, whatever their ranks: heads, and where rows begin after the first one.
+  __shared__ int group_heads[WALK_THREADS], starts[WALK_THREADS + 1];
+
   const uint32 t = (uint32)*epoch;
-  __shared__ int counts[WALK_THREADS];
-  __shared__ int ranked[WALK_THREADS];
+  const uint64 key = bucket_key(seed, (int)t, bucket);
   const int thread = threadIdx.x;
   const int64 group = first_walker + (int64)blockIdx.x * group_size;
-  const bool has_one = thread < group_size && group + thread < last_walker;
-  counts[thread] = has_one ? count_fires(row_offsets[group + thread] - first_edge,
-                                         row_offsets[group + thread + 1] - first_edge, t, rates)
-                           : -1;
-  BLOCK_BARRIER();
-
-  int rank = 0;
-  for (int other = 0; other < WALK_THREADS; other++) {
-    rank += counts[other] > counts[thread] ||
-            (counts[other] == counts[thread] && other < thread);
+  const int64 left = last_walker - group;
+  const int n_walkers = left < group_size ? (int)left : group_size;
+  const int64 first_row = row_offsets[group] - first_edge;
+  int count = -1;  // threads without a walker have the last ranks
+  if (thread < n_walkers) {
+    group_heads[thread] = heads[group + thread];
+    const int64 from = row_offsets[group + thread] - first_edge;
+    const int n_edges = (int)(row_offsets[group + thread + 1] - first_edge - from);
+    starts[thread] = (int)(from - first_row);
+    if (thread == n_walkers - 1) starts[n_walkers] = starts[thread] + n_edges;
+    count = test_edges(t, rates + from, n_edges, masks + thread);
   }
+  fetch_pool(key, n, draws_pool, pool_size, pool_places, pool, positions, places, copies);
+  // Of equally many fires the first thread has the larger key.
+  const int rank = rank_of(count * WALK_THREADS + (WALK_THREADS - 1 - thread), keys, sorted);
   ranked[rank] = thread;
   BLOCK_BARRIER();
 
-  // Threads without a walker have the last ranks.
-  if (counts[ranked[thread]] < 0) return;
-  const int64 walker = group + ranked[thread];
-  const int head = heads[walker];
+  if (thread >= n_walkers) return;
+  const int own = ranked[thread];
+  const int head = group_heads[own];
   const float alpha = steps[t];
   Forces forces;
   forces.b = b;
@@ -204,8 +278,8 @@ DEVICE void walk_bucket(
 
   const Point home = load_point(positions, head);
   Point y = home;
-  const uint64 sample_key = mix64(~key);
-  uint64 hashed = 0;
+  [[maybe_unused]] const uint64 sample_key = mix64(~key);
+  [[maybe_unused]] uint64 hashed = 0;
   Samples samples;
   samples.places = places;
 #if POOL_IN_SHARED
@@ -217,57 +291,70 @@ DEVICE void walk_bucket(
   samples.mask = (uint32)pool_size - 1;
   samples.head = head;
 
+  const int* const row_tails = tails + (first_row + starts[own]);
+  const uint32* const row_rates = rates + (first_row + starts[own]);
   Fires fires;
-  fires.begin(row_offsets[walker] - first_edge, row_offsets[walker + 1] - first_edge);
-  int64 edge = fires.take(t, rates);
-  int tail = 0;
-  uint32 rate = 0;
+  fires.begin(masks + own, starts[own + 1] - starts[own]);
+  const Terms own_terms = DENSITY ? load_terms(terms, head) : Terms{0.0f, 0.0f};
+  // Of the next fire the tail's position, and of the one after it the tail, are fetched while a
+  // fire is worked on. Where there is none, what is fetched is not used.
+  int fire = fires.take(), after = -1, tail = head, tail_after = head;
   Point there = home;
-  const Terms own = DENSITY ? load_terms(terms, head) : Terms{0.0f, 0.0f};
-  Terms theirs = own;
-  if (edge >= 0) {
-    tail = tails[edge];
+  Terms theirs = own_terms;
+  uint32 rate = 0;
+  if (fire >= 0) {
+    tail = row_tails[fire];
+    after = fires.take();
+    tail_after = row_tails[after < 0 ? fire : after];
     there = load_point(positions, tail);
     if (DENSITY) {
       theirs = load_terms(terms, tail);
-      rate = rates[edge];
+      rate = row_rates[fire];
     }
   }
-  while (edge >= 0) {
-    // The next tail is fetched while this fire is worked on.
+  while (fire >= 0) {
     const int this_tail = tail;
     const Point this_place = there;
-    const Terms both = {own.s + theirs.s, own.u + theirs.u};
+    const Terms both = {own_terms.s + theirs.s, own_terms.u + theirs.u};
     const uint32 this_rate = rate;
-    edge = fires.take(t, rates);
-    if (edge >= 0) {
-      tail = tails[edge];
-      there = load_point(positions, tail);
-      if (DENSITY) {
-        theirs = load_terms(terms, tail);
-        rate = rates[edge];
-      }
+    fire = after;
+    tail = tail_after;
+    there = load_point(positions, tail);
+    if (DENSITY) {
+      theirs = load_terms(terms, tail);
+      rate = row_rates[fire < 0 ? 0 : fire];
     }
+    after = fires.take();
+    tail_after = row_tails[after < 0 ? 0 : after];
 
+    // The first samples are drawn early: fetching them does not wait for the attraction.
+#if N_SAMPLES > 0
+    uint64 word = mix64(sample_key + hashed++);
+    const Drawn<FIRST_SAMPLES> first_drawn = draw<FIRST_SAMPLES>(word, samples);
+#endif
     add_pull(pulls, this_tail, attract<DENSITY>(y, this_place, forces, both, this_rate));
-
+#if N_SAMPLES > 0
     const Point stand = y;
-    for (int r = 0; r < n_samples; r += SAMPLES_A_WORD) {
-      uint64 word = mix64(sample_key + hashed++);
-      if (DIMENSIONS <= 4 && n_samples - r >= SAMPLES_A_WORD) {
-        repel<SAMPLES_A_WORD>(y, stand, word, samples, forces);
-        continue;
+    repel<FIRST_SAMPLES>(y, stand, first_drawn, forces);
+    for (int drawn = FIRST_SAMPLES; drawn < N_SAMPLES;) {
+      const int within = drawn % SAMPLES_A_WORD;
+      if (within == 0) word = mix64(sample_key + hashed++);
+      if (within == 0 && TOGETHER == SAMPLES_A_WORD && N_SAMPLES - drawn >= SAMPLES_A_WORD) {
+        repel<TOGETHER>(y, stand, draw<TOGETHER>(word, samples), forces);
+        drawn += TOGETHER;
+      } else {
+        repel<1>(y, stand, draw<1>(word >> (SAMPLE_BITS * within), samples), forces);
+        drawn += 1;
       }
-      for (int i = r; i < n_samples && i < r + SAMPLES_A_WORD; i++, word >>= SAMPLE_BITS)
-        repel<1>(y, stand, word, samples, forces);
     }
+#endif
   }
 
   const int64 n_sharing = first_walkers[head + 1] - first_walkers[head];
   if (n_sharing == 1) {
     store_point(walked, head - bucket_start, y);
   } else {
-    if (walker == first_walkers[head]) store_point(walked, head - bucket_start, home);
+    if (group + own == first_walkers[head]) store_point(walked, head - bucket_start, home);
     share_move(pulls, head, y, home, n_sharing, unit);
   }
 }
