@@ -11,6 +11,8 @@ import ctypes
 import shutil
 import subprocess
 import tempfile
+from collections import Counter
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,17 +21,21 @@ import numpy as np
 
 from umapcore.errors import GPUMemoryError
 from umapcore_cupy.compile import KERNELS
-from umapcore_cupy.device import Array, Arrays
-from umapcore_cupy.programs import PROGRAMS, block_size, defines, kernels_of
+from umapcore_cupy.device import Array, Arrays, parts_of
+from umapcore_cupy.programs import GRID_WORDS, PROGRAMS, Kernel, defines, kernels_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from numpy.typing import DTypeLike
 
 COMPILER = shutil.which("g++") or shutil.which("clang++")
 MISSING = None if COMPILER else "no C++ compiler (g++ or clang++) to build the kernels for the host"
 FLAGS = ("-std=c++17", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-fno-strict-aliasing")
+
+#: Blocks of a cooperative launch at most.
+MOST_BLOCKS = 3
 
 TYPES: dict[str, tuple[type, DTypeLike]] = {
     "int": (ctypes.c_int, np.int32),
@@ -47,9 +53,9 @@ def build(program: str, macros: tuple[tuple[str, int], ...]) -> ctypes.CDLL:
     """Compile a program and, for each kernel, a function that runs a grid of it."""
     lines = [f'#include "{Path(__file__).parent / "cuda_shim.h"}"']
     lines += [f'#include "{file}"' for file in PROGRAMS[program]]
-    for kernel, types in kernels_of(program).items():
-        named = ", ".join(f"{kind} a{i}" for i, kind in enumerate(types))
-        passed = ", ".join(f"a{i}" for i in range(len(types)))
+    for kernel, declared in kernels_of(program).items():
+        named = ", ".join(f"{kind} a{i}" for i, kind in enumerate(declared.types))
+        passed = ", ".join(f"a{i}" for i in range(len(declared.types)))
         lines.append(
             f'extern "C" void run_{kernel}(unsigned grid, unsigned block, int reversed, {named}) '
             f"{{ run_grid(grid, block, reversed != 0, [&] {{ {kernel}({passed}); }}); }}"
@@ -100,14 +106,20 @@ class HostDevice:
     ) -> None:
         self.builder = builder
         self.reversed_order, self.memory, self.records = reversed_order, memory, records
-        self.kernels: dict[str, tuple[Any, tuple[str, ...]]] = {}
+        self.kernels: dict[str, tuple[Any, Kernel]] = {}
+        self.grid = Array(np.zeros(GRID_WORDS, np.uint64))
         self.launches: list[str] = []
+        # How often memory was allocated and copies were made.
+        self.asked: Counter[str] = Counter()
         self.arrays = Arrays()
         self.peak = 0
         self.slots = ["empty", "empty"]
         self.recording: list[tuple[str, int, tuple[Any, ...]]] | None = None
         self.closed = False
         self.pinned: list[int] = []
+
+    def at_work(self) -> AbstractContextManager[object]:
+        return nullcontext()
 
     # --- memory
 
@@ -123,6 +135,7 @@ class HostDevice:
     def empty(self, count: int, dtype: DTypeLike) -> Array:
         assert not self.closed
         assert self.recording is None, "an allocation inside a recording"
+        self.asked["allocations"] += 1
         n_bytes = count * np.dtype(dtype).itemsize
         if self.memory is not None and self.arrays.n_bytes() + n_bytes > self.memory:
             msg = f"{n_bytes} more bytes are needed, {self.free_bytes()} are free."
@@ -133,6 +146,18 @@ class HostDevice:
         self.peak = max(self.peak, self.arrays.n_bytes())
         return array
 
+    def empties(self, *shapes: tuple[int, DTypeLike]) -> list[Array]:
+        n_bytes, ranges = parts_of(shapes)
+        whole = self.empty(n_bytes, np.uint8)
+        return [
+            self.arrays.hold(whole.values[begin:end].view(dtype), whole)
+            for (begin, end), (_, dtype) in zip(ranges, shapes, strict=True)
+        ]
+
+    def part(self, array: Array, start: int, count: int) -> Array:
+        assert 0 <= start <= start + count <= array.values.shape[0]
+        return self.arrays.hold(array.values[start : start + count], array)
+
     def wrap(self, values: Any) -> Array:
         return Array(values)
 
@@ -142,14 +167,16 @@ class HostDevice:
         return array
 
     def upload(self, values: np.ndarray) -> Any:
+        self.asked["uploads"] += 1
         flat = np.ascontiguousarray(values).reshape(-1)
         array = self.empty(flat.shape[0], flat.dtype)
         array.values[:] = flat
         return array
 
-    def download(self, array: Any, count: int | None = None) -> np.ndarray:
+    def download(self, array: Any, count: int | None = None, *, start: int = 0) -> np.ndarray:
         assert self.recording is None, "a copy to the host inside a recording"
-        return array.values[:count].copy()
+        self.asked["downloads"] += 1
+        return array.values[start:][:count].copy()
 
     def sort(self, keys: Any) -> None:
         assert keys.values.dtype == np.uint64
@@ -159,8 +186,8 @@ class HostDevice:
 
     def compile(self, program: str, dimensions: int = 2, samples: int = 5) -> None:
         built = self.builder(program, tuple(sorted(defines(program, dimensions, samples).items())))
-        for name, types in kernels_of(program).items():
-            self.kernels[name] = (built[f"run_{name}"], types)
+        for name, declared in kernels_of(program).items():
+            self.kernels[name] = (built[f"run_{name}"], declared)
 
     def launch(self, kernel: str, n_threads: int, *arguments: Any) -> None:
         assert not self.closed
@@ -172,12 +199,14 @@ class HostDevice:
             self._run(kernel, n_threads, arguments)
 
     def _run(self, kernel: str, n_threads: int, arguments: tuple[Any, ...]) -> None:
-        function, types = self.kernels[kernel]
+        function, (types, cooperative, threads) = self.kernels[kernel]
+        blocks = -(-n_threads // threads)
+        if cooperative:
+            blocks = min(blocks, MOST_BLOCKS)
+            arguments = (self.grid, *arguments)
         assert len(arguments) == len(types), f"{kernel} takes {len(types)} arguments"
-        block = block_size(kernel)
         values: list[Any] = [
-            ctypes.c_uint(-(-n_threads // block)), ctypes.c_uint(block),
-            ctypes.c_int(self.reversed_order),
+            ctypes.c_uint(blocks), ctypes.c_uint(threads), ctypes.c_int(self.reversed_order)
         ]  # fmt: skip
         for i, (kind, value) in enumerate(zip(types, arguments, strict=True)):
             values.append(passed(f"{kernel}'s argument {i}", kind, value))

@@ -139,8 +139,9 @@ static inline int atomicMin(int* address, int value) {
   if (value < old) *address = value;
   return old;
 }
-static inline int atomicCAS(int* address, int expected, int value) {
-  const int old = *address;
+template <typename T>
+static inline T atomicCAS(T* address, T expected, T value) {
+  const T old = *address;
   if (old == expected) *address = value;
   return old;
 }

@@ -18,7 +18,7 @@ import elf
 import numpy as np
 
 from umapcore_cupy.device import Array
-from umapcore_cupy.programs import defines, kernels_of
+from umapcore_cupy.programs import Kernel, defines, kernels_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,16 +49,26 @@ class State:
         self.registered: list[int] = []
         self.loaded: list[str] = []
         self.kernel_fails = False
+        self.refuses_cooperation = False
+        # Blocks of every launch, and whether it was cooperative.
+        self.started: list[tuple[int, bool]] = []
+
+
+#: Blocks of a cooperative kernel that can be on the device at once.
+N_BLOCKS = 4
 
 
 class Device:
     id = 0
     compute_capability = "90"
+    attributes = {"CooperativeLaunch": 1, "MultiProcessorCount": N_BLOCKS // 2}  # noqa: RUF012
+    entered = 0
 
     def __init__(self, number: int = 0) -> None:
         assert number == 0
 
     def __enter__(self) -> Device:
+        Device.entered += 1
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -185,28 +195,36 @@ class ndarray:  # noqa: N801 - CuPy's name
     def sort(self) -> None:
         self.values.sort()
 
+    def view(self, dtype: Any) -> ndarray:
+        return ndarray(self.values.view(dtype))
+
     def reshape(self, shape: int) -> ndarray:
         return ndarray(self.values.reshape(shape))
 
 
-class RawKernel:
-    def __init__(self, state: State, function: Any, types: tuple[str, ...], path: Path) -> None:
-        self.state, self.function, self.types, self.path = state, function, types, path
-        self.was_loaded = False
-
-    @property
-    def kernel(self) -> None:
-        assert self.path.exists()
-        self.was_loaded = True
+class Function:
+    def __init__(self, state: State, function: Any, declared: Kernel) -> None:
+        self.state, self.function, self.declared = state, function, declared
+        self.ptr = 1
 
     def __call__(
-        self, grid: tuple[int, ...], block: tuple[int, ...], args: tuple[Any, ...]
+        self,
+        grid: tuple[int, ...],
+        block: tuple[int, ...],
+        args: tuple[Any, ...],
+        *,
+        enable_cooperative_groups: bool = False,
     ) -> None:
         state = self.state
-        assert self.was_loaded
         assert state.stream is not None, "a kernel on the default stream"
+        if enable_cooperative_groups and state.refuses_cooperation:
+            raise CUDADriverError("CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE")
+        assert grid[0] <= (N_BLOCKS if enable_cooperative_groups else 2**31 - 1)
+        assert enable_cooperative_groups or not self.declared.cooperative or grid[0] == 1
+        assert self.declared.cooperative or not enable_cooperative_groups
+        state.started.append((grid[0], enable_cooperative_groups))
         values = [ctypes.c_uint(grid[0]), ctypes.c_uint(block[0]), ctypes.c_int(0)]
-        for i, (kind, value) in enumerate(zip(self.types, args, strict=True)):
+        for i, (kind, value) in enumerate(zip(self.declared.types, args, strict=True)):
             if kind.endswith("*") and isinstance(value, np.uint64):
                 assert value == 0
                 value = None
@@ -223,6 +241,16 @@ class RawKernel:
             start()
 
 
+class RawKernel:
+    def __init__(self, function: Function, path: Path) -> None:
+        self.function, self.path = function, path
+
+    @property
+    def kernel(self) -> Function:
+        assert self.path.exists()
+        return self.function
+
+
 class RawModule:
     def __init__(self, state: State, *, path: str) -> None:
         self.state, self.path = state, Path(path)
@@ -234,9 +262,8 @@ class RawModule:
     def get_function(self, name: str) -> RawKernel:
         macros = tuple(sorted(defines(self.program, self.state.dimensions).items()))
         library = cuda_host.build(self.program, macros)
-        return RawKernel(
-            self.state, library[f"run_{name}"], kernels_of(self.program)[name], self.path
-        )
+        function = Function(self.state, library[f"run_{name}"], kernels_of(self.program)[name])
+        return RawKernel(function, self.path)
 
 
 def fake_cupy() -> tuple[Any, State]:
@@ -272,7 +299,10 @@ def fake_cupy() -> tuple[Any, State]:
         Device=Device,
         Stream=lambda non_blocking: Stream(state, non_blocking=non_blocking),
         MemoryPool=lambda: MemoryPool(state),
-        driver=SimpleNamespace(CUDADriverError=CUDADriverError),
+        driver=SimpleNamespace(
+            CUDADriverError=CUDADriverError,
+            occupancyMaxActiveBlocksPerMultiprocessor=lambda function, threads, shared: 2,
+        ),
         get_allocator=lambda: state.allocators[-1],
         get_current_stream=lambda: state.stream or null_stream,
         runtime=runtime,

@@ -31,7 +31,9 @@ EXPRESSIONS = {
     "and p": "a & b", "or p": "a | b", "xor p": "a ^ b", "not p": "!a",
     "shl b": "b < 8 * sizeof a ? wide(a) << b : 0",
     "shr i": "b < 8 * sizeof a ? a >> b : a < 0 ? -1 : 0",
-    "popc b32": "__builtin_popcount(a)", "clz b32": "a ? __builtin_clz(a) : 32", "bfi b32": "inserted_bits(a, b, c, d)", "brev b32": "reversed_bits(a)", "bfind.shiftamt u32": "a ? __builtin_clz(a) : ~0u",
+    "popc b32": "__builtin_popcount(a)", "clz b32": "a ? __builtin_clz(a) : 32",
+    "bfi b": "inserted_bits(a, b, c, d)", "brev b32": "reversed_bits(a)",
+    "bfind.shiftamt u32": "a ? __builtin_clz(a) : ~0u",
     "add.rn f": "a + b", "sub.rn f": "a - b", "mul.rn f": "a * b", "div.rn f": "a / b",
     "fma.rn f": "std::fma(a, b, c)", "rcp.approx.ftz f32": "reciprocal_guess(a)",
     "rcp.rn f": "1 / a", "sqrt.rn f": "std::sqrt(a)", "neg f": "-a", "abs f": "std::fabs(a)",
@@ -87,10 +89,11 @@ static inline uint32_t reversed_bits(uint32_t a) {
   for (int i = 0; i < 32; i++) reversed |= (a >> i & 1) << (31 - i);
   return reversed;
 }
-static inline uint32_t inserted_bits(uint32_t a, uint32_t b, uint32_t first, uint32_t count) {
-  if (first > 31) return b;
-  const uint32_t mask = (uint32_t)((count > 31 ? ~0ull : (1ull << count) - 1) << first);
-  return (b & ~mask) | (a << first & mask);
+template <class T> static inline T inserted_bits(T a, T b, uint32_t first, uint32_t count) {
+  const unsigned bits = 8 * sizeof(T);
+  if (first >= bits || count == 0) return b;
+  const T mask = (T)((T)(count >= bits ? ~0ull : (1ull << count) - 1) << first);
+  return (b & ~mask) | (T)(a << first & mask);
 }
 // Of NaN and a number the number; of zeros, the negative one.
 template <class F> static inline F lesser(F a, F b) {
@@ -107,7 +110,9 @@ template <class I, class F> static inline I cut(F a) {
 """
 
 _ENTRY = re.compile(
-    r"^\.visible \.entry (\w+)\(([^)]*)\)\s*(?:\.(?:maxntid|minnctapersm) [\d, ]+\s*)*\{\n(.*?)^\}$", re.M | re.S
+    r"^\.visible \.entry (\w+)\(([^)]*)\)\s*"
+    r"(?:\.(?:maxntid|minnctapersm) [\d, ]+\s*)*\{\n(.*?)^\}$",
+    re.M | re.S,
 )
 _PARAMETER = re.compile(r"\.param \.(\w+) (?:\.ptr \.align \d+ )?(\w+)")
 # Variables outside of kernels are of no use to one: it can name only what it declares.
@@ -116,10 +121,11 @@ _OUTSIDE = re.compile(r"\.(version|target|address_size) [\w.]+|\.global \.align 
 _STATEMENT = re.compile(r"\s*(?:([\w$]+:)|([{}])|([^;{}:]+(?:\{[^{};]*\}[^;{}:]*)*);|(\S.*))")
 _REGISTERS = re.compile(r"\.reg \.(\w+)\s+%?(\w+)(?:<(\d+)>)?")
 _ARRAY = re.compile(r"\.(shared|local) \.align (\d+) \.b8\s+(\w+)\[(\d+)\]")
+_SHARED = re.compile(r"^(\.shared \.align \d+ \.b8\s+\w+\[\d+\]);", re.M)
 _INSTRUCTION = re.compile(
     r"(?:@(!?)(%\w+)\s+)?([a-z][\w.]*?)((?:\.(?:[bsuf]\d+|pred))*)(?:\s+(.*))?"
 )
-_MEMORY = re.compile(r"(ld|st)\.(param|global(?:\.nc)?|shared|local)(?:\.v([24]))?")
+_MEMORY = re.compile(r"(ld|st)\.(?:volatile\.)?(param|global(?:\.nc)?|shared|local)(?:\.v([24]))?")
 _ATOMIC = re.compile(r"(atom|red)(?:\.relaxed(?:\.gpu)?)?\.(global|shared)\.(\w+)")
 _FENCES = {"membar.gl", "fence.acq_rel.gpu", "fence.sc.gpu"}
 _ADDRESS = re.compile(r"\[([%\w$]+)(?:\+(-?\d+))?\]")
@@ -133,15 +139,18 @@ class UnknownPTXError(ValueError):
 def translate(ptx: str) -> str:
     """Give C++ with a function ``run_…`` for each kernel, like that of cuda_host.build."""
     text = re.sub(r"//[^\n]*", "", ptx)
-    if left := _OUTSIDE.sub("", _ENTRY.sub("", text)).strip():
+    outside = _OUTSIDE.sub("", _ENTRY.sub("", text))
+    # Shared memory of functions that were inlined.
+    shared = _SHARED.findall(outside)
+    if left := _SHARED.sub("", outside).strip():
         raise UnknownPTXError(f"outside of kernels: {left[:200]}")
-    kernels = [_Kernel(*match.groups()).text for match in _ENTRY.finditer(text)]
+    kernels = [_Kernel(*match.groups(), shared).text for match in _ENTRY.finditer(text)]
     shim = Path(__file__).parent / "cuda_shim.h"
     return "\n".join([f'#include "{shim}"', PRELUDE, *kernels])
 
 
 class _Kernel:
-    def __init__(self, name: str, parameters: str, body: str) -> None:
+    def __init__(self, name: str, parameters: str, body: str, shared: list[str]) -> None:
         self.shared = 0  # bytes
         self.known = {f"%{name}.x": f"{index}.x" for name, index in _SPECIAL.items()}  # operands
         self.registers: dict[str, str] = {}
@@ -150,6 +159,8 @@ class _Kernel:
             kind, argument = _matched(_PARAMETER, parameter)
             arguments.append(f"{TYPES[kind]} {argument}")
             self.known[argument] = argument
+        for array in shared:
+            self.declaration(array)
         lines = [self.statement(*match.groups()) for match in _STATEMENT.finditer(body)]
         memory = f"alignas(16) static unsigned char shared[{self.shared or 1}];"
         self.text = "\n".join([
@@ -234,7 +245,8 @@ class _Kernel:
         letters = sorted(set(re.findall(r"\b[abcd]\b", expression)))
         taken = []
         for letter, value in zip(letters, values, strict=True):
-            special = {"selp c": "bool", "shl b": "uint32_t", "shr b": "uint32_t"}
+            special = {"selp c": "bool", "shl b": "uint32_t", "shr b": "uint32_t",
+                       "bfi c": "uint32_t", "bfi d": "uint32_t"}  # fmt: skip
             kind = special.get(f"{opcode} {letter}", source)
             taken.append(f"const {kind} {letter} = {self.value(value, kind)};")
         return f"{{ {' '.join(taken)} {self.put(target, result, expression)} }}"

@@ -135,7 +135,7 @@ KERNEL probe(const float* in, float* out, Pull* pulls, int place) {
 }
 """
 ATTRACT = "add_pull(pulls, place, attract<false>(y, other, f, {}, 0u));"
-REPEL = "repel<1>(y, other, (uint64)place * 77, s, f);"
+REPEL = "repel<1>(y, other, draw<1>((uint64)place * 77, s), f);"
 
 
 @needs_nvrtc

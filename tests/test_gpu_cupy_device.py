@@ -14,6 +14,7 @@ import nvrtc
 import pytest
 
 from umapcore import OptimizerSpec, simplicial_set_embedding
+from umapcore.dispatch import gpu_problem
 from umapcore.errors import GPUError, GPUMemoryError
 from umapcore.graph import prepare_graph
 from umapcore.plan import build_plan
@@ -62,6 +63,32 @@ def test_whole_layout(
     assert len(gpu.allocators) == 1
 
 
+@pytest.mark.parametrize("refuses", [False, True])
+def test_cooperative_launches(gpu: fake_cupy.State, sheet: Any, refuses: bool) -> None:
+    gpu.refuses_cooperation = refuses
+    found = simplicial_set_embedding(sheet, SPEC, method="rapids")
+    np.testing.assert_array_equal(found, simplicial_set_embedding(sheet, SPEC))
+    cooperative = {blocks for blocks, together in gpu.started if together}
+    assert cooperative == set() if refuses else {fake_cupy.N_BLOCKS} <= cooperative
+
+
+def test_a_device_that_knows_no_cooperative_launch(
+    gpu: fake_cupy.State, sheet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fake_cupy.Device, "attributes", {"MultiProcessorCount": 2})
+    found = simplicial_set_embedding(sheet, SPEC, method="rapids")
+    np.testing.assert_array_equal(found, simplicial_set_embedding(sheet, SPEC))
+    assert not any(together for _, together in gpu.started)
+
+
+def test_the_device_is_made_current_seldom(gpu: fake_cupy.State, sheet: Any) -> None:
+    """Each time takes longer than starting a kernel."""
+    fake_cupy.Device.entered = 0
+    simplicial_set_embedding(sheet, SPEC, method="rapids")
+    assert len(gpu.started) > 100
+    assert fake_cupy.Device.entered <= 40
+
+
 def test_what_is_not_whole_is_not_loaded(
     gpu: fake_cupy.State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,9 +98,7 @@ def test_what_is_not_whole_is_not_loaded(
 
 
 @nvrtc.needs_nvrtc
-def test_what_nvrtc_makes_is_loaded(
-    gpu: fake_cupy.State, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_nvrtc_makes_is_loaded(gpu: fake_cupy.State, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cupy_device, "cached_program", compilation.cached_program)
     cupy_device.CupyDevice().compile("plan")
     assert gpu.loaded == ["plan"]
@@ -141,7 +166,9 @@ def test_cupy_has_what_its_stand_in_has() -> None:
         "cuda.MemoryPool.total_bytes", "cuda.MemoryPool.free_bytes",
         "cuda.MemoryPool.free_all_blocks", "cuda.MemoryPool.set_limit", "cuda.get_allocator",
         "cuda.get_current_stream", "cuda.using_allocator", "cuda.driver.CUDADriverError",
-        "cuda.runtime.CUDARuntimeError", "cuda.runtime.memGetInfo", "cuda.runtime.hostRegister",
+        "cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor", "cuda.Device.attributes",
+        "ndarray.view", "cuda.runtime.CUDARuntimeError", "cuda.runtime.memGetInfo",
+        "cuda.runtime.hostRegister",
         "cuda.runtime.hostUnregister", "cuda.MemoryPointer.memset_async",
         "cuda.MemoryPointer.copy_from_host_async", "ndarray.get", "ndarray.set", "ndarray.sort",
         "ndarray.device",
@@ -151,5 +178,10 @@ def test_cupy_has_what_its_stand_in_has() -> None:
             assert hasattr(found, name), path
             found = getattr(found, name)
     assert cupy.cuda.runtime.streamCaptureModeThreadLocal == 1
+    # What RawKernel.kernel gives, without a module. What it does not know is a TypeError.
+    function = cupy.cuda.Function.__new__(cupy.cuda.Function)
+    if gpu_problem() is not None:
+        with pytest.raises(cupy.cuda.runtime.CUDARuntimeError):
+            function((1,), (1,), (), enable_cooperative_groups=True)
     pool = cupy.get_default_memory_pool()
     assert cupy.cuda.get_allocator() == pool.malloc  # how a user's allocator is told apart

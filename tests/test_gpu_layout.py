@@ -138,10 +138,13 @@ def test_order_of_threads_and_recording_do_not_matter(options: dict[str, bool]) 
 @pytest.mark.parametrize("threads", [1, 32, 1024])
 def test_launch_shape_does_not_matter(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """But for the walk, whose blocks are groups of walkers."""
-    monkeypatch.setattr(programs, "THREADS", threads)
     graph, spec, start, expected = case("hubs")
-    backend = CupyBackend(cuda_host.HostDevice)
-    assert_equal_bits(run(backend, graph, spec, start), expected)
+    with monkeypatch.context() as patch:
+        patch.setattr(programs, "THREADS", threads)
+        programs.kernels_of.cache_clear()
+        backend = CupyBackend(cuda_host.HostDevice)
+        assert_equal_bits(run(backend, graph, spec, start), expected)
+    programs.kernels_of.cache_clear()
 
 
 @needs_compiler

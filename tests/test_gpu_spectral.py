@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from benchmarks.generated import generated
 from umapcore import OptimizerSpec, simplicial_set_embedding
 from umapcore.errors import GPUMemoryError
 from umapcore.graph import prepare_graph
@@ -133,7 +134,7 @@ def test_same_blocks(gpu_backend: Any, rng: np.random.Generator, n: int, width: 
     for linalg in (gpu_backend.linalg(), NumbaLinalg(1)):
         level = linalg.finest(graph)
         first, second = linalg.block(x), linalg.block(y.copy())
-        linalg.apply(level, first, second, 0.7, -0.2, 1.3)
+        second, first = linalg.apply(level, first, second, [(0.7, -0.2, 1.3)])
         gram = linalg.gram(level, first, second)
         third = linalg.zeros_like(first)
         linalg.rotate(second, rotation, offset, third)
@@ -171,6 +172,23 @@ def test_order_of_threads_does_not_matter(shape: str) -> None:
     with backend.linalg() as linalg:
         found = spectral_layout(graph, 2, seed=0, linalg=linalg)
     assert found.tobytes() == spectral_layout(graph, 2, seed=0).tobytes()
+
+
+@needs_compiler
+def test_the_host_has_little_to_do() -> None:
+    """What it asks of the device takes longer than much of what it asks for."""
+    device = cuda_host.HostDevice()
+    backend: Any = CupyBackend(lambda: device)
+    graph = backend._bring(generated(100_000).graph)
+    with backend.linalg() as linalg:
+        device.asked.clear()
+        device.launches.clear()
+        spectral_layout(graph, 2, seed=0, linalg=linalg)
+    # A third of what it was before kernels were launched cooperatively.
+    assert len(device.launches) <= 1262 / 3
+    assert device.asked["downloads"] <= 120 / 3
+    assert device.asked["allocations"] <= 588 / 3
+    assert device.asked["uploads"] <= 68
 
 
 def test_same_components(gpu_backend: Any, rng: np.random.Generator) -> None:

@@ -57,7 +57,7 @@ def test_apply_is_sums_in_written_order(
                 run += level.weights[e] * (x[level.indices[e]] - x[i])
             total += run
         expected[i] = (alpha * level.inverse[i]) * total + beta * x[i] + gamma * y[i]
-    linalg.apply(level, x, y, 0.7, -0.2, 1.3)
+    linalg.apply(level, x, y, [(0.7, -0.2, 1.3)])
     np.testing.assert_array_equal(y.view(np.int32), expected.view(np.int32))
 
 
@@ -179,7 +179,7 @@ def test_threads(n_threads: int, rng: np.random.Generator, monkeypatch: pytest.M
         with NumbaLinalg(threads) as linalg:
             level = linalg.finest(ready)
             y, z, choice = start.copy(), np.empty_like(x), np.empty(n, np.int32)
-            linalg.apply(level, x, y, 1.0, 2.0, 3.0)
+            linalg.apply(level, x, y, [(1.0, 2.0, 3.0)])
             gram = linalg.gram(level, x, y)
             linalg.rotate(y, gram[0] / n, gram[2, 0] / n, z)
             nobody = np.zeros(n, np.bool_)

@@ -12,6 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
@@ -139,11 +141,18 @@ class Linalg(Protocol):
     def prolong(self, x: Any, source: Any) -> Any:
         """Make a block of the rows ``x[source]``."""
 
-    def apply(self, level: Any, x: Any, y: Any, alpha: float, beta: float, gamma: float) -> None:
-        """Y = alpha (P - 1) x + beta x + gamma y, in float32; y must be finite.
+    def apply(
+        self, level: Any, x: Any, y: Any, steps: Sequence[tuple[float, float, float]]
+    ) -> tuple[Any, Any]:
+        """Y = alpha (P - 1) x + beta x + gamma y, in float32, for each (alpha, beta, gamma).
 
-        (P - 1) x is summed as w_ij (x_j - x_i): where x is smooth nothing cancels, and edges
-        within an aggregate need not be stored.
+        After each step x and y change places; y must be finite. (P - 1) x is summed as
+        w_ij (x_j - x_i): where x is smooth nothing cancels, and edges within an aggregate need not
+        be stored.
+
+        Returns
+        -------
+        The block that was written last, and the other one.
         """
 
     def gram(self, level: Any, x: Any, y: Any) -> NDArray[np.float64]:

@@ -119,7 +119,8 @@ class CupyBackend:
                 )
                 continue
             try:
-                return self._plan(graph, spec, place, n_threads)
+                with device.at_work():
+                    return self._plan(graph, spec, place, n_threads)
             except GPUMemoryError as error:  # somebody else took it meanwhile
                 logger.info("%s: %s", place, error)
         least = in_words(min(needs.values()))
@@ -138,7 +139,8 @@ class CupyBackend:
         n_threads: int | None = None,
     ) -> DeviceLayout:
         """Begin a layout; see :class:`umapcore.backend.Backend`."""
-        return DeviceLayout(self.device, plan.plan, plan.edges, start, spec, density)
+        with self.device.at_work():
+            return DeviceLayout(self.device, plan.plan, plan.edges, start, spec, density)
 
     def begin_placement(
         self,

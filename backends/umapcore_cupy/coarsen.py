@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from umapcore.linalg import FEW, ROUNDS, TOSSES
-from umapcore_cupy.level import make_level
-from umapcore_cupy.scan import entry, sum_up
+from umapcore_cupy.level import N_FOUND, DeviceLevel, of_vertices, summary
+from umapcore_cupy.programs import LONG_ROW
 
 if TYPE_CHECKING:
     from umapcore_cupy.device import Array, Device
-    from umapcore_cupy.level import DeviceLevel
 
 
 @dataclass(frozen=True)
@@ -39,88 +38,74 @@ class DeviceAggregates:
 
 def coarsen(device: Device, level: DeviceLevel) -> tuple[DeviceLevel, DeviceAggregates]:
     """Make a level of about half as many vertices, and say which belong together."""
-    n = level.n_vertices
-    aggregates = _aggregates(device, n, _matched(device, level))
-    return _contracted(device, level, aggregates), aggregates
+    coarse, members, offsets, size = _aggregates(device, level)
+    smaller = _contracted(device, level, coarse, members, offsets, size)
+    offsets = device.part(offsets, 0, smaller.n_vertices + 1)
+    return smaller, DeviceAggregates(level.n_vertices, smaller.n_vertices, coarse, offsets, members)
 
 
-def _matched(device: Device, level: DeviceLevel) -> Array:
-    """Give every vertex the first vertex of the pair that its aggregate is made of."""
+def _aggregates(device: Device, level: DeviceLevel) -> tuple[Array, Array, Array, Array]:
+    """Give the aggregate of each vertex, their members and offsets, and how many there are."""
     n, size = level.n_vertices, np.int64(level.n_vertices)
-    stays, taken, free = (device.empty(n, np.uint8) for _ in range(3))
-    scale, least = device.empty(n, np.float32), device.empty(n, np.float32)
-    root, choice = device.empty(n, np.int32), device.empty(n, np.int32)
-    device.launch(
-        "begin_matching", n, size, level.shares, level.inverse, np.float64(level.least_share),
-        stays, taken, free, scale, least, root,
+    keys, counts, numbers, scale, least, choice, root, run_tails, run_weights = device.empties(
+        (n, np.uint64), (ROUNDS + 1, np.uint64), (n, np.int64), (n, np.float32), (n, np.float32),
+        (n, np.int32), (n, np.int32), (level.n_runs, np.int32), (level.n_runs, np.float32),
     )  # fmt: skip
-    n_matched = device.zeros(1, np.int32)
-    before = 0
-    for _ in range(ROUNDS):
-        device.launch("propose", n, size, *level.rows, scale, taken, free, least, choice)
-        device.launch("match", n, size, choice, free, taken, root, n_matched)
-        so_far = int(device.download(n_matched)[0])
-        few = so_far - before < FEW * n
-        before = so_far
-        if few:
-            break
-    nobody = device.zeros(n, np.uint8)
-    device.launch("propose", n, size, *level.rows, scale, nobody, free, least, choice)
-    keys = device.empty(n, np.uint64)
-    device.launch("make_leftover_keys", n, size, free, choice, keys)
+    stays, taken, free, lone = device.empties(*[(n, np.uint8)] * 4)
+    device.launch(
+        "match", n, size, *level.rows, level.inverse, level.shares,
+        np.float64(level.least_share), np.int64(level.n_runs), level.first_runs, level.run_rows,
+        run_tails, run_weights, np.int32(ROUNDS), np.float64(FEW * n), stays, taken, free, lone,
+        scale, least, choice, root, keys, counts,
+    )  # fmt: skip
     device.sort(keys)
-    n_left = device.zeros(1, np.int32)
-    device.launch("count_free", n, size, free, n_left)
-    count = int(device.download(n_left)[0])
-    lone, joins = device.zeros(n, np.uint8), device.empty(count, np.uint8)
-    left = np.int64(count)
-    device.launch("pair_leftovers", count, left, keys, root, lone)
-    for toss in range(2 * TOSSES + 1):
-        device.launch("toss", count, left, keys, np.int32(toss), stays, lone, joins)
-        device.launch("join", count, left, keys, joins, lone, root)
-    return root
-
-
-def _aggregates(device: Device, n: int, root: Array) -> DeviceAggregates:
-    """Give aggregates numbers in the order of their first vertices, and list their members."""
-    size = np.int64(n)
-    numbers = device.empty(n, np.int64)
-    device.launch("mark_roots", n, size, root, numbers)
-    sum_up(device, numbers, n)
-    n_coarse = entry(device, numbers, n - 1)
-    coarse, keys = device.empty(n, np.int32), device.empty(n, np.uint64)
-    device.launch("number_aggregates", n, size, root, numbers, coarse, keys)
-    device.sort(keys)
-    offsets, members = device.empty(n_coarse + 1, np.int64), device.empty(n, np.int32)
-    device.launch("group", n, size, np.int64(n_coarse), keys, offsets, members)
-    return DeviceAggregates(n, n_coarse, coarse, offsets, members)
-
-
-def _contracted(device: Device, level: DeviceLevel, aggregates: DeviceAggregates) -> DeviceLevel:
-    """Make the graph of the aggregates."""
-    n_coarse = aggregates.n_coarse
-    size = np.int64(n_coarse)
-    offsets, members = aggregates.offsets, aggregates.members
-    degrees, starts = device.empty(n_coarse, np.float64), device.empty(n_coarse + 1, np.int64)
+    coarse, members, offsets, n_coarse = device.empties(
+        (n, np.int32), (n, np.int32), (n + 1, np.int64), (1, np.int64)
+    )
+    # What the matching is done with serves anew.
+    joins, filled = taken, choice
+    n_left = device.part(counts, ROUNDS, 1)
     device.launch(
-        "add_members", n_coarse, size, offsets, members, level.degrees, level.indptr,
-        degrees, starts,
+        "aggregate", n, size, n_left, keys, np.int32(2 * TOSSES + 1), stays, lone, joins, root,
+        numbers, coarse, offsets, filled, members, n_coarse,
     )  # fmt: skip
-    sum_up(device, starts, n_coarse + 1)
-    room = level.n_edges
-    table = device.zeros(2 * room, np.uint32)
-    loose_indices, loose_weights = device.empty(room, np.int32), device.empty(room, np.float64)
-    indptr = device.empty(n_coarse + 1, np.int64)
+    return coarse, members, offsets, n_coarse
+
+
+def _contracted(
+    device: Device, level: DeviceLevel, coarse: Array, members: Array, offsets: Array, size: Array
+) -> DeviceLevel:
+    """Make the graph of the aggregates, of which there are at most as many as vertices."""
+    n, n_edges = level.n_vertices, level.n_edges
+    degrees, shares, inverse, first_runs, indptr = device.empties(
+        *of_vertices(n), (n + 1, np.int64)
+    )
+    starts, bits, n_long, long_rows, found = device.empties(
+        (n + 1, np.int64), (n, np.uint64), (1, np.uint64), (n_edges // LONG_ROW, np.int32),
+        (N_FOUND, np.float64),
+    )  # fmt: skip
+    table, loose_indices, loose_weights = device.empties(
+        (2 * n_edges, np.uint32), (n_edges, np.int32), (n_edges, np.float64)
+    )
     device.launch(
-        "contract", n_coarse, size, offsets, members, aggregates.coarse, *level.rows,
-        starts, table, loose_indices, loose_weights, indptr,
+        "contract", n, np.int64(n), size, np.int64(n_edges), offsets, members, coarse,
+        *level.rows, level.degrees, starts, table, loose_indices, loose_weights, n_long,
+        long_rows, degrees, shares, inverse, bits, indptr, first_runs,
     )  # fmt: skip
-    del table
-    sum_up(device, indptr, n_coarse + 1)
-    n_edges = entry(device, indptr, n_coarse)
-    indices, weights = device.empty(n_edges, np.int32), device.empty(n_edges, np.float32)
+    known = summary(device, n, size, bits, indptr, first_runs, found)
+    n_coarse = known.n_vertices
+    indices, weights, run_rows = device.empties(
+        (known.n_edges, np.int32), (known.n_edges, np.float32), (known.n_runs, np.int32)
+    )
     device.launch(
-        "pack_rows", n_coarse, size, starts, loose_indices, loose_weights, indptr,
-        indices, weights,
+        "pack_rows", n_coarse, np.int64(n_coarse), starts, loose_indices, loose_weights, indptr,
+        first_runs, indices, weights, run_rows,
     )  # fmt: skip
-    return make_level(device, n_coarse, n_edges, (indptr, indices, weights), degrees)
+    degrees, shares, inverse = (
+        device.part(array, 0, n_coarse) for array in (degrees, shares, inverse)
+    )
+    first_runs, indptr = (device.part(array, 0, n_coarse + 1) for array in (first_runs, indptr))
+    return DeviceLevel(
+        n_coarse, known.n_edges, indptr, indices, weights, degrees, inverse, known.bound, shares,
+        known.least_share, known.n_runs, first_runs, run_rows,
+    )  # fmt: skip

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from umapcore.errors import GPUError, GPUMemoryError
 from umapcore.logs import logger
 from umapcore_cupy.compile import cached_program, import_cupy
-from umapcore_cupy.device import Array, Arrays
+from umapcore_cupy.device import Array, Arrays, parts_of
 from umapcore_cupy.memory import in_words
-from umapcore_cupy.programs import PROGRAMS, block_size, defines, kernels_of
+from umapcore_cupy.programs import (
+    GRID_WORDS,
+    MOST_BLOCKS,
+    PROGRAMS,
+    Kernel,
+    defines,
+    kernels_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import DTypeLike, NDArray
 
 _N_SLOTS = 2
+#: Arrays of the host's of up to so many bytes are copied before they are uploaded.
+_SMALL = 64 << 10
 
 
 class CupyDevice:
@@ -45,7 +54,10 @@ class CupyDevice:
             users = cupy.cuda.get_allocator() != self._default_pool.malloc
             self._pool = None if users else cupy.cuda.MemoryPool()
         self._arrays = Arrays()
-        self._kernels: dict[str, Any] = {}
+        self._at_work = _AtWork(self)
+        self._kernels: dict[str, _Loaded] = {}
+        self._grid: Array | None = None
+        self._cooperates = True
         self._ready: list[Any] = [None] * _N_SLOTS
         self._used: list[Any] = [None] * _N_SLOTS
         self._pinned: list[int] = []
@@ -55,11 +67,15 @@ class CupyDevice:
         """CuPy's stream that the work goes to."""
         return self._stream
 
+    def at_work(self) -> _AtWork:
+        """Make the device, the stream and the pool CuPy's current ones."""
+        return self._at_work
+
     def free_bytes(self) -> int | None:
         """Count the bytes that can be allocated."""
         if self._pool is None:
             return None
-        with self._current():
+        with self._at_work:
             free, _ = self._cupy.cuda.runtime.memGetInfo()
             # What CuPy keeps for later use can be had: see `empty`.
             return int(free) + int(self._default_pool.free_bytes())
@@ -75,7 +91,7 @@ class CupyDevice:
     def empty(self, count: int, dtype: DTypeLike) -> Array:
         """Allocate, if need be after CuPy's own pool has given back what it keeps."""
         n_bytes = max(1, count) * np.dtype(dtype).itemsize
-        with self._current():
+        with self._at_work:
             for attempt in range(2):
                 try:
                     # An array of no entries would have no address.
@@ -90,6 +106,19 @@ class CupyDevice:
                     self._default_pool.free_all_blocks()
         raise AssertionError
 
+    def empties(self, *shapes: tuple[int, DTypeLike]) -> list[Array]:
+        """Allocate one array and take parts of it."""
+        n_bytes, ranges = parts_of(shapes)
+        whole = self.empty(n_bytes, np.uint8)
+        return [
+            self._arrays.hold(whole.values[begin:end].view(dtype), whole)
+            for (begin, end), (_, dtype) in zip(ranges, shapes, strict=True)
+        ]
+
+    def part(self, array: Array, start: int, count: int) -> Array:
+        """Take a slice."""
+        return self._arrays.hold(array.values[start : start + count], array)
+
     def wrap(self, values: Any) -> Array:
         """Take an array of CuPy's."""
         return self._arrays.hold(values.reshape(-1))
@@ -97,55 +126,82 @@ class CupyDevice:
     def zeros(self, count: int, dtype: DTypeLike) -> Array:
         """Allocate zeros."""
         array = self.empty(count, dtype)
-        with self._current():
+        with self._at_work:
             array.values.data.memset_async(0, array.values.nbytes, self._stream)
         return array
 
     def upload(self, values: NDArray[Any]) -> Array:
         """Copy an array of the host's."""
         flat = np.ascontiguousarray(values).reshape(-1)
-        array = self.empty(flat.shape[0], flat.dtype)
-        with self._current():
+        small = flat.nbytes <= _SMALL
+        if small:
+            flat = flat.copy()  # not pinned, so that CUDA has read it when the call returns
+        with self._at_work:
+            array = self.empty(flat.shape[0], flat.dtype)
             if flat.shape[0]:
                 array.values.set(flat, stream=self._stream)
-            # Pinned memory would be read after this returns.
-            self._stream.synchronize()
+            if not small:
+                # Pinned memory would be read after this returns.
+                self._stream.synchronize()
         return array
 
-    def download(self, array: Array, count: int | None = None) -> NDArray[Any]:
+    def download(self, array: Array, count: int | None = None, *, start: int = 0) -> NDArray[Any]:
         """Copy to the host."""
-        with self._current():
-            found: NDArray[Any] = array.values[:count].get(stream=self._stream)
+        end = None if count is None else start + count
+        with self._at_work:
+            found: NDArray[Any] = array.values[start:end].get(stream=self._stream)
             self._stream.synchronize()
         return found
 
     def sort(self, keys: Array) -> None:
         """Sort by Thrust, which comes compiled with CuPy."""
-        with self._current():
+        with self._at_work:
             keys.values.sort()
 
     def compile(self, program: str, dimensions: int = 2, samples: int = 5) -> None:
         """Load a program, compiled anew where it is not in the cache."""
-        with self._current():
+        with self._at_work:
             macros = tuple(sorted(defines(program, dimensions, samples).items()))
-            self._kernels.update(_load(int(self._device.id), program, macros))
+            loaded = _load(int(self._device.id), program, macros)
+            if self._grid is None and any(one.declared.cooperative for one in loaded.values()):
+                self._grid = self.zeros(GRID_WORDS, np.uint64)
+            self._kernels.update(loaded)
 
     def launch(self, kernel: str, n_threads: int, *arguments: Any) -> None:
         """Start a kernel."""
         if n_threads <= 0:
             return
-        block = block_size(kernel)
-        with self._current():
-            self._kernels[kernel](
-                (-(-n_threads // block),),
-                (block,),
-                tuple(map(_passed, arguments)),
-            )
+        one = self._kernels[kernel]
+        threads = one.declared.threads
+        blocks = -(-n_threads // threads)
+        passed = tuple(map(_passed, arguments))
+        with self._at_work:
+            if not one.declared.cooperative:
+                one.function((blocks,), (threads,), passed)
+                return
+            self._launch_cooperatively(one, blocks, (_passed(self._grid), *passed))
+
+    def _launch_cooperatively(self, one: _Loaded, blocks: int, passed: tuple[Any, ...]) -> None:
+        """Start as many blocks as can be on the device at once, of which the others are waited for.
+
+        One block waits for nobody: it starts on any device.
+        """
+        threads = (one.declared.threads,)
+        blocks = min(blocks, one.most_blocks)
+        if blocks > 1 and self._cooperates:
+            try:
+                one.function((blocks,), threads, passed, enable_cooperative_groups=True)
+            except self._cupy.cuda.driver.CUDADriverError as error:
+                logger.info("the GPU takes no cooperative launch, which makes it slow: %s", error)
+                self._cooperates = False
+            else:
+                return
+        one.function((1,), threads, passed)
 
     def record(self, work: Callable[[], None]) -> _Recording | None:
         """Record a CUDA graph."""
         runtime = self._cupy.cuda.runtime
-        with self._current():
+        with self._at_work:
             try:
                 self._stream.begin_capture(runtime.streamCaptureModeThreadLocal)
                 try:
@@ -159,12 +215,12 @@ class CupyDevice:
 
     def play(self, graph: Any) -> None:
         """Start a recorded graph."""
-        with self._current():
+        with self._at_work:
             graph.launch(stream=self._stream)
 
     def prefetch(self, slot: int, copies: Sequence[tuple[Array, NDArray[Any]]]) -> None:
         """Copy on a second stream."""
-        with self._current():
+        with self._at_work:
             if self._copies is None:
                 self._copies = self._cupy.cuda.Stream(non_blocking=True)
                 # Nothing may be written into memory that earlier work still uses.
@@ -180,12 +236,12 @@ class CupyDevice:
 
     def use(self, slot: int) -> None:
         """Let later work wait for a slot."""
-        with self._current():
+        with self._at_work:
             self._stream.wait_event(self._ready[slot])
 
     def used(self, slot: int) -> None:
         """Note that a slot may be filled again after the work so far."""
-        with self._current():
+        with self._at_work:
             self._used[slot] = self._stream.record()
 
     def pin(self, values: NDArray[Any]) -> None:
@@ -193,7 +249,7 @@ class CupyDevice:
         if not values.nbytes:
             return
         runtime = self._cupy.cuda.runtime
-        with self._current():
+        with self._at_work:
             try:
                 runtime.hostRegister(values.ctypes.data, values.nbytes, 0)
             except runtime.CUDARuntimeError as error:
@@ -204,7 +260,7 @@ class CupyDevice:
 
     def synchronize(self) -> None:
         """Wait for the stream."""
-        with self._current():
+        with self._at_work:
             self._stream.synchronize()
 
     def close(self) -> None:
@@ -224,42 +280,96 @@ class CupyDevice:
             with suppress(Exception), self._device:
                 self._pool.free_all_blocks()
 
-    @contextmanager
-    def _current(self) -> Iterator[None]:
-        """Make the device, the stream and the pool CuPy's current ones."""
-        cuda = self._cupy.cuda
-        with ExitStack() as stack:
-            stack.enter_context(self._device)
-            stack.enter_context(self._stream)
-            if self._pool is not None:
-                stack.enter_context(cuda.using_allocator(self._pool.malloc))
-            try:
-                yield
-            except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError) as error:
-                msg = f"work on GPU {self._device.id} failed: {error}"
-                raise GPUError(msg) from error
-            except MemoryError as error:  # of a sort, for example
-                msg = f"the GPU has too little memory: {error}."
-                raise GPUMemoryError(msg) from error
+
+class _AtWork:
+    """A device, its stream and its pool as CuPy's current ones; entered again, it does nothing.
+
+    Errors of CUDA's become those of umapcore.
+    """
+
+    def __init__(self, device: CupyDevice) -> None:
+        self._device = device
+        self._depth = 0
+        self._entered = ExitStack()
+
+    def __enter__(self) -> None:
+        if self._depth == 0:
+            device = self._device
+            with ExitStack() as stack:
+                stack.enter_context(device._device)
+                stack.enter_context(device._stream)
+                if device._pool is not None:
+                    allocator = device._cupy.cuda.using_allocator(device._pool.malloc)
+                    stack.enter_context(allocator)
+                self._entered = stack.pop_all()
+        self._depth += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: Any
+    ) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self._entered.close()
+        cuda = self._device._cupy.cuda
+        if isinstance(error, (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError)):
+            msg = f"work on GPU {self._device._device.id} failed: {error}"
+            raise GPUError(msg) from error
+        if isinstance(error, MemoryError) and not isinstance(error, GPUMemoryError):
+            # Of a sort, for example.
+            msg = f"the GPU has too little memory: {error}."
+            raise GPUMemoryError(msg) from error
+
+
+class _Loaded(NamedTuple):
+    """A kernel on a device.
+
+    Attributes
+    ----------
+    function
+        CuPy's, to be called with the grid, the block and the arguments.
+    declared
+        How it is declared.
+    most_blocks
+        Of a cooperative launch: as many as can be on the device at once.
+    """
+
+    function: Any
+    declared: Kernel
+    most_blocks: int
 
 
 @cache
-def _load(device: int, program: str, macros: tuple[tuple[str, int], ...]) -> dict[str, Any]:
+def _load(device: int, program: str, macros: tuple[tuple[str, int], ...]) -> dict[str, _Loaded]:
     """Load a program's kernels on the current device, once in a process.
 
     CuPy keeps every module as long as the process lives, under the path that it came from.
     """
     cupy = import_cupy()
-    architecture = int(cupy.cuda.Device(device).compute_capability)
-    cubin = cached_program(PROGRAMS[program], dict(macros), architecture)
+    cubin = cached_program(
+        PROGRAMS[program], dict(macros), int(cupy.cuda.Device(device).compute_capability)
+    )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{program}.cubin"
         path.write_bytes(cubin)
         module = cupy.RawModule(path=str(path))
-        kernels = {name: module.get_function(name) for name in kernels_of(program)}
-        for kernel in kernels.values():
-            _ = kernel.kernel  # reads the file while it is there
-    return kernels
+        loaded = {}
+        for name, declared in kernels_of(program).items():
+            # Reads the file while it is there.
+            function = module.get_function(name).kernel
+            most = _most_blocks(cupy, device, function, declared) if declared.cooperative else 0
+            loaded[name] = _Loaded(function, declared, most)
+    return loaded
+
+
+def _most_blocks(cupy: Any, device: int, function: Any, declared: Kernel) -> int:
+    """Count the blocks of a kernel that can be on a device at once."""
+    attributes = cupy.cuda.Device(device).attributes
+    if not attributes.get("CooperativeLaunch", 0):
+        return 1
+    at_once = cupy.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(
+        function.ptr, declared.threads, 0
+    )
+    return max(1, min(MOST_BLOCKS, int(at_once) * int(attributes["MultiProcessorCount"])))
 
 
 class _Recording:

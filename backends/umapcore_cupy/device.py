@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from numpy.typing import DTypeLike, NDArray
 
@@ -19,12 +22,28 @@ class Array:
     values
         What the device makes of it: an array of CuPy's. None when the device has been closed: so
         nothing keeps memory of the device, not even the traceback of an error.
+    whole
+        The array that this one is a part of.
     """
 
-    __slots__ = ("__weakref__", "values")
+    __slots__ = ("__weakref__", "values", "whole")
 
-    def __init__(self, values: Any) -> None:
-        self.values = values
+    def __init__(self, values: Any, whole: Array | None = None) -> None:
+        self.values, self.whole = values, whole
+
+
+#: Parts of one allocation begin at multiples of so many bytes.
+ALIGNMENT = 256
+
+
+def parts_of(shapes: Sequence[tuple[int, DTypeLike]]) -> tuple[int, list[tuple[int, int]]]:
+    """Give the bytes of an allocation for several arrays, and where each begins and ends."""
+    size, ranges = 0, []
+    for count, dtype in shapes:
+        begin = -(-size // ALIGNMENT) * ALIGNMENT
+        size = begin + count * np.dtype(dtype).itemsize
+        ranges.append((begin, size))
+    return size, ranges
 
 
 class Arrays:
@@ -33,15 +52,15 @@ class Arrays:
     def __init__(self) -> None:
         self._live: WeakSet[Array] = WeakSet()
 
-    def hold(self, values: Any) -> Array:
+    def hold(self, values: Any, whole: Array | None = None) -> Array:
         """Make an array and remember it as long as it lives."""
-        array = Array(values)
+        array = Array(values, whole)
         self._live.add(array)
         return array
 
     def n_bytes(self) -> int:
         """Count the bytes of all of them."""
-        return sum(int(array.values.nbytes) for array in self._live)
+        return sum(int(array.values.nbytes) for array in self._live if array.whole is None)
 
     def release(self) -> None:
         """Let go of what all of them hold."""
@@ -59,6 +78,9 @@ class Recording(Protocol):
 
 class Device(Protocol):
     """Memory, kernels and copies of one device. Work is done in the order in which it is asked."""
+
+    def at_work(self) -> AbstractContextManager[object]:
+        """Make ready what every call needs, once for all calls within the block."""
 
     def free_bytes(self) -> int | None:
         """Bytes that can be allocated; None where an allocator of the user's decides."""
@@ -78,6 +100,12 @@ class Device(Protocol):
             When there is too little memory.
         """
 
+    def empties(self, *shapes: tuple[int, DTypeLike]) -> list[Array]:
+        """Allocate arrays of these lengths and types at once; they are freed together too."""
+
+    def part(self, array: Array, start: int, count: int) -> Array:
+        """Give some entries of an array, which share its memory."""
+
     def wrap(self, values: Any) -> Array:
         """Take an array of the user's that is on the device."""
 
@@ -87,8 +115,8 @@ class Device(Protocol):
     def upload(self, values: NDArray[Any]) -> Array:
         """Copy an array of the host's, flattened."""
 
-    def download(self, array: Array, count: int | None = None) -> NDArray[Any]:
-        """Copy an array, or its first entries, to the host, when all work so far is done."""
+    def download(self, array: Array, count: int | None = None, *, start: int = 0) -> NDArray[Any]:
+        """Copy an array, or some entries, to the host, when all work so far is done."""
 
     def sort(self, keys: Array) -> None:
         """Sort unsigned 64-bit integers in place."""
@@ -100,7 +128,8 @@ class Device(Protocol):
         """Start a kernel with at least so many threads.
 
         Arguments are arrays, None for a null pointer, or NumPy scalars of exactly the types that
-        the kernel declares.
+        the kernel declares. A cooperative kernel is given its first argument by the device, and
+        fewer threads where fewer blocks can be on the device at once.
         """
 
     def record(self, work: Callable[[], None]) -> Recording | None:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from umapcore_cupy.plan import DevicePlan
     from umapcore_cupy.streamed import Edges
 
-#: With up to this many blocks a bucket every block draws the pool itself: a hash for two entries and
-#: positions that are in the cache cost less than starting one more kernel.
+#: With up to this many blocks a bucket every block draws the pool itself: a hash for two entries,
+#: whose positions are in the cache, costs less than starting one more kernel.
 BLOCKS_THAT_DRAW = 512
 
 
@@ -103,10 +103,11 @@ class DeviceLayout:
         """Run the epochs `first_epoch` … `stop_epoch` - 1 and wait for them."""
         if first_epoch >= stop_epoch:
             return
-        self._device.launch("set_epoch", 1, self._epoch, np.int32(first_epoch))
-        for epoch in range(first_epoch, stop_epoch):
-            self._run_epoch(with_density=epoch >= self._density_epoch)
-        self._device.synchronize()
+        with self._device.at_work():
+            self._device.launch("set_epoch", 1, self._epoch, np.int32(first_epoch))
+            for epoch in range(first_epoch, stop_epoch):
+                self._run_epoch(with_density=epoch >= self._density_epoch)
+            self._device.synchronize()
 
     def positions(self) -> NDArray[np.float32]:
         """Copy the positions, n × d, in the order of the graph's vertices."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from umapcore.linalg import BOUND, SECLUDED
-from umapcore_cupy.scan import entry, sum_up
 
 if TYPE_CHECKING:
     from umapcore_cupy.device import Array, Device
@@ -36,7 +35,7 @@ class DeviceLevel:
         Vertices with less than this are not merged.
     n_runs, first_runs, run_rows
         Rows that are summed in runs: how many runs there are, the first of each row (int64,
-        n + 1), and the row of each (int32). None where there are none.
+        n + 1), and the row of each (int32).
     """
 
     n_vertices: int
@@ -50,8 +49,8 @@ class DeviceLevel:
     shares: Array | None
     least_share: float
     n_runs: int
-    first_runs: Array | None
-    run_rows: Array | None
+    first_runs: Array
+    run_rows: Array
 
     @property
     def rows(self) -> tuple[Array, Array, Array]:
@@ -59,73 +58,80 @@ class DeviceLevel:
         return self.indptr, self.indices, self.weights
 
 
-def make_level(
+def finest_level(
+    device: Device, n: int, n_edges: int, rows: tuple[Array, Array, Array]
+) -> DeviceLevel:
+    """Make a level of the rows of a graph."""
+    degrees, shares, inverse, first_runs = device.empties(*of_vertices(n))
+    bits, found = device.empties((n, np.uint64), (N_FOUND, np.float64))
+    device.launch(
+        "measure_level", n, np.int64(n), rows[0], rows[2], degrees, shares, inverse, bits,
+        first_runs,
+    )  # fmt: skip
+    known = summary(device, n, None, bits, rows[0], first_runs, found)
+    run_rows = device.empty(known.n_runs, np.int32)
+    device.launch("fill_runs", n, np.int64(n), first_runs, run_rows)
+    return DeviceLevel(
+        n, n_edges, *rows, degrees, inverse, known.bound, shares, known.least_share,
+        known.n_runs, first_runs, run_rows,
+    )  # fmt: skip
+
+
+def of_vertices(n: int) -> tuple[tuple[int, Any], ...]:
+    """Lengths and types of what a level has for its vertices.
+
+    Degrees, shares, their inverse, and the first runs.
+    """
+    return (n, np.float64), (n, np.float64), (n, np.float32), (n + 1, np.int64)
+
+
+#: Numbers that `summary` downloads.
+N_FOUND = 6
+
+
+class Summary(NamedTuple):
+    """What the host has to know of a level."""
+
+    bound: float
+    least_share: float
+    n_vertices: int
+    n_edges: int
+    n_runs: int
+
+
+def summary(
     device: Device,
     n: int,
-    n_edges: int,
-    rows: tuple[Array, Array, Array],
-    degrees: Array | None = None,
-) -> DeviceLevel:
-    """Put a level together.
+    size: Array | None,
+    bits: Array,
+    indptr: Array,
+    first_runs: Array,
+    found: Array,
+) -> Summary:
+    """Sort the shares, which come as bits, and fetch what the host has to know.
 
-    Parameters
-    ----------
-    device
-        Where it is.
-    n, n_edges
-        Vertices and directed edges.
-    rows
-        CSR.
-    degrees
-        None: the sums of the rows.
+    `size` has the number of vertices where only the device knows it; there are at most `n`.
     """
-    size = np.int64(n)
-    leaving, shares = device.empty(n, np.float64), device.empty(n, np.float64)
-    inverse = device.empty(n, np.float32)
-    device.launch("sum_rows", n, size, rows[0], rows[2], leaving)
-    if degrees is None:
-        degrees = leaving
-    device.launch("scale_level", n, size, leaving, degrees, shares, inverse)
-    bits, found = device.empty(n, np.uint64), device.empty(3, np.float64)
-    device.launch("copy_bits", n, size, shares, bits)
     device.sort(bits)
-    device.launch("pick_sorted", 3, size, bits, found)
-    below, above, largest = device.download(found)
-    return DeviceLevel(
-        n, n_edges, *rows, degrees, inverse,
-        BOUND * float(largest), shares, SECLUDED * (0.5 * (float(below) + float(above))),
-        *_runs(device, n, rows[0]),
-    )  # fmt: skip
+    device.launch("summarise", 1, np.int64(n), size, bits, indptr, first_runs, found)
+    below, above, largest, *counts = map(float, device.download(found))
+    return Summary(BOUND * largest, SECLUDED * (0.5 * (below + above)), *map(int, counts))
 
 
 def reorder(device: Device, level: DeviceLevel, order: Array) -> DeviceLevel:
     """Renumber the vertices of a level."""
-    n = level.n_vertices
-    size = np.int64(n)
-    places, indptr = device.empty(n, np.int32), device.empty(n + 1, np.int64)
-    device.launch("count_reordered", n, size, order, level.indptr, places, indptr)
-    sum_up(device, indptr, n + 1)
-    indices = device.empty(level.n_edges, np.int32)
-    weights = device.empty(level.n_edges, np.float32)
-    degrees, inverse = device.empty(n, np.float64), device.empty(n, np.float32)
+    n, n_edges = level.n_vertices, level.n_edges
+    degrees, places, inverse, first_runs = device.empties(
+        (n, np.float64), (n, np.int32), (n, np.float32), (n + 1, np.int64)
+    )
+    indptr, indices, weights, run_rows = device.empties(
+        (n + 1, np.int64), (n_edges, np.int32), (n_edges, np.float32), (level.n_runs, np.int32)
+    )
     device.launch(
-        "reorder", n, size, order, places, *level.rows, level.degrees, level.inverse,
-        indptr, indices, weights, degrees, inverse,
+        "reorder", n, np.int64(n), order, *level.rows, level.degrees, level.inverse, places,
+        indptr, indices, weights, degrees, inverse, first_runs, run_rows,
     )  # fmt: skip
     return DeviceLevel(
-        n, level.n_edges, indptr, indices, weights, degrees, inverse, level.bound, None, 0.0,
-        *_runs(device, n, indptr),
+        n, n_edges, indptr, indices, weights, degrees, inverse, level.bound, None, 0.0,
+        level.n_runs, first_runs, run_rows,
     )  # fmt: skip
-
-
-def _runs(device: Device, n: int, indptr: Array) -> tuple[int, Array | None, Array | None]:
-    """Find the rows that are summed in runs."""
-    first_runs = device.empty(n + 1, np.int64)
-    device.launch("count_runs", n, np.int64(n), indptr, first_runs)
-    sum_up(device, first_runs, n + 1)
-    n_runs = entry(device, first_runs, n)
-    if n_runs == 0:
-        return 0, None, None
-    run_rows = device.empty(n_runs, np.int32)
-    device.launch("fill_runs", n, np.int64(n), first_runs, run_rows)
-    return n_runs, first_runs, run_rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -10,11 +11,11 @@ from umapcore.linalg import BLOCK_ROWS, HostLevel
 from umapcore.start.union_find import connected_components
 from umapcore_cupy.coarsen import coarsen
 from umapcore_cupy.graph import DeviceGraph, to_host
-from umapcore_cupy.level import make_level, reorder
-from umapcore_cupy.scan import sum_up
+from umapcore_cupy.level import finest_level, reorder
+from umapcore_cupy.programs import THREADS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
     from scipy import sparse
@@ -47,13 +48,15 @@ class CupyLinalg:
         self, device: Device, bring_graph: Callable[[sparse.csr_array[Any, Any]], DeviceGraph]
     ) -> None:
         self._device, self._bring_graph = device, bring_graph
+        self._at_work = ExitStack()
         device.compile("spectral")
 
     def __enter__(self) -> CupyLinalg:
+        self._at_work.enter_context(self._device.at_work())
         return self
 
-    def __exit__(self, *_: object) -> None:
-        pass
+    def __exit__(self, *error: Any) -> None:
+        self._at_work.__exit__(*error)
 
     def components(self, graph: Any) -> tuple[int, NDArray[np.int32] | None]:
         """Count components; see :meth:`umapcore.linalg.Linalg.components`."""
@@ -78,7 +81,7 @@ class CupyLinalg:
         """Make a level of a graph; see :meth:`umapcore.linalg.Linalg.finest`."""
         there = graph if isinstance(graph, DeviceGraph) else self._bring_graph(graph)
         rows = (there.indptr, there.indices, there.weights)
-        return make_level(self._device, there.n_vertices, there.nnz, rows)
+        return finest_level(self._device, there.n_vertices, there.nnz, rows)
 
     def coarsen(self, level: DeviceLevel) -> tuple[DeviceLevel, DeviceAggregates]:
         """Make a smaller level; see :mod:`umapcore_cupy.coarsen`."""
@@ -93,14 +96,13 @@ class CupyLinalg:
     ) -> tuple[Array, Array]:
         """Order vertices by their aggregates; see :meth:`umapcore.linalg.Linalg.unfold`."""
         device, n_coarse = self._device, aggregates.n_coarse
-        size, offsets = np.int64(n_coarse), aggregates.offsets
-        starts = device.empty(n_coarse + 1, np.int64)
-        device.launch("count_unfolded", n_coarse, size, order, offsets, starts)
-        sum_up(device, starts, n_coarse + 1)
-        fine, source = (device.empty(aggregates.n_vertices, np.int32) for _ in range(2))
+        n = aggregates.n_vertices
+        starts, fine, source = device.empties(
+            (n_coarse + 1, np.int64), (n, np.int32), (n, np.int32)
+        )
         device.launch(
-            "unfold", n_coarse, size, order, np.int32(by_place), offsets, aggregates.members,
-            starts, fine, source,
+            "unfold", n_coarse, np.int64(n_coarse), order, np.int32(by_place),
+            aggregates.offsets, aggregates.members, starts, fine, source,
         )  # fmt: skip
         return fine, source
 
@@ -131,22 +133,19 @@ class CupyLinalg:
         return Block(n, x.width, out)
 
     def apply(
-        self, level: DeviceLevel, x: Block, y: Block, alpha: float, beta: float, gamma: float
-    ) -> None:
+        self, level: DeviceLevel, x: Block, y: Block, steps: Sequence[tuple[float, float, float]]
+    ) -> tuple[Block, Block]:
         """Y = alpha (P - 1) x + beta x + gamma y; see :meth:`umapcore.linalg.Linalg.apply`."""
-        device, width = self._device, np.int32(x.width)
-        sums = None
-        if level.n_runs > 0:
-            sums = device.empty(level.n_runs * x.width, np.float32)
-            device.launch(
-                "sum_runs", level.n_runs * x.width, np.int64(level.n_runs), width,
-                level.run_rows, level.first_runs, *level.rows, x.values, sums,
-            )  # fmt: skip
+        device = self._device
+        # A thread has a column of its own.
+        n_threads = -(-(x.n + level.n_runs) // (THREADS // x.width)) * THREADS
+        sums = device.empty(level.n_runs * x.width, np.float32) if level.n_runs else None
         device.launch(
-            "apply_laplacian", x.n * x.width, np.int64(x.n), width, *level.rows, level.inverse,
-            level.first_runs, sums, x.values, y.values,
-            np.float32(alpha), np.float32(beta), np.float32(gamma),
+            "apply_laplacian", n_threads, np.int64(x.n), np.int32(x.width), *level.rows,
+            level.inverse, np.int64(level.n_runs), level.first_runs, level.run_rows, sums,
+            x.values, y.values, np.int32(len(steps)), device.upload(np.array(steps, np.float32)),
         )  # fmt: skip
+        return (x, y) if len(steps) % 2 == 0 else (y, x)
 
     def gram(self, level: DeviceLevel, x: Block, y: Block) -> NDArray[np.float64]:
         """Dot products; see :meth:`umapcore.linalg.Linalg.gram`."""
@@ -154,10 +153,9 @@ class CupyLinalg:
         n_blocks = -(-x.n // BLOCK_ROWS)
         parts = device.empty(n_blocks * 3 * m * m, np.float64)
         device.launch(
-            "sum_products", n_blocks * m * m, np.int64(x.n), np.int32(m), level.degrees,
-            x.values, y.values, parts,
+            "products", n_blocks * m * m, np.int64(x.n), np.int32(m), level.degrees, x.values,
+            y.values, parts,
         )  # fmt: skip
-        device.launch("add_parts", 3 * m * m, np.int64(n_blocks), np.int32(3 * m * m), parts)
         found: NDArray[np.float64] = device.download(parts, 3 * m * m)
         return found.reshape(3, m, m)
 
@@ -166,9 +164,10 @@ class CupyLinalg:
     ) -> None:
         """Out = x @ rotation - offset; see :meth:`umapcore.linalg.Linalg.rotate`."""
         device = self._device
+        both = device.upload(np.concatenate([rotation.reshape(-1), offset]))
         device.launch(
-            "rotate_block", x.n * x.width, np.int64(x.n), np.int32(x.width), x.values,
-            device.upload(rotation), device.upload(offset), out.values,
+            "rotate_block", x.n * x.width, np.int64(x.n), np.int32(x.width), x.values, both,
+            out.values,
         )  # fmt: skip
 
     def unscale(

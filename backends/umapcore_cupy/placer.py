@@ -35,7 +35,7 @@ class DevicePlacer:
         spec: OptimizerSpec,
     ) -> None:
         self._device = device
-        device.compile("placement", reference.shape[1])
+        device.compile("placement", reference.shape[1], spec.negative_sample_rate)
         self._n_reference, self._n_epochs = reference.shape[0], steps.shape[0]
         self._reference = device.upload(reference)
         self._steps = device.upload(steps)
@@ -44,7 +44,6 @@ class DevicePlacer:
             np.float32(b),
             np.float32(exact_log2(a)),
             np.float32(spec.gamma),
-            np.int32(spec.negative_sample_rate),
         )
 
     def place(self, plan: PlacementPlan) -> NDArray[np.float32]:

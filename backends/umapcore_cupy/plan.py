@@ -9,7 +9,7 @@ import numpy as np
 
 from umapcore.plan import least_weight, longest_step, pool_size, pull_exponent
 from umapcore.plan_rows import N_BUCKETS, N_PHASES
-from umapcore_cupy.scan import entries, entry, sum_up
+from umapcore_cupy.scan import sum_up
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,14 +80,15 @@ def build_on_device(device: Device, graph: DeviceGraph, spec: OptimizerSpec) -> 
     device.sort(keys)
     order, places = device.empty(n, np.int32), device.empty(n, np.int32)
     first_walkers = device.empty(n + 1, np.int64)
-    offsets = device.empty(N_BUCKETS + 1, np.int64)
+    # The first places of the buckets, and their first walkers.
+    firsts = device.empty(2 * (N_BUCKETS + 1), np.int64)
     device.launch(
-        "place_vertices", n, size, keys, degrees, order, places, first_walkers, offsets
+        "place_vertices", n, size, keys, degrees, order, places, first_walkers, firsts
     )  # fmt: skip
     del keys
     sum_up(device, first_walkers, n + 1)
-    bucket_offsets = device.download(offsets)
-    bucket_walkers = entries(device, first_walkers, bucket_offsets)
+    device.launch("take_firsts", N_BUCKETS + 1, first_walkers, firsts)
+    bucket_offsets, bucket_walkers = device.download(firsts).reshape(2, -1)
 
     n_walkers = int(bucket_walkers[-1])
     heads = device.empty(n_walkers, np.int32)
@@ -95,7 +96,7 @@ def build_on_device(device: Device, graph: DeviceGraph, spec: OptimizerSpec) -> 
     device.launch("deal_out", n, size, order, degrees, first_walkers, heads, row_offsets)
     del degrees
     sum_up(device, row_offsets, n_walkers + 1)
-    n_kept = entry(device, row_offsets, n_walkers)
+    n_kept = int(device.download(row_offsets, 1, start=n_walkers)[0])
     tails, rates = device.empty(n_kept, np.int32), device.empty(n_kept, np.uint32)
     crowd = device.zeros(1, np.int32)
     device.launch(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import NamedTuple
 
 from umapcore.linalg import BLOCK_ROWS, RUN
 from umapcore.plan import GROUP, LONGEST_MOVE, LONGEST_WALK
@@ -14,8 +15,14 @@ from umapcore_cupy.compile import KERNELS
 WALK_THREADS = GROUP
 #: Threads of a block of all other kernels.
 THREADS = 256
-#: Numbers that one thread of a running sum adds up.
-CHUNK = 64
+#: Numbers that one thread of a running sum adds up at least.
+CHUNK = 8
+#: Edges of the members of an aggregate from which on a whole block works out its row.
+LONG_ROW = 1024
+#: Blocks of a cooperative launch at most, and the 64-bit words that they share: see
+#: kernels/cooperative.cuh.
+MOST_BLOCKS = 2047
+GRID_WORDS = 1 + MOST_BLOCKS
 #: Offsets of negative samples: so many to a hash, of so many bits, as in umapcore_numba.walk.
 SAMPLES_A_WORD, SAMPLE_BITS = 5, 12
 
@@ -25,14 +32,16 @@ WALK_BLOCKS = 3
 #: The same for more dimensions than a pool in shared memory has.
 WALK_BLOCKS_OF_MANY = 2
 
-_KERNEL = re.compile(r"\bKERNEL\s+(?:__launch_bounds__\([\w, ]+\)\s*)?(\w+)\(([^)]*)\)")
+_KERNEL = re.compile(
+    r"\b(KERNEL|COOPERATIVE)\s+(?:__launch_bounds__\([\w, ]+\)\s*)?(\w+)\(([^)]*)\)"
+)
 
 #: Files of each program.
 PROGRAMS: dict[str, tuple[str, ...]] = {
     "inputs": ("graph.cu", "start.cu"),
     "plan": ("count.cu", "buckets.cu", "order.cu", "scan.cu", "fill.cu"),
     "spectral": (
-        "scan.cu", "components.cu", "levels.cu", "matching.cu", "contract.cu", "blocks.cu",
+        "components.cu", "levels.cu", "matching.cu", "contract.cu", "blocks.cu",
     ),
     "layout": ("permute.cu", "epoch.cu", "pool.cu", "walk.cu", "apply.cu"),
     "density": ("density.cu", "walk_and_spread.cu"),
@@ -53,12 +62,12 @@ def defines(name: str, dimensions: int = 2, samples: int = 5) -> dict[str, int]:
             "N_BUCKETS": N_BUCKETS,
             "N_PHASES": N_PHASES,
             "LONGEST_WALK": LONGEST_WALK,
-            "CHUNK": CHUNK,
+            "THREADS": THREADS,
         }
     if name == "spectral":
-        return {"CHUNK": CHUNK, "RUN": RUN, "BLOCK_ROWS": BLOCK_ROWS}
+        return {"THREADS": THREADS, "RUN": RUN, "BLOCK_ROWS": BLOCK_ROWS, "LONG_ROW": LONG_ROW}
     if name == "placement":
-        return {"DIMENSIONS": dimensions}
+        return {"DIMENSIONS": dimensions, "N_SAMPLES": samples}
     return {
         "DIMENSIONS": dimensions,
         "N_SAMPLES": samples,
@@ -78,23 +87,37 @@ def variants(name: str) -> list[dict[str, int]]:
     of_layouts = (1, 2, 3, 4, 5, 8, 9, 10, 50)
     forms = (1, 2, 3, 9) if name == "placement" else of_layouts
     found = [defines(name, dimensions) for dimensions in forms]
-    if name != "placement":
-        found += [defines(name, d, samples) for d, samples in ((2, 0), (2, 3), (3, 12), (50, 7))]
-    return found
+    return found + [defines(name, d, samples) for d, samples in ((2, 0), (2, 3), (3, 12), (50, 7))]
+
+
+class Kernel(NamedTuple):
+    """A kernel as it is declared.
+
+    Attributes
+    ----------
+    types
+        C types of its arguments.
+    cooperative
+        Whether its blocks wait for one another. The device gives it its first argument, and it may
+        be started with fewer threads than there is work for.
+    threads
+        Of a block.
+    """
+
+    types: tuple[str, ...]
+    cooperative: bool
+    threads: int
 
 
 @cache
-def kernels_of(name: str) -> dict[str, tuple[str, ...]]:
-    """Kernels of a program and the C types of their arguments, read from the sources."""
+def kernels_of(name: str) -> dict[str, Kernel]:
+    """Read the kernels of a program from its sources."""
     found = {}
     for file in PROGRAMS[name]:
         text = re.sub(r"//.*|__restrict__", "", (KERNELS / file).read_text(encoding="utf-8"))
-        for kernel, arguments in _KERNEL.findall(text):
+        for kind, kernel, arguments in _KERNEL.findall(text):
             types = [" ".join(argument.split()[:-1]) for argument in arguments.split(",")]
-            found[kernel] = tuple(kind.removeprefix("const ") for kind in types)
+            threads = WALK_THREADS if kernel in {"walk", "walk_and_spread"} else THREADS
+            types = [one.removeprefix("const ") for one in types]
+            found[kernel] = Kernel(tuple(types), kind == "COOPERATIVE", threads)
     return found
-
-
-def block_size(kernel: str) -> int:
-    """Threads of a block of a kernel."""
-    return WALK_THREADS if kernel in {"walk", "walk_and_spread"} else THREADS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from umapcore_numba.level import make_level
 from umapcore_numba.ranges import Ranges
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
 
@@ -63,12 +66,15 @@ class NumbaLinalg:
         return HostLevel(level.indptr, level.indices, level.weights, level.degrees)
 
     def apply(
-        self, level: NumbaLevel, x: Any, y: Any, alpha: float, beta: float, gamma: float
-    ) -> None:
+        self, level: NumbaLevel, x: Any, y: Any, steps: Sequence[tuple[float, float, float]]
+    ) -> tuple[Any, Any]:
         """Y = alpha (P - 1) x + beta x + gamma y; see :meth:`umapcore.linalg.Linalg.apply`."""
-        source = (level.indptr, level.indices, level.weights, level.inverse, x, y)
-        factors = (np.float32(alpha), np.float32(beta), np.float32(gamma))
-        self._ranges.over(level.n_vertices, lambda a, b: blocks.apply(a, b, *source, *factors))
+        rows = (level.indptr, level.indices, level.weights, level.inverse)
+        for step in steps:
+            source = (*rows, x, y, *map(np.float32, step))
+            self._ranges.over(level.n_vertices, partial(_apply, source))
+            x, y = y, x
+        return x, y
 
     def gram(self, level: NumbaLevel, x: Any, y: Any) -> NDArray[np.float64]:
         """Dot products; see :meth:`umapcore.linalg.Linalg.gram`."""
@@ -131,3 +137,7 @@ class NumbaLinalg:
             x.shape[0], lambda a, b: blocks.unscale(a, b, level.degrees, x, where, out)
         )
         return out
+
+
+def _apply(source: tuple[Any, ...], begin: int, end: int) -> None:
+    blocks.apply(begin, end, *source)

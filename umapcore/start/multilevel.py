@@ -184,8 +184,7 @@ def _improve(
         known = quotients[np.isfinite(quotients)]
         least, most = LEAST_CUT * level.bound, MOST_CUT * level.bound
         cut = min(max(known[-1] if known.size else 0.0, least), most)
-        x, y = _filter(linalg, level, x, y, cut)
-        linalg.apply(level, x, y, 1.0, 0.0, 0.0)
+        y, x = linalg.apply(level, x, y, [*_filter_steps(level.bound, cut), (1.0, 0.0, 0.0)])
         ritz = rayleigh_ritz(linalg.gram(level, x, y), total)
         linalg.rotate(x, ritz.rotation, ritz.offset, y)
         x, y = y, x
@@ -199,28 +198,22 @@ def _improve(
     return x, quotients, fall
 
 
-def _filter(linalg: Linalg, level: Level, x: Any, y: Any, cut: float) -> tuple[Any, Any]:
-    """Apply the Chebyshev polynomial that is small on the quotients above `cut`.
+def _filter_steps(bound: float, cut: float) -> list[tuple[float, float, float]]:
+    """Give the Chebyshev polynomial that is small on the quotients above `cut`, as steps.
 
     It is scaled to be 1 at 0, by the recurrence of Zhou and others (2006), algorithm 3.2, with
-    the Laplacian 1 - P for the operator.
-
-    Returns
-    -------
-    The filtered block, and the other array, free for use.
+    the Laplacian 1 - P for the operator. The steps are those of
+    :meth:`umapcore.linalg.Linalg.apply`.
     """
-    half, middle = 0.5 * (level.bound - cut), 0.5 * (level.bound + cut)
+    half, middle = 0.5 * (bound - cut), 0.5 * (bound + cut)
     first = sigma = -half / middle
-    linalg.apply(level, x, y, -sigma / half, -sigma * middle / half, 0.0)
+    steps = [(-sigma / half, -sigma * middle / half, 0.0)]
     growth = middle / half
-    for _ in range(DEGREE - 1):
-        # The filter's value at 0 over its largest beyond the cut, by its own recurrence.
-        if growth > MOST_GROWTH:
-            break
+    # The filter's value at 0 over its largest beyond the cut, by its own recurrence.
+    while len(steps) < DEGREE and not growth > MOST_GROWTH:
         following = 1.0 / (2.0 / first - sigma)
         factor = -2.0 * following / half
-        linalg.apply(level, y, x, factor, factor * middle, -sigma * following)
-        x, y = y, x
+        steps.append((factor, factor * middle, -sigma * following))
         growth /= -following
         sigma = following
-    return y, x
+    return steps

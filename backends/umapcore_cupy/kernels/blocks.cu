@@ -1,7 +1,7 @@
 // Operations on blocks of vectors: n rows of `width` columns, float32, row after row. Sums have the
 // order that umapcore/linalg.py describes. A thread works out one entry, so that neighbouring
 // threads read neighbouring columns of the same row.
-#include "cuda.cuh"
+#include "cooperative.cuh"
 
 // A row and a column of a block.
 struct Entry {
@@ -19,103 +19,126 @@ DEVICE Entry entry_of(int64 thread, int width) {
   return {thread / width, (int)(thread % width)};
 }
 
-// w_ij (x_j - x_i), summed over the edges begin ... end - 1 of vertex `row`, for one column.
+// w_ij (x_j - x_i), summed over the edges begin ... end - 1 of a row, for one column. The loads of
+// several edges are in flight at once.
 DEVICE float sum_differences(int64 begin, int64 end, const int* indices, const float* weights,
                              const float* x, int width, int column, float own) {
   float total = 0.0f;
-  for (int64 e = begin; e < end; e++) {
-    total += weights[e] * (x[(int64)indices[e] * width + column] - own);
+  for (int64 first = begin; first < end; first += 8) {
+    int tails[8];
+    float weighed[8], others[8];
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+      const bool inside = first + i < end;
+      tails[i] = inside ? indices[first + i] : 0;
+      weighed[i] = inside ? weights[first + i] : 0.0f;
+    }
+#pragma unroll
+    for (int i = 0; i < 8; i++) others[i] = x[(int64)tails[i] * width + column];
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+      const float with = total + weighed[i] * (others[i] - own);
+      total = first + i < end ? with : total;
+    }
   }
   return total;
 }
 
-// Rows of more than RUN edges are summed in runs of so many: here the runs, each by a thread a
-// column. Run r belongs to row run_rows[r]; the first run of a row is first_runs[row].
-KERNEL sum_runs(int64 n_runs, int width, const int* run_rows, const int64* first_runs,
-                const int64* indptr, const int* indices, const float* weights, const float* x,
-                float* sums) {
-  const int64 thread = thread_number();
-  const Entry entry = entry_of(thread, width);
-  const int64 run = entry.row;
-  const int column = entry.column;
-  if (run >= n_runs) return;
-  const int64 row = run_rows[run];
-  const int64 begin = indptr[row] + (run - first_runs[row]) * RUN;
-  const int64 end = begin + RUN < indptr[row + 1] ? begin + RUN : indptr[row + 1];
-  sums[thread] = sum_differences(begin, end, indices, weights, x, width, column,
-                                 x[row * width + column]);
-}
-
-// y = alpha (P - 1) x + beta x + gamma y.
-KERNEL apply_laplacian(int64 n, int width, const int64* indptr, const int* indices,
-                       const float* weights, const float* inverse, const int64* first_runs,
-                       const float* sums, const float* x, float* y, float alpha, float beta,
-                       float gamma) {
-  const int64 thread = thread_number();
-  const Entry entry = entry_of(thread, width);
-  const int64 row = entry.row;
-  const int column = entry.column;
-  if (row >= n) return;
-  const int64 begin = indptr[row], end = indptr[row + 1];
-  const float own = x[thread];
-  float total;
-  if (end - begin <= RUN) {
-    total = sum_differences(begin, end, indices, weights, x, width, column, own);
-  } else {
-    const int64 first = first_runs[row], last = first_runs[row + 1];
-    total = sums[first * width + column];
-    for (int64 run = first + 1; run < last; run++) total += sums[run * width + column];
-  }
-  y[thread] = (alpha * inverse[row]) * total + beta * own + gamma * y[thread];
-}
-
-// x'Dx, x'Dy and x'D1 over blocks of BLOCK_ROWS rows: three matrices a block, of the third of
-// which only the first row is used.
-KERNEL sum_products(int64 n, int width, const double* degrees, const float* x, const float* y,
-                    double* parts) {
-  const int64 thread = thread_number();
-  const int entries = width * width;
-  const Entry entry = entry_of(thread, entries);
-  const int64 block = entry.row;
-  const int k = entry.column / width, other = entry.column % width;
-  const int64 begin = block * BLOCK_ROWS;
-  if (begin >= n) return;
-  const int64 end = begin + BLOCK_ROWS < n ? begin + BLOCK_ROWS : n;
-  double with_x = 0.0, with_y = 0.0, with_ones = 0.0;
-  for (int64 row = begin; row < end; row++) {
-    const double weighted = degrees[row] * (double)x[row * width + k];
-    with_x += weighted * (double)x[row * width + other];
-    with_y += weighted * (double)y[row * width + other];
-    with_ones += weighted;
-  }
-  double* part = parts + block * 3 * entries;
-  part[k * width + other] = with_x;
-  part[entries + k * width + other] = with_y;
-  if (other == 0) part[2 * entries + k] = with_ones;
-  if (k > 0) part[2 * entries + k * width + other] = 0.0;
-}
-
-// Add the blocks' matrices up by a tree: the last half of them to the first, again and again.
-KERNEL add_parts(int64 n_blocks, int entries, double* parts) {
-  const int64 entry = thread_number();
-  if (entry >= entries) return;
-  for (int64 count = n_blocks; count > 1; count -= count / 2) {
-    const int64 half = count / 2;
-    for (int64 i = 0; i < half; i++) {
-      parts[i * entries + entry] += parts[(count - half + i) * entries + entry];
+// y = alpha (P - 1) x + beta x + gamma y, as often as there are steps of (alpha, beta, gamma), after
+// each of which x and y change places. A thread has a column of its own: a block takes as many rows
+// at a time as its threads suffice for. Rows of more than RUN edges are summed in runs of so many:
+// run r belongs to row run_rows[r], and the first run of a row is first_runs[row].
+COOPERATIVE apply_laplacian(uint64* grid, int64 n, int width, const int64* indptr,
+                            const int* indices, const float* weights, const float* inverse,
+                            int64 n_runs, const int64* first_runs, const int* run_rows,
+                            float* sums, float* x, float* y, int n_steps, const float* steps) {
+  const int rows = THREADS / width, own_row = (int)threadIdx.x / width;
+  const int column = (int)threadIdx.x - own_row * width;
+  const int64 first = own_row < rows ? (int64)blockIdx.x * rows + own_row : n + n_runs;
+  const int64 stride = (int64)gridDim.x * rows;
+#pragma unroll 1
+  for (int step = 0; step < n_steps; step++) {
+    const float alpha = steps[3 * step], beta = steps[3 * step + 1], gamma = steps[3 * step + 2];
+#pragma unroll 1
+    for (int64 i = first; i < n + n_runs; i += stride) {
+      const int64 run = i - n;
+      const int64 row = run < 0 ? i : run_rows[run], at = row * width + column;
+      int64 begin = indptr[row], end = indptr[row + 1];
+      if (run < 0 && end - begin > RUN) continue;
+      if (run >= 0) {
+        begin += (run - first_runs[row]) * RUN;
+        end = begin + RUN < end ? begin + RUN : end;
+      }
+      const float own = x[at];
+      const float total = sum_differences(begin, end, indices, weights, x, width, column, own);
+      if (run < 0)
+        y[at] = (alpha * inverse[row]) * total + beta * own + gamma * y[at];
+      else
+        sums[run * width + column] = total;
     }
+    if (n_runs > 0) {
+      grid_barrier(grid);
+#pragma unroll 1
+      for (int64 i = first; i < n_runs; i += stride) {
+        const int64 row = run_rows[i], at = row * width + column;
+        if (first_runs[row] != i) continue;
+        float total = sums[i * width + column];
+#pragma unroll 1
+        for (int64 run = i + 1; run < first_runs[row + 1]; run++)
+          total += sums[run * width + column];
+        y[at] = (alpha * inverse[row]) * total + beta * x[at] + gamma * y[at];
+      }
+    }
+    if (step + 1 < n_steps) grid_barrier(grid);
+    float* const newest = y;
+    y = x;
+    x = newest;
   }
 }
 
-// out = x rotation - offset, in float64.
-KERNEL rotate_block(int64 n, int width, const float* x, const double* rotation,
-                    const double* offset, float* out) {
+// x'Dx, x'Dy and x'D1 over blocks of BLOCK_ROWS rows: three matrices a block, of the third of which
+// only the first row is used. These are added up by a tree: the last half of them to the first,
+// again and again.
+COOPERATIVE products(uint64* grid, int64 n, int width, const double* degrees, const float* x,
+                     const float* y, double* parts) {
+  const int entries = width * width;
+  const int64 n_blocks = (n + BLOCK_ROWS - 1) / BLOCK_ROWS;
+  FOR_EACH(i, n_blocks * entries) {
+    const Entry entry = entry_of(i, entries);
+    const int64 block = entry.row;
+    const int k = entry.column / width, other = entry.column % width;
+    const int64 begin = block * BLOCK_ROWS;
+    const int64 end = begin + BLOCK_ROWS < n ? begin + BLOCK_ROWS : n;
+    double with_x = 0.0, with_y = 0.0, with_ones = 0.0;
+#pragma unroll 4
+    for (int64 row = begin; row < end; row++) {
+      const double weighted = degrees[row] * (double)x[row * width + k];
+      with_x += weighted * (double)x[row * width + other];
+      with_y += weighted * (double)y[row * width + other];
+      with_ones += weighted;
+    }
+    double* part = parts + block * 3 * entries;
+    part[k * width + other] = with_x;
+    part[entries + k * width + other] = with_y;
+    if (other == 0) part[2 * entries + k] = with_ones;
+    if (k > 0) part[2 * entries + k * width + other] = 0.0;
+  }
+#pragma unroll 1
+  for (int64 count = n_blocks; count > 1; count -= count / 2) {
+    grid_barrier(grid);
+    const int64 half = count / 2;
+    FOR_EACH(i, half * 3 * entries) parts[i] += parts[(count - half) * 3 * entries + i];
+  }
+}
+
+// out = x rotation - offset, in float64. The offset follows the rotation.
+KERNEL rotate_block(int64 n, int width, const float* x, const double* rotation, float* out) {
   const int64 thread = thread_number();
   const Entry entry = entry_of(thread, width);
   const int64 row = entry.row;
   const int column = entry.column;
   if (row >= n) return;
-  double total = -offset[column];
+  double total = -rotation[width * width + column];
   for (int k = 0; k < width; k++) {
     total += (double)x[row * width + k] * rotation[k * width + column];
   }

@@ -12,8 +12,8 @@ typedef unsigned long long uint64;
 #define DEVICE static __device__ __forceinline__
 #define DEVICE_MEMBER __device__ __forceinline__
 
-// A barrier of the block. What a thread does before one must be idempotent: where kernels are
-// compiled for a host, that part runs once more for every barrier.
+// A barrier of the block. All of its threads meet it, the first one too, but for those that have
+// ended: where kernels are compiled for a host, that is how one with barriers is told.
 #ifndef BLOCK_BARRIER
 #define BLOCK_BARRIER() __syncthreads()
 #endif

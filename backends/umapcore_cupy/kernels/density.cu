@@ -9,24 +9,36 @@
 // Sums over vertices are integers in this unit.
 #define SUM_UNITS 262144.0
 
+// Tails that are fetched at once.
+#define TAILS_AT_ONCE (DIMENSIONS <= 4 ? 8 : DIMENSIONS <= 16 ? 2 : 1)
+
 // Of the walkers first_walker ... last_walker - 1, two sums each: of phi and of phi d^2. The edges
 // begin with edge first_edge of the plan. Clears the totals, which the next kernel adds to.
-KERNEL measure_walkers(int64 first_walker, int64 last_walker, const int* heads,
-                       const int64* row_offsets, int64 first_edge, const int* tails,
-                       const float* positions, float b, float log2_a, float* sums,
-                       uint64* totals) {
+KERNEL __launch_bounds__(256, 3)
+measure_walkers(int64 first_walker, int64 last_walker, const int* heads, const int64* row_offsets,
+                int64 first_edge, const int* tails, const float* positions, float b, float log2_a,
+                float* sums, uint64* totals) {
   const int64 walker = first_walker + thread_number();
   if (thread_number() < 3) totals[thread_number()] = 0;
   if (walker >= last_walker) return;
   const Point home = load_point(positions, heads[walker]);
   const int64 end = row_offsets[walker + 1] - first_edge;
   float phi_sum = 0.0f, spread = 0.0f;
-#pragma unroll 4
-  for (int64 e = row_offsets[walker] - first_edge; e < end; e++) {
-    const float squared = squared_distance(home, load_point(positions, tails[e]));
-    const float phi = reciprocal(1.0f + curve_power(squared, b, log2_a));
-    phi_sum += phi;
-    spread += phi * squared;
+  for (int64 first = row_offsets[walker] - first_edge; first < end; first += TAILS_AT_ONCE) {
+    Point there[TAILS_AT_ONCE];
+#pragma unroll
+    for (int i = 0; i < TAILS_AT_ONCE; i++) {
+      const int tail = first + i < end ? tails[first + i] : heads[walker];
+      there[i] = load_point(positions, tail);
+    }
+#pragma unroll
+    for (int i = 0; i < TAILS_AT_ONCE; i++) {
+      const float squared = squared_distance(home, there[i]);
+      const float phi = reciprocal(1.0f + curve_power(squared, b, log2_a));
+      if (first + i >= end) continue;
+      phi_sum += phi;
+      spread += phi * squared;
+    }
   }
   sums[2 * walker] = phi_sum;
   sums[2 * walker + 1] = spread;
@@ -38,7 +50,7 @@ KERNEL measure_walkers(int64 first_walker, int64 last_walker, const int* heads,
 KERNEL log_radii(int64 n, const int64* first_walkers, float* sums, const float* radii, float* logs,
                  uint64* totals) {
   __shared__ uint64 of_block[3];
-  if (threadIdx.x < 3) of_block[threadIdx.x] = 0;
+  for (int k = threadIdx.x; k < 3; k += blockDim.x) of_block[k] = 0;
   BLOCK_BARRIER();
   int64 of_logs = 0, of_squares = 0, of_products = 0;
   for (int64 i = thread_number(); i < n; i += (int64)gridDim.x * blockDim.x) {
@@ -63,7 +75,7 @@ KERNEL log_radii(int64 n, const int64* first_walkers, float* sums, const float* 
   atomicAdd(&of_block[1], (uint64)of_squares);
   atomicAdd(&of_block[2], (uint64)of_products);
   BLOCK_BARRIER();
-  if (threadIdx.x < 3) atomicAdd(&totals[threadIdx.x], of_block[threadIdx.x]);
+  for (int k = threadIdx.x; k < 3; k += blockDim.x) atomicAdd(&totals[k], of_block[k]);
 }
 
 DEVICE double within(double x, double limit) {

@@ -1,23 +1,10 @@
 // Heavy-edge matching: which vertices of a level become one of the next. What it does, and why, is
 // said in umapcore_numba/coarsen.py.
+#include "cooperative.cuh"
 #include "floats.cuh"
 
 // Edges of less than this share of a vertex's heaviest weight are not proposed along.
 #define STRONG 0.25f
-
-// Secluded vertices stay as they are. `root` will be the first vertex of each one's pair.
-KERNEL begin_matching(int64 n, const double* shares, const float* inverse, double least_share,
-                      unsigned char* stays, unsigned char* taken, unsigned char* free,
-                      float* scale, float* least, int* root) {
-  const int64 vertex = thread_number();
-  if (vertex >= n) return;
-  const bool secluded = shares[vertex] < least_share;
-  stays[vertex] = taken[vertex] = secluded;
-  free[vertex] = !secluded;
-  scale[vertex] = sqrtf(inverse[vertex]);
-  least[vertex] = 0.0f;
-  root[vertex] = (int)vertex;
-}
 
 // The two directions of an edge have one number, unlike that of other edges.
 DEVICE uint64 edge_hash(int64 i, int64 j) {
@@ -25,62 +12,183 @@ DEVICE uint64 edge_hash(int64 i, int64 j) {
   return mix64(low << 32 | high);
 }
 
-// The heaviest neighbour that is not taken, of equals the one whose edge has the largest hash.
-KERNEL propose(int64 n, const int64* indptr, const int* indices, const float* weights,
-               const float* scale, const unsigned char* taken, const unsigned char* free,
-               float* least, int* choice) {
-  const int64 vertex = thread_number();
-  if (vertex >= n || !free[vertex]) return;
-  int64 best = -1;
-  float most = least[vertex];
-  uint64 largest = 0;
-  for (int64 e = indptr[vertex]; e < indptr[vertex + 1]; e++) {
-    const int64 tail = indices[e];
-    if (taken[tail]) continue;
-    const float weight = weights[e] * scale[tail];
-    if (weight < most) continue;
-    const uint64 hashed = edge_hash(vertex, tail);
-    if (best < 0 || weight > most || hashed > largest) {
-      best = tail;
-      most = weight;
-      largest = hashed;
+// The neighbour that a vertex, or a run of its row, proposes to: the heaviest one, of equals the one
+// whose edge has the largest hash. -1: none.
+struct Proposal {
+  int tail;
+  float weight;
+};
+
+// Takes another one if that is better.
+DEVICE void meet(int64 vertex, Proposal& best, const Proposal& other) {
+  if (other.tail < 0 || (best.tail >= 0 && other.weight < best.weight)) return;
+  if (best.tail >= 0 && other.weight == best.weight &&
+      edge_hash(vertex, other.tail) <= edge_hash(vertex, best.tail))
+    return;
+  best = other;
+}
+
+// Looks among the edges begin ... end - 1 for neighbours that are not taken, or for all, and not
+// lighter than `least`. The loads of several edges are in flight at once.
+DEVICE Proposal best_of(int64 vertex, int64 begin, int64 end, const int* indices,
+                        const float* weights, const float* scale, const unsigned char* taken,
+                        bool all, float least) {
+  Proposal best = {-1, least};
+  bool equals = false;
+#pragma unroll 1
+  for (int64 first = begin; first < end; first += 8) {
+    int tails[8];
+    float weighed[8];
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+      const int64 e = first + i < end ? first + i : first;
+      tails[i] = indices[e];
+      weighed[i] = weights[e];
+    }
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+      weighed[i] *= scale[tails[i]];
+      if (first + i >= end || (!all && taken[tails[i]])) tails[i] = -1;
+    }
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+      if (tails[i] < 0 || weighed[i] < best.weight) continue;
+      equals = best.tail >= 0 && weighed[i] == best.weight;
+      if (!equals) best = {tails[i], weighed[i]};
     }
   }
-  choice[vertex] = (int)best;
-  least[vertex] = larger(least[vertex], STRONG * most);
+#pragma unroll 1
+  for (int64 e = begin; e < (equals ? end : begin); e++) {
+    const int tail = indices[e];
+    if (!all && taken[tail]) continue;
+    const float weight = weights[e] * scale[tail];
+    if (weight == best.weight) meet(vertex, best, {tail, weight});
+  }
+  return best;
 }
 
-// Pairs who chose each other.
-KERNEL match(int64 n, const int* choice, unsigned char* free, unsigned char* taken, int* root,
-             int* n_matched) {
-  const int64 vertex = thread_number();
-  if (vertex >= n || !free[vertex]) return;
-  const int chosen = choice[vertex];
-  // Whoever was chosen was free, so its own choice is of this round too.
-  if (chosen < 0 || choice[chosen] != vertex) return;
-  root[vertex] = (int)(vertex < chosen ? vertex : chosen);
-  taken[vertex] = 1;
-  free[vertex] = 0;
-  atomicAdd(n_matched, 1);
+// Rows and what proposals need of them; rows of more than RUN edges are looked through in runs.
+struct Market {
+  const int64* indptr;
+  const int* indices;
+  const float* weights;
+  int64 n_runs;
+  const int64* first_runs;
+  const int* run_rows;
+  const float* scale;
+  const unsigned char* taken;
+  const unsigned char* free;
+  float* least;
+  int* choice;
+  // Of the runs.
+  int* run_tails;
+  float* run_weights;
+};
+
+DEVICE void note_proposal(int64 vertex, const Proposal& best, const Market& m) {
+  m.choice[vertex] = best.tail;
+  m.least[vertex] = larger(m.least[vertex], STRONG * best.weight);
 }
 
-KERNEL count_free(int64 n, const unsigned char* free, int* count) {
-  const int64 vertex = thread_number();
-  if (vertex < n && free[vertex]) atomicAdd(count, 1);
+// Every free vertex proposes to a neighbour that is not taken, or to any.
+DEVICE void propose(uint64* grid, int64 n, const Market& m, bool to_all) {
+  FOR_EACH(i, n + m.n_runs) {
+    const int64 run = i - n;
+    const int64 vertex = run < 0 ? i : m.run_rows[run];
+    if (!m.free[vertex]) continue;
+    int64 begin = m.indptr[vertex], end = m.indptr[vertex + 1];
+    if (run < 0 && end - begin > RUN) continue;
+    if (run >= 0) {
+      begin += (run - m.first_runs[vertex]) * RUN;
+      end = begin + RUN < end ? begin + RUN : end;
+    }
+    const Proposal best = best_of(vertex, begin, end, m.indices, m.weights, m.scale, m.taken,
+                                  to_all, m.least[vertex]);
+    if (run < 0) {
+      note_proposal(vertex, best, m);
+    } else {
+      m.run_tails[run] = best.tail;
+      m.run_weights[run] = best.weight;
+    }
+  }
+  if (m.n_runs > 0) {
+    grid_barrier(grid);
+    FOR_EACH(i, m.n_runs) {
+      const int64 vertex = m.run_rows[i];
+      if (m.first_runs[vertex] != i || !m.free[vertex]) continue;
+      Proposal best = {-1, m.least[vertex]};
+#pragma unroll 1
+      for (int64 run = i; run < m.first_runs[vertex + 1]; run++)
+        meet(vertex, best, {m.run_tails[run], m.run_weights[run]});
+      note_proposal(vertex, best, m);
+    }
+  }
+  grid_barrier(grid);
 }
 
-// What is left, sorted by its heaviest neighbour and then by number; everything else comes last.
-KERNEL make_leftover_keys(int64 n, const unsigned char* free, const int* choice, uint64* keys) {
-  const int64 vertex = thread_number();
-  if (vertex >= n) return;
-  keys[vertex] = free[vertex] ? (uint64)choice[vertex] << 32 | (uint64)vertex : ~0ull;
+// Pairs vertices in up to `rounds` rounds; one that pairs fewer than `few` is the last. Secluded
+// vertices stay as they are. `root` becomes the first vertex of each one's pair. What is left is
+// sorted by its heaviest neighbour and then by number afterwards: by `keys`, of which those of all
+// others are the largest. `counts` are the vertices paired in each round, and what is left.
+COOPERATIVE match(uint64* grid, int64 n, const int64* indptr, const int* indices,
+                  const float* weights, const float* inverse, const double* shares,
+                  double least_share, int64 n_runs, const int64* first_runs, const int* run_rows,
+                  int* run_tails, float* run_weights, int rounds, double few,
+                  unsigned char* stays, unsigned char* taken, unsigned char* free,
+                  unsigned char* lone, float* scale, float* least, int* choice, int* root,
+                  uint64* keys, uint64* counts) {
+  FOR_EACH(vertex, n) {
+    const bool secluded = shares[vertex] < least_share;
+    stays[vertex] = taken[vertex] = secluded;
+    free[vertex] = !secluded;
+    lone[vertex] = 0;
+    scale[vertex] = sqrtf(inverse[vertex]);
+    least[vertex] = 0.0f;
+    root[vertex] = (int)vertex;
+  }
+  FOR_EACH(round, rounds + 1) counts[round] = 0;
+  grid_barrier(grid);
+
+  const Market market = {indptr, indices, weights, n_runs, first_runs, run_rows, scale,
+                         taken,  free,    least,   choice, run_tails,  run_weights};
+  // The last proposals are to neighbours that are taken too.
+  for (int round = 0, last = rounds;; round++) {
+    propose(grid, n, market, round == last);
+    if (round == last) break;
+    int64 paired = 0;
+    FOR_EACH(vertex, n) {
+      if (!free[vertex]) continue;
+      const int chosen = choice[vertex];
+      // Whoever was chosen was free, so its own choice is of this round too.
+      if (chosen < 0 || choice[chosen] != vertex) continue;
+      root[vertex] = (int)(vertex < chosen ? vertex : chosen);
+      taken[vertex] = 1;
+      free[vertex] = 0;
+      paired += 1;
+    }
+    paired = block_sums(paired).total;
+    if (threadIdx.x == 0) atomicAdd(&counts[round], (uint64)paired);
+    grid_barrier(grid);
+    if ((double)counts[round] < few) last = round + 1;
+  }
+
+  int64 left = 0;
+  FOR_EACH(vertex, n) {
+    keys[vertex] = free[vertex] ? (uint64)choice[vertex] << 32 | (uint64)vertex : ~0ull;
+    left += free[vertex];
+  }
+  left = block_sums(left).total;
+  if (threadIdx.x == 0) atomicAdd(&counts[rounds], (uint64)left);
+}
+
+DEVICE bool heads_up(int64 vertex, int toss) {
+  return mix64((uint64)vertex + ((uint64)toss << 32)) >> 63;
 }
 
 // Of those with the same heaviest neighbour, every second joins the one before it; one that is
 // over is lone.
-KERNEL pair_leftovers(int64 count, const uint64* keys, int* root, unsigned char* lone) {
-  const int64 place = thread_number();
-  if (place >= count) return;
+DEVICE void pair_leftover(int64 place, int64 count, const uint64* keys, int* root,
+                          unsigned char* lone) {
   const int64 neighbour = (int64)(keys[place] >> 32), vertex = (int64)(keys[place] & 0xFFFFFFFFu);
   int64 first = 0, high = place;
   while (first < high) {
@@ -96,33 +204,73 @@ KERNEL pair_leftovers(int64 count, const uint64* keys, int* root, unsigned char*
     lone[vertex] = 1;
 }
 
-DEVICE bool heads_up(int64 vertex, int toss) {
-  return mix64((uint64)vertex + ((uint64)toss << 32)) >> 63;
+// Whether a lone vertex joins its heaviest neighbour: in even tosses where that is not lone itself;
+// in odd ones where its coin shows heads and the neighbour's shows tails.
+DEVICE bool joins_in(int number, int64 vertex, int64 neighbour, const unsigned char* stays,
+                     const unsigned char* lone) {
+  if (!lone[vertex]) return false;
+  if (number % 2 == 0) return !lone[neighbour] && !stays[neighbour];
+  return lone[neighbour] && heads_up(vertex, number) && !heads_up(neighbour, number);
 }
 
-// Which lone vertices join their heaviest neighbour: in even tosses, where that is not lone itself;
-// in odd ones, those whose coin shows heads where the neighbour's shows tails.
-KERNEL toss(int64 count, const uint64* keys, int number, const unsigned char* stays,
-            const unsigned char* lone, unsigned char* joins) {
-  const int64 place = thread_number();
-  if (place >= count) return;
-  const int64 neighbour = (int64)(keys[place] >> 32), vertex = (int64)(keys[place] & 0xFFFFFFFFu);
-  bool join = false;
-  if (lone[vertex]) {
-    if (number % 2 == 0)
-      join = !lone[neighbour] && !stays[neighbour];
-    else
-      join = lone[neighbour] && heads_up(vertex, number) && !heads_up(neighbour, number);
+// Pairs what `match` has left, whose sorted keys come first, and numbers the aggregates in the order
+// of their first vertices: aggregate c has the vertices members[offsets[c]] ..., at most four, in
+// their order. `size` becomes the number of aggregates.
+COOPERATIVE aggregate(uint64* grid, int64 n, const uint64* n_left, const uint64* keys, int tosses,
+                      const unsigned char* stays, unsigned char* lone, unsigned char* joins,
+                      int* root, int64* numbers, int* coarse, int64* offsets, int* filled,
+                      int* members, int64* size) {
+  const int64 left = (int64)*n_left;
+  FOR_EACH(place, left) pair_leftover(place, left, keys, root, lone);
+  grid_barrier(grid);
+  for (int number = 0; number < tosses; number++) {
+    FOR_EACH(place, left) {
+      const int64 neighbour = (int64)(keys[place] >> 32);
+      const int64 vertex = (int64)(keys[place] & 0xFFFFFFFFu);
+      joins[place] = joins_in(number, vertex, neighbour, stays, lone);
+    }
+    grid_barrier(grid);
+    // No two lone vertices have the same heaviest neighbour, so nobody is joined twice.
+    FOR_EACH(place, left) {
+      if (!joins[place]) continue;
+      const int64 neighbour = (int64)(keys[place] >> 32);
+      const int64 vertex = (int64)(keys[place] & 0xFFFFFFFFu);
+      root[vertex] = root[neighbour];
+      lone[vertex] = lone[neighbour] = 0;
+    }
+    grid_barrier(grid);
   }
-  joins[place] = join;
-}
 
-// No two lone vertices have the same heaviest neighbour, so nobody is joined twice.
-KERNEL join(int64 count, const uint64* keys, const unsigned char* joins, unsigned char* lone,
-            int* root) {
-  const int64 place = thread_number();
-  if (place >= count || !joins[place]) return;
-  const int64 neighbour = (int64)(keys[place] >> 32), vertex = (int64)(keys[place] & 0xFFFFFFFFu);
-  root[vertex] = root[neighbour];
-  lone[vertex] = lone[neighbour] = 0;
+  FOR_EACH(vertex, n) {
+    numbers[vertex] = root[vertex] == vertex;
+    offsets[vertex + 1] = 0;
+    filled[vertex] = 0;
+  }
+  if (thread_number() == 0) offsets[0] = 0;
+  running_sums(grid, n, numbers);
+  grid_barrier(grid);
+  FOR_EACH(vertex, n) {
+    const int64 number = numbers[root[vertex]] - 1;
+    coarse[vertex] = (int)number;
+    atomicAdd((uint64*)&offsets[number + 1], 1ull);
+  }
+  const int64 n_coarse = numbers[n - 1];
+  if (thread_number() == 0) *size = n_coarse;
+  running_sums(grid, n_coarse + 1, offsets);
+  grid_barrier(grid);
+  FOR_EACH(vertex, n) {
+    const int number = coarse[vertex];
+    members[offsets[number] + atomicAdd(&filled[number], 1)] = (int)vertex;
+  }
+  grid_barrier(grid);
+  FOR_EACH(number, n_coarse) {
+#pragma unroll 1
+    for (int64 m = offsets[number] + 1; m < offsets[number + 1]; m++) {
+      const int vertex = members[m];
+      int64 at = m;
+#pragma unroll 1
+      for (; at > offsets[number] && members[at - 1] > vertex; at--) members[at] = members[at - 1];
+      members[at] = vertex;
+    }
+  }
 }

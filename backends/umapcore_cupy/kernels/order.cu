@@ -25,3 +25,9 @@ KERNEL place_vertices(int64 n, const uint64* keys, const int* degrees, int* orde
   if (place == n - 1)
     for (int b = bucket + 1; b <= N_BUCKETS; b++) bucket_offsets[b] = n;
 }
+
+// The first walkers of the buckets, behind their first places.
+KERNEL take_firsts(const int64* first_walkers, int64* firsts) {
+  const int64 bucket = thread_number();
+  if (bucket <= N_BUCKETS) firsts[N_BUCKETS + 1 + bucket] = first_walkers[firsts[bucket]];
+}

@@ -28,12 +28,42 @@ DEVICE void move(Point& y, const Point& stand, const Point& other, float coeffic
     y.x[c] += clipped(coefficient * (stand.x[c] - other.x[c]), limit);
 }
 
+// Moves y away from COUNT samples, all seen from where the head stands: they are fetched together,
+// and their forces do not wait for one another. A hash gives two, the first by its upper half.
+template <int COUNT>
+DEVICE void repel(Point& y, const Point& stand, uint64& counter, const float* reference,
+                  int64 n_reference, float b, float log2_a, float repulsion, float limit) {
+  Point others[COUNT];
+  float coefficients[COUNT];
+  uint64 word = 0;
+#pragma unroll
+  for (int i = 0; i < COUNT; i++) {
+    if (i % 2 == 0) word = mix64(counter++);
+    const uint64 half = i % 2 == 0 ? word >> 32 : word & 0xFFFFFFFFull;
+    others[i] = load_point(reference, (int64)((half * (uint64)n_reference) >> 32));
+  }
+#pragma unroll
+  for (int i = 0; i < COUNT; i++) {
+    const float squared = squared_distance(stand, others[i]);
+    const float p = curve_power(squared, b, log2_a);
+    coefficients[i] = repulsion * reciprocal((NEAR + squared) * (1.0f + p));
+  }
+#pragma unroll
+  for (int i = 0; i < COUNT; i++) move(y, stand, others[i], coefficients[i], limit);
+}
+
+// Samples that are worked on at once: whole hashes.
+#define AT_ONCE (DIMENSIONS <= 4 ? 6 : DIMENSIONS <= 10 ? 4 : 2)
+#define REST (N_SAMPLES % AT_ONCE)
+// Blocks that a multiprocessor holds at least.
+#define BLOCKS (DIMENSIONS <= 10 ? 3 : 2)
+
 // Heads 0 ... n - 1 of k neighbours each; positions are where they start and where they end.
-KERNEL __launch_bounds__(256)
+KERNEL __launch_bounds__(256, BLOCKS)
 place(int64 n, int k, int n_epochs, const int* __restrict__ tails,
       const uint32* __restrict__ rates, const uint64* __restrict__ keys,
       const float* __restrict__ reference, int64 n_reference, const float* __restrict__ steps,
-      float b, float log2_a, float gamma, int n_samples, float* positions) {
+      float b, float log2_a, float gamma, float* positions) {
   const int64 head = thread_number();
   if (head >= n) return;
   tails += head * k;
@@ -41,29 +71,30 @@ place(int64 n, int k, int n_epochs, const int* __restrict__ tails,
   Point y = load_point(positions, head);
   uint64 counter = keys[head];
   Cursor at = {1, 0};
-  for (find_fire(at, rates, k, n_epochs); at.epoch < n_epochs;
-       at.edge++, find_fire(at, rates, k, n_epochs)) {
+  find_fire(at, rates, k, n_epochs);
+  Point there = y;
+  if (at.epoch < n_epochs) there = load_point(reference, tails[at.edge]);
+  while (at.epoch < n_epochs) {
+    // The next tail is fetched while this fire is worked on.
+    const Point tail = there;
     const float alpha = steps[at.epoch];
     const float limit = CLIP * alpha;
-    {
-      const Point tail = load_point(reference, tails[at.edge]);
-      const float squared = squared_distance(y, tail);
-      const float p = curve_power(squared, b, log2_a);
-      const float force = p * reciprocal(larger(squared, TINY) * (1.0f + p));
-      move(y, y, tail, -2.0f * b * alpha * force, limit);
-    }
+    at.edge++;
+    find_fire(at, rates, k, n_epochs);
+    if (at.epoch < n_epochs) there = load_point(reference, tails[at.edge]);
+
+    const float squared = squared_distance(y, tail);
+    const float p = curve_power(squared, b, log2_a);
+    const float force = p * reciprocal(larger(squared, TINY) * (1.0f + p));
+    move(y, y, tail, -2.0f * b * alpha * force, limit);
+
     const Point stand = y;
-    uint64 word = 0;
-    for (int r = 0; r < n_samples; r++) {
-      // A hash gives two samples, the first by its upper half.
-      if (r % 2 == 0) word = mix64(counter++);
-      const uint64 half = r % 2 == 0 ? word >> 32 : word & 0xFFFFFFFFull;
-      const Point other = load_point(reference, (int64)((half * (uint64)n_reference) >> 32));
-      const float squared = squared_distance(stand, other);
-      const float p = curve_power(squared, b, log2_a);
-      const float force = reciprocal((NEAR + squared) * (1.0f + p));
-      move(y, stand, other, 2.0f * gamma * b * alpha * force, limit);
-    }
+    const float repulsion = 2.0f * gamma * b * alpha;
+    for (int r = 0; r < N_SAMPLES / AT_ONCE; r++)
+      repel<AT_ONCE>(y, stand, counter, reference, n_reference, b, log2_a, repulsion, limit);
+    if (REST > 0)
+      repel<(REST > 0 ? REST : 1)>(y, stand, counter, reference, n_reference, b, log2_a, repulsion,
+                                   limit);
   }
   store_point(positions, head, y);
 }
