@@ -21,6 +21,8 @@ PACKAGES = (
     "numpy", "scipy", "numba", "llvmlite", "tbb", "anndata", "umap-learn", "scanpy", "scranpy",
     "scikit-learn",
 )  # fmt: skip
+#: What the name of a file ends in that is still being written.
+PARTIAL = ".partial"
 # Instruction sets that change which code a compiler writes for the kernels.
 FLAGS = ("sse2", "sse4_2", "avx", "f16c", "avx2", "fma", "avx512f", "avx512bw", "avx512vl")
 
@@ -31,6 +33,7 @@ def processor() -> str:
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
+@cache
 def machine() -> dict[str, Any]:
     """Processor, its instruction sets and cores, and the system."""
     present = set(_cpuinfo("flags").split())
@@ -48,6 +51,7 @@ def load_average() -> float | None:
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
+@cache
 def versions() -> dict[str, str | None]:
     """Versions of the packages that decide a figure, and the commit of the checkout."""
     found: dict[str, str | None] = {"umapcore": umapcore.__version__}
@@ -60,12 +64,19 @@ def versions() -> dict[str, str | None]:
     return found
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a result with the machine and the versions in front."""
+def write_json(path: Path, content: dict[str, Any], *, tell: bool = True) -> None:
+    """Write a result with the machine and the versions in front.
+
+    A file that is there already is replaced as a whole: whoever is stopped meanwhile leaves what
+    was written before.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     whole = {"machine": machine(), "versions": versions(), **content}
-    path.write_text(json.dumps(rounded(whole), indent=1) + "\n", encoding="utf-8")
-    print(f"wrote {path}")
+    partial = path.with_name(f".{path.name}{PARTIAL}")
+    partial.write_text(json.dumps(rounded(whole), indent=1) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+    if tell:
+        print(f"wrote {path}")
 
 
 def rounded(value: Any, digits: int = 5) -> Any:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
+import os
 from functools import cache
-from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cuda_host
@@ -15,12 +15,20 @@ import pytest
 from umapcore.dispatch import gpu_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Generator
 
     from scipy.sparse import csr_array
 
     from umapcore.backend import Backend
+
+#: Tests of the GPU need none of these, and a file that needs one of them is skipped without it.
+MAY_BE_ABSENT = ("anndata", "dask", "h5py", "matplotlib", "pandas", "tqdm", "zarr")
+
+# Processes that tests start find the packages too, where they are not installed.
+_ROOT = Path(__file__).resolve().parents[1]
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(_ROOT), str(_ROOT / "backends"), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
 
 GRAPHS = {
     "clusters": lambda: graphs.clusters(220),
@@ -88,14 +96,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=f"no GPU: {problem}"))
 
 
-def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leave out tests of AnnData where it is not installed, as on a machine for GPU tests alone."""
-    if collection_path.suffix != ".py" or find_spec("anndata") is not None:
-        return None
-    text = collection_path.read_text(encoding="utf-8")
-    return True if re.search(r"^(import|from) anndata", text, re.MULTILINE) else None
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Skip files that need what is not installed, as on a machine for GPU tests alone."""
+    report = yield
+    if report.outcome == "failed" and (absent := _absent(report)) is not None:
+        report.outcome = "skipped"
+        report.longrepr = (str(collector.path), 0, f"Skipped: {absent} is not installed")
+    return report
 
 
-def pytest_report_header() -> str | None:
-    """Say so."""
-    return None if find_spec("anndata") else "without anndata: tests that need it are left out"
+def _absent(report: pytest.CollectReport) -> str | None:
+    """Name of a missing package that a file, or what it imports, could not be imported without."""
+    call: Any = getattr(report, "call", None)
+    error = call.excinfo.value if call is not None and call.excinfo is not None else None
+    while error is not None:
+        if isinstance(error, ModuleNotFoundError) and error.name in MAY_BE_ABSENT:
+            return error.name
+        error = error.__cause__ or error.__context__
+    return None

@@ -13,10 +13,11 @@ import cuda_host
 import numpy as np
 import pytest
 
+from benchmarks import report
 from benchmarks.generated import generated
 from benchmarks.gpu import card, checks, clock, command, measurements
 from benchmarks.gpu.floor import Rates
-from benchmarks.gpu.goals import goals
+from benchmarks.gpu.goals import LAYOUTS, goals
 from benchmarks.gpu.runs import Rig, digest, measure
 from benchmarks.gpu.sections import Sections
 from benchmarks.gpu.table import tables
@@ -126,8 +127,8 @@ def test_bits_are_compared(result: dict[str, Any]) -> None:
 @needs_compiler
 def test_other_bits_are_noticed() -> None:
     class Wrong(cuda_host.HostDevice):
-        def download(self, array: Any, count: int | None = None) -> np.ndarray:
-            found = super().download(array, count)
+        def download(self, array: Any, *given: Any, **named: Any) -> np.ndarray:
+            found = super().download(array, *given, **named)
             if found.dtype == np.float32 and found.shape[0] == 1200:
                 found.view(np.int32)[7] ^= 1
             return found
@@ -177,10 +178,13 @@ def test_a_start_in_more_dimensions() -> None:
 
 
 def test_parts_that_fail_or_come_too_late(capsys: pytest.CaptureFixture[str]) -> None:
-    sections = Sections(limit=60.0)
+    seen: list[str | None] = []
+    sections = Sections(60.0, lambda: seen.append(sections.under_way))
     assert sections.run("one", lambda x, y=0: x + y, 1, y=2) == 3
     assert sections.run("two", lambda: 1 / 0) is None
     assert sections.failed == {"two": "ZeroDivisionError: division by zero"}
+    assert seen == ["one", "two"]
+    assert sections.under_way is None
     assert "ZeroDivisionError" in capsys.readouterr().err
     late = Sections(limit=-1.0)
     assert late.run("three", lambda: 1) is None
@@ -190,15 +194,19 @@ def test_parts_that_fail_or_come_too_late(capsys: pytest.CaptureFixture[str]) ->
 def test_goals_are_met_or_not_or_not_measured(result: dict[str, Any]) -> None:
     found = goals(result)
     assert found == result["goals"]
-    assert [goal["met"] for goal in found] == [None, None, None, None, None, True, True]
+    # No layout of a size that a goal is set for, nor its start: what is left is compiling and bits.
+    layouts = len(LAYOUTS)
+    assert [goal["met"] for goal in found] == [None] * (layouts + 1) + [True, True]
     large = json.loads(json.dumps(result["graphs"][0]))
     large |= {"graph": "generated 1,000,000", "n_vertices": 1_000_000, "n_epochs": 200}
     large["seconds"]["epochs"]["device"]["median"] = 0.2
     large["runs_agree"] = False
     large["memory"] |= {"peak_bytes": 100, "promised_bytes": 100}
     found = goals({**result, "graphs": [large]})
-    assert [goal["met"] for goal in found] == [None, False, None, None, None, True, True, False]
-    assert [goal["met"] for goal in goals({})] == [None] * 7
+    expected: list[bool | None] = [None] * (layouts + 1) + [True, True, False]
+    expected[LAYOUTS.index((1_000_000, 200, 0.07))] = False
+    assert [goal["met"] for goal in found] == expected
+    assert [goal["met"] for goal in goals({})] == [None] * (layouts + 3)
 
 
 def test_tables(result: dict[str, Any]) -> None:
@@ -211,9 +219,10 @@ def test_tables(result: dict[str, Any]) -> None:
     for line in text.splitlines():
         if line.startswith("|"):
             assert line.endswith("|")
-    bare = {"graphs": [], "goals": goals({})}
     known = {name: result[name] for name in ("device", "machine", "versions", "rates")}
-    assert "No card at all" in tables({**known, **bare})
+    bare = tables({**known, "graphs": [], "goals": goals({})})
+    assert "No card at all" in bare
+    assert "Medians" not in bare
 
 
 def test_no_results_without_a_gpu(
@@ -230,10 +239,7 @@ def test_no_results_without_a_gpu(
     assert "does not exist" in capsys.readouterr().err
 
 
-@needs_compiler
-def test_the_command_with_a_stand_in_for_the_card(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def stand_in_for_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "gpu_problem", lambda: None)
     monkeypatch.setattr(command, "CupyDevice", cuda_host.HostDevice)
     monkeypatch.setattr(command, "CupyBackend", RIG.open_backend)
@@ -243,6 +249,13 @@ def test_the_command_with_a_stand_in_for_the_card(
     monkeypatch.setattr(measurements, "compile_seconds", lambda architecture: {
         "plan": {"median": float(architecture)}
     })  # fmt: skip
+
+
+@needs_compiler
+def test_the_command_with_a_stand_in_for_the_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand_in_for_the_card(monkeypatch)
     out = tmp_path / "gpu.json"
     arguments = ["--out", str(out), "--sizes", "2e2", "--epochs", "6", "--runs", "1"]
     assert command.main([*arguments, "--no-first-call", "--data", str(tmp_path)]) == 0
@@ -254,6 +267,34 @@ def test_the_command_with_a_stand_in_for_the_card(
     capsys.readouterr()
     assert command.main(["--out", str(out), "--table"]) == 0
     assert capsys.readouterr().out == tables(written)
+
+
+@needs_compiler
+def test_what_was_measured_before_the_time_was_over_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the beginning of each part, where a time limit may end the process, there is a file."""
+    out = tmp_path / "gpu.json"
+    kept: list[dict[str, Any]] = []
+    write = report.write_json
+
+    def write_and_look(path: Path, content: dict[str, Any], **options: Any) -> None:
+        write(path, content, **options)
+        kept.append(json.loads(out.read_text(encoding="utf-8")))
+        assert [path.name for path in tmp_path.iterdir()] == ["gpu.json"]
+
+    monkeypatch.setattr(report, "write_json", write_and_look)
+    stand_in_for_the_card(monkeypatch)
+    arguments = ["--sizes", "200", "300", "--epochs", "6", "--runs", "1", "--no-first-call"]
+    assert command.main([*arguments, "--out", str(out)]) == 0
+    names = [found["under_way"] for found in kept]
+    assert names[:3] == ["warm-up", "NVRTC", "making 200 vertices"]
+    assert names[-1] is None
+    for found in kept:
+        assert "No card at all" in tables(found)
+    at = names.index("making 300 vertices")
+    assert "| generated 200 " in tables(kept[at])
+    assert "ended while it was at: making 300 vertices." in tables(kept[at])
 
 
 def test_committed_results_can_be_read() -> None:

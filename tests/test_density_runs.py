@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import anndata as ad
 import density_cases
 import graphs
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from anndata import AnnData
 
 import umapcore as uc
 from umapcore import OptimizerSpec, simplicial_set_embedding
@@ -22,6 +20,8 @@ from umapcore.graph import prepare_graph
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from anndata import AnnData
 
     from umapcore.backend import Backend
 
@@ -40,7 +40,8 @@ def blobs() -> tuple[sp.csr_array, sp.csr_array]:
 @pytest.fixture
 def adata() -> AnnData:
     graph, distances = density_cases.blobs(240)
-    made = AnnData(np.zeros((240, 1), np.float32))
+    anndata = pytest.importorskip("anndata")
+    made: AnnData = anndata.AnnData(np.zeros((240, 1), np.float32))
     made.obsp["connectivities"], made.obsp["distances"] = graph, distances
     made.uns["neighbors"] = {
         "connectivities_key": "connectivities",
@@ -77,6 +78,7 @@ def test_densities_are_preserved() -> None:
 
 
 def test_the_real_cells() -> None:
+    pytest.importorskip("anndata")
     demo_cells = load_cells()
     uc.pp.neighbors(demo_cells)
     graph, distances = demo_cells.obsp["connectivities"], demo_cells.obsp["distances"]
@@ -218,9 +220,11 @@ def test_distances_are_found_by_their_key(adata: AnnData) -> None:
 
 
 def test_verify(adata: AnnData, tmp_path: Path) -> None:
+    from anndata import read_h5ad
+
     uc.tl.umap(adata, density_weight=2.0, maxiter=60)
     adata.write_h5ad(tmp_path / "cells.h5ad")
-    stored = ad.read_h5ad(tmp_path / "cells.h5ad")
+    stored = read_h5ad(tmp_path / "cells.h5ad")
     assert uc.verify(stored)
     original = stored.obsp["distances"].copy()
     stored.obsp["distances"] = original.multiply(original).tocsr()
@@ -237,10 +241,12 @@ def test_verify(adata: AnnData, tmp_path: Path) -> None:
 
 
 def test_the_command(adata: AnnData, tmp_path: Path) -> None:
+    from anndata import read_h5ad
+
     adata.write_h5ad(tmp_path / "in.h5ad")
     out = tmp_path / "out.h5ad"
     said = f"embed {tmp_path / 'in.h5ad'} -o {out} --density-weight 2 --maxiter 40"
     said += " --density-fraction 0.6 --density-shift 0.3"
     assert main(said.split()) == 0
     uc.tl.umap(adata, density_weight=2, density_fraction=0.6, density_shift=0.3, maxiter=40)
-    assert_same_bits(ad.read_h5ad(out).obsm["X_umap"], adata.obsm["X_umap"])
+    assert_same_bits(read_h5ad(out).obsm["X_umap"], adata.obsm["X_umap"])

@@ -6,8 +6,10 @@ optimisation is set beside a floor worked out from the card's measured rates: se
 :mod:`benchmarks.gpu.floor`. Beside that: bits compared with the CPU's, memory at its peak, edges
 streamed from the host, the first call of a process, NVRTC alone.
 
-Of umapcore's requirements only NumPy, SciPy, Numba and CuPy are needed; where umapcore is not
-installed, ``PYTHONPATH=.:backends`` finds it. ``--table`` prints tables from the results.
+Of umapcore's requirements only NumPy, SciPy, Numba and CuPy are needed, and of umapcore itself a
+checkout. The results are written before every part, so that little is lost when time runs out.
+``--table`` prints tables from them. ``--ten-minutes OUT`` does all that can be done with a GPU, of
+which this is one part: see :mod:`benchmarks.gpu.ten_minutes`.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from benchmarks.gpu.first_call import COMMAND
 from benchmarks.gpu.measurements import Measurements
 from benchmarks.gpu.runs import Rig
 from benchmarks.gpu.table import tables
+from benchmarks.gpu.ten_minutes import ten_minutes
 from umapcore.dispatch import gpu_problem
 from umapcore_cupy.backend import CupyBackend
 from umapcore_cupy.cupy_device import CupyDevice
@@ -52,6 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
     if (problem := gpu_problem()) is not None:
         print(f"Nothing is measured without a GPU: {problem}", file=sys.stderr)
         return 1
+    if options.ten_minutes is not None:
+        return ten_minutes(options.ten_minutes, options.scale)
     result = on_the_card(options)
     report.write_json(options.out, result)
     print(tables(json.loads(options.out.read_text(encoding="utf-8"))), end="")
@@ -67,7 +72,11 @@ def on_the_card(options: argparse.Namespace) -> dict[str, Any]:
     finally:
         device.close()
     architecture = int(described["compute_capability"].replace(".", ""))
-    measurements = Measurements(Rig(CupyBackend, CudaClock), rates, options, architecture)
+
+    def keep(found: dict[str, Any]) -> None:
+        report.write_json(options.out, {"device": described, **found}, tell=False)
+
+    measurements = Measurements(Rig(CupyBackend, CudaClock), rates, options, architecture, keep)
     return {"device": described, **measurements.measure()}
 
 
@@ -88,6 +97,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, default=RESULTS, help="JSON to write, or to read")
     parser.add_argument("--table", action="store_true", help="print tables from the results")
+    parser.add_argument(
+        "--ten-minutes", type=Path, metavar="OUT", help="folder for all that can be found out"
+    )
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="multiplies the seconds of --ten-minutes"
+    )
     parser.set_defaults(streamed=STREAMED, first_command=COMMAND)
     return parser.parse_args(arguments)
 

@@ -415,7 +415,7 @@ def kernels(text: str) -> Iterator[dict[str, Any]]:
         yield {
             "kernel": kernel,
             "registers": of_kernel["REGCOUNT"],
-            "stack_bytes": max(of_kernel["FRAME_SIZE"], of_kernel["MIN_STACK_SIZE"]),
+            "stack_bytes": max(of_kernel.get("FRAME_SIZE", 0), of_kernel.get("MIN_STACK_SIZE", 0)),
             "local_stores": names["STL"],
             "local_loads": names["LDL"],
             "spills": sum("SpillRefill" in i.operands for i in code.instructions),

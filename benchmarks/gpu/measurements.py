@@ -18,6 +18,7 @@ from umapcore.graph import prepare_graph
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from benchmarks.gpu.floor import Rates
 
@@ -43,14 +44,21 @@ class Measurements:
         Of ``python -m benchmarks.gpu``.
     architecture
         What NVRTC is timed for; None leaves it out.
+    keep
+        Receives before every part what has been found so far.
     """
 
     def __init__(
-        self, rig: Rig, rates: Rates, options: argparse.Namespace, architecture: int | None
+        self,
+        rig: Rig,
+        rates: Rates,
+        options: argparse.Namespace,
+        architecture: int | None,
+        keep: Callable[[dict[str, Any]], None] = lambda found: None,
     ) -> None:
         self._rig, self._rates, self._options = rig, rates, options
         self._architecture = architecture
-        self._sections = Sections(options.limit)
+        self._sections = Sections(options.limit, lambda: keep(self.found()))
         self._result: dict[str, Any] = {
             "rates": asdict(rates),
             "load_average_before": report.load_average(),
@@ -61,7 +69,7 @@ class Measurements:
 
     def measure(self) -> dict[str, Any]:
         """Measure everything that the options ask for."""
-        options, run, result = self._options, self._sections.run, self._result
+        options, run = self._options, self._sections.run
         # Loads what CUDA loads when it is first used.
         run("warm-up", measure, self._rig, generated(1000), _spec(4), runs=1, rates=self._rates)
         if self._architecture is not None:
@@ -84,11 +92,16 @@ class Measurements:
         else:
             self._start(real)
             self._lay_out(real)
+        return self.found()
+
+    def found(self) -> dict[str, Any]:
+        """Give what has been measured so far."""
         return {
-            "goals": goals(result),
-            **result,
+            "goals": goals(self._result),
+            **self._result,
             "skipped": self._sections.skipped,
             "failed": self._sections.failed,
+            "under_way": self._sections.under_way,
             "seconds": self._sections.seconds,
         }
 

@@ -20,16 +20,21 @@ class Sections:
     ----------
     limit
         Seconds after which no part is begun.
+    keep
+        Called when a part begins: a process that is killed there has kept what came before.
 
     Attributes
     ----------
     failed, skipped
         Why, by name.
+    under_way
+        Name of the part that has begun; None between parts.
     """
 
-    def __init__(self, limit: float) -> None:
+    def __init__(self, limit: float, keep: Callable[[], object] = lambda: None) -> None:
         self._began = time.perf_counter()
-        self._limit = limit
+        self._limit, self._keep = limit, keep
+        self.under_way: str | None = None
         self.failed: dict[str, str] = {}
         self.skipped: dict[str, str] = {}
 
@@ -47,9 +52,13 @@ class Sections:
             self.skipped[name] = f"{began:.0f} s had passed"
             return None
         print(f"{began:6.1f} s  {name}", flush=True)
+        self.under_way = name
+        self._keep()
         try:
             return work(*given, **named)
         except Exception as error:
             traceback.print_exc()
             self.failed[name] = f"{type(error).__name__}: {error}"
             return None
+        finally:
+            self.under_way = None

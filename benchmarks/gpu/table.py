@@ -19,14 +19,15 @@ def tables(result: dict[str, Any]) -> str:
     parts.append(_goals(result))
     if left := [*result.get("skipped", {}).items(), *result.get("failed", {}).items()]:
         parts.append("\n".join(f"Not measured: {name}: {reason}" for name, reason in left))
+    if last := result.get("under_way"):
+        parts.append(f"The run was ended while it was at: {last}.")
     return "\n\n".join(parts) + "\n"
 
 
 def _machine(result: dict[str, Any]) -> str:
     card, machine, versions = result["device"], result["machine"], result["versions"]
     rates = result["rates"]
-    runs = " or ".join(sorted({str(_runs(entry)) for entry in result["graphs"]}))
-    return (
+    text = (
         f"{card['name']} (compute capability {card['compute_capability']}), CUDA "
         f"{card['cuda_runtime']}, driver for CUDA up to {card['driver_runs_cuda_up_to']}, CuPy "
         f"{card['cupy']}, NVRTC {card['nvrtc']}; {machine['processor']}, {machine['cores']} "
@@ -35,8 +36,14 @@ def _machine(result: dict[str, Any]) -> str:
         f"{rates['copy'] / 1e12:.2f} TB/s, within the cache {rates['copy_in_cache'] / 1e12:.2f} "
         f"TB/s, {rates['operations'] / 1e12:.1f} trillion float32 multiplications and additions a "
         f"second (not fused), {rates['launch'] * 1e6:.2f} µs for an empty kernel of a recorded "
-        f"sequence. Medians of {runs} runs after a warm-up, each on a device opened anew, "
-        "without compilation."
+        "sequence."
+    )
+    if not result["graphs"]:
+        return text
+    runs = " or ".join(sorted({str(_runs(entry)) for entry in result["graphs"]}))
+    return (
+        f"{text} Medians of {runs} runs after a warm-up, each on a device opened anew, without "
+        "compilation."
     )
 
 

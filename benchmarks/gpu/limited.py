@@ -1,0 +1,90 @@
+"""Commands that get no more than their time, nor do the processes that they start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+#: Seconds, of those it has, that a command is given to say what it was at: pytest lists failures.
+GRACE = 5.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended.
+
+    Attributes
+    ----------
+    status
+        Its exit status, negative for a signal; None when its time was over.
+    seconds
+        That it took.
+    """
+
+    status: int | None
+    seconds: float
+
+
+def run_limited(
+    command: Sequence[str],
+    seconds: float,
+    console: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Ended:
+    """Run a command in a process group of its own, which is ended after so many seconds.
+
+    Parameters
+    ----------
+    console
+        File that receives what it prints.
+    environment, folder
+        Of the command; None takes those of this process.
+    """
+    grace = min(GRACE, seconds / 4)
+    began = time.perf_counter()
+    with (
+        console.open("wb") as printed,
+        subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT,
+            env=environment, cwd=folder, start_new_session=True,
+        ) as process,
+    ):  # fmt: skip
+        status = None
+        try:
+            status = process.wait(seconds - grace)
+        except subprocess.TimeoutExpired:
+            _signal(process, signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(grace)
+        finally:
+            # What it started and left behind, too.
+            _signal(process, signal.SIGKILL)
+    return Ended(status, time.perf_counter() - began)
+
+
+@contextmanager
+def interrupted_by_signals() -> Iterator[None]:
+    """Turn a request to end this process into KeyboardInterrupt, so that commands end with it."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)

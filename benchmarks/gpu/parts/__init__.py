@@ -1,0 +1,1 @@
+"""Parts of ``python -m benchmarks.gpu --ten-minutes OUT``, each a command of its own."""

@@ -1,0 +1,182 @@
+"""Bits of small layouts on the GPU and on the CPU, stage by stage, so that a difference is located.
+
+``python -m benchmarks.gpu.parts.bits --out bits.json``. For each case of
+:mod:`benchmarks.gpu.parts.cases`: the graph as it comes back from the device, every array of the
+plan, the spectral start, and the positions before and after some epochs, which go on from the same
+start on both. Then new points placed in a layout. The first stage that differs is where to look.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.gpu.parts.cases import Case, cases
+from benchmarks.gpu.parts.differences import difference
+from benchmarks.gpu.parts.results import Results, from_command_line
+from umapcore.neighbors.nearest import nearest
+from umapcore.placing.placement_plan import build_placement, placement_steps
+from umapcore.plan import EdgePlan, build_plan
+from umapcore.spec import OptimizerSpec
+from umapcore.start.spectral import spectral_layout
+from umapcore_cupy.backend import CupyBackend, GPUPlan
+from umapcore_cupy.graph import bring_graph, to_host
+from umapcore_cupy.plan import bring
+from umapcore_cupy.streamed import EdgesOnDevice
+from umapcore_numba.backend import NumbaBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    Stages = list[dict[str, Any]]
+
+#: Epochs after which positions are compared. The first is launched kernel by kernel, the others
+#: are played from a recording.
+EPOCHS = (0, 1, 2, 5, 20)
+PLACED, PLACEMENT_EPOCHS = 300, 30
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compare, and write what was found; 1 when anything differs or was not compared."""
+    results = from_command_line(__doc__, arguments)
+    return compare(results, CupyBackend)
+
+
+def compare(
+    results: Results,
+    open_backend: Callable[[], CupyBackend],
+    given: Sequence[Case] | None = None,
+) -> int:
+    """Do the work of :func:`main` with any backend, and on other cases where they are given."""
+    found = results.found
+    made = results.steps.run("making the cases", cases) if given is None else given
+    for case in made or []:
+        stages: Stages = []
+        found[case.name] = {"n_vertices": case.graph.shape[0], "stages": stages}
+        _compare_case(case, open_backend(), results, stages)
+        found[case.name]["first_difference"] = _first_difference(stages)
+    placed = results.steps.run("placement", placement, open_backend())
+    if placed is not None:
+        found["placement"] = placed
+    _tell(found)
+    equal = placed is not None and placed["equal"]
+    for case in made or []:
+        equal = equal and all(stage["equal"] for stage in found[case.name]["stages"])
+    return results.end(good=equal and not results.steps.skipped)
+
+
+def _compare_case(case: Case, backend: CupyBackend, results: Results, stages: Stages) -> None:
+    """Compare the stages of one case, each on its own."""
+    run = results.steps.run
+    try:
+        run(f"{case.name}: graph", graph, case, backend, stages)
+        plan = run(f"{case.name}: plan", planned, case, backend, stages)
+        run(f"{case.name}: spectral start", start, case, backend, stages)
+        run(f"{case.name}: epochs", epochs, case, backend, plan, stages)
+    finally:
+        # A context that is broken cannot be tidied up either.
+        run(f"{case.name}: end", backend.close)
+
+
+def graph(case: Case, backend: CupyBackend, stages: Stages) -> None:
+    """Bring the graph to the device and back."""
+    back = to_host(backend.device, bring_graph(backend.device, case.graph))
+    for name in ("indptr", "indices", "data"):
+        wanted = getattr(case.graph, name)
+        stages.append(_stage(f"graph: {name}", getattr(back, name).astype(wanted.dtype), wanted))
+
+
+def planned(case: Case, backend: CupyBackend, stages: Stages) -> GPUPlan:
+    """Plan on both; where the plans differ, the layout is given that of the CPU."""
+    there, here = backend.plan(case.graph, case.spec), build_plan(case.graph, case.spec)
+    first = len(stages)
+    for field in fields(EdgePlan):
+        found, wanted = getattr(there.plan, field.name), getattr(here, field.name)
+        if isinstance(wanted, np.ndarray) and not isinstance(found, np.ndarray):
+            found = backend.device.download(found)
+        stages.append(_stage(f"plan: {field.name}", np.atleast_1d(found), np.atleast_1d(wanted)))
+    if all(stage["equal"] for stage in stages[first:]):
+        return there
+    brought = bring(backend.device, here, with_edges=True)
+    return GPUPlan(there.place, brought, EdgesOnDevice(brought))
+
+
+def start(case: Case, backend: CupyBackend, stages: Stages) -> None:
+    """Work out the spectral start on both."""
+    d = case.spec.n_components
+    with backend.linalg() as linalg:
+        found = spectral_layout(case.graph, d, seed=0, linalg=linalg)
+    stages.append(_stage("spectral start", found, spectral_layout(case.graph, d, seed=0)))
+
+
+def epochs(case: Case, backend: CupyBackend, plan: GPUPlan | None, stages: Stages) -> None:
+    """Carry the layout forward on both, and stop now and then."""
+    given = (case.start, case.spec)
+    if plan is None:  # making it failed
+        brought = bring(backend.device, build_plan(case.graph, case.spec), with_edges=True)
+        plan = GPUPlan("the plan on the host", brought, EdgesOnDevice(brought))
+    numba = NumbaBackend()
+    there = backend.begin(plan, *given, density=case.density)
+    here = numba.begin(numba.plan(case.graph, case.spec), *given, density=case.density)
+    done = 0
+    for epoch in stops(case):
+        if epoch > done:
+            for layout in (there, here):
+                layout.advance(done + 1, epoch + 1)
+            done = epoch
+        stages.append(_stage(f"after epoch {epoch}", there.positions(), here.positions()))
+
+
+def stops(case: Case) -> list[int]:
+    """List the epochs after which positions are compared."""
+    last = case.spec.epochs_for(case.graph.shape[0]) - 1
+    some = {*EPOCHS, last}
+    if case.density is not None:
+        first = case.spec.density_epoch(last + 1)
+        some |= {first - 1, first, first + 1}
+    return sorted(epoch for epoch in some if epoch <= last)
+
+
+def placement(backend: CupyBackend) -> dict[str, Any]:
+    """Place new points on both."""
+    rng = np.random.default_rng(0)
+    points, new = rng.normal(size=(2 * PLACED, 4)), rng.normal(size=(PLACED, 4))
+    reference = rng.random((2 * PLACED, 2), np.float32) * 10
+    spec = OptimizerSpec()
+    plan = build_placement(*nearest(points, new, 7), reference, spec.seed)
+    steps = placement_steps(spec, PLACEMENT_EPOCHS)
+    placed: list[NDArray[np.float32]] = []
+    for one in (backend, NumbaBackend()):
+        try:
+            placed.append(one.begin_placement(reference, steps, spec).place(plan))
+        finally:
+            one.close()
+    return difference(*placed)
+
+
+def _stage(name: str, found: NDArray[Any], wanted: NDArray[Any]) -> dict[str, Any]:
+    return {"stage": name, **difference(found, wanted)}
+
+
+def _first_difference(stages: Stages) -> str | None:
+    return next((stage["stage"] for stage in stages if not stage["equal"]), None)
+
+
+def _tell(found: dict[str, Any]) -> None:
+    different = []
+    for name, case in found.items():
+        first = case["first_difference"] if "stages" in case else None
+        if first is not None or not case.get("equal", True):
+            different.append(name if first is None else f"{name} from {first} on")
+        else:
+            print(f"{name}: equal")
+    if different:
+        print(f"DIFFERENT: {'; '.join(different)}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,129 @@
+"""The CPU beside the GPU: layouts on 1, 2, 4, … threads. ``python -m benchmarks.gpu.parts.cpu``."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.generated import Generated, generated
+from benchmarks.gpu.clock import spread
+from benchmarks.gpu.parts.results import Results, from_command_line
+from benchmarks.gpu.runs import digest
+from umapcore import OptimizerSpec
+from umapcore_numba.backend import NumbaBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+THREADS = (1, 2, 4, 8, 16)
+RUNS = 3
+#: Vertices of a graph that is large enough for several threads, to compile the kernels on.
+WARM = 15_000
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A generated graph, and how many of a layout's epochs are run.
+
+    Attributes
+    ----------
+    n_vertices
+        Of the graph.
+    n_epochs
+        Of the layout that is planned.
+    run
+        Of these, the first so many, of which the first does nothing.
+    """
+
+    n_vertices: int
+    n_epochs: int
+    run: int
+
+
+#: As large as fashion_mnist70k, and a million.
+WORKLOADS = (Workload(70_000, 200, 200), Workload(1_000_000, 200, 21))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, and write what was found; 1 when the bits depend on the threads."""
+    return measure(from_command_line(__doc__, arguments))
+
+
+def measure(
+    results: Results,
+    workloads: Sequence[Workload] = WORKLOADS,
+    threads: Sequence[int] | None = None,
+) -> int:
+    """Do the work of :func:`main`."""
+    threads = thread_counts() if threads is None else threads
+    results.found |= {"threads": list(threads), "workloads": []}
+    same = True
+    results.steps.run("warm-up", warm_up, threads)
+    for workload in workloads:
+        bench = results.steps.run(
+            f"making {workload.n_vertices:,} vertices", generated, workload.n_vertices
+        )
+        if bench is None:
+            continue
+        rows: list[dict[str, Any]] = []
+        results.found["workloads"].append(
+            {
+                "graph": bench.name,
+                "n_edges": int(bench.graph.nnz),
+                "of_epochs": workload.n_epochs,
+                "by_threads": rows,
+            }
+        )
+        for n in threads:
+            row = results.steps.run(f"{bench.name}, {n} threads", on_threads, bench, workload, n)
+            if row is not None:
+                rows.append(row)
+                print(f"          {row['seconds_an_epoch']:.6f} s an epoch")
+        same = same and len({row["digest"] for row in rows}) <= 1
+    results.found["same_bits"] = same
+    return results.end(good=same)
+
+
+def warm_up(threads: Sequence[int]) -> None:
+    """Compile the kernels of the plan and the layout, for one thread and for several."""
+    backend, bench, spec = NumbaBackend(), generated(WARM), OptimizerSpec(seed=0, n_epochs=200)
+    for n in {1, max(threads)}:
+        plan = backend.plan(bench.graph, spec, n_threads=n)
+        backend.begin(plan, bench.start, spec, n_threads=n).advance(1, 3)
+
+
+def on_threads(bench: Generated, workload: Workload, n_threads: int) -> dict[str, Any]:
+    """Time the plan and the epochs on so many threads, after a few epochs for warmth."""
+    backend, spec = NumbaBackend(), OptimizerSpec(seed=0, n_epochs=workload.n_epochs)
+    began = time.perf_counter()
+    plan = backend.plan(bench.graph, spec, n_threads=n_threads)
+    planning = time.perf_counter() - began
+    backend.begin(plan, bench.start, spec, n_threads=n_threads).advance(1, 3)
+    seconds, digests = [], set()
+    for _ in range(RUNS):
+        layout = backend.begin(plan, bench.start, spec, n_threads=n_threads)
+        began = time.perf_counter()
+        layout.advance(1, workload.run)
+        seconds.append(time.perf_counter() - began)
+        digests.add(digest(layout.positions()))
+    timed = spread(seconds)
+    return {
+        "threads": n_threads,
+        "plan_seconds": planning,
+        "epochs_run": workload.run - 1,
+        "seconds": timed,
+        "seconds_an_epoch": timed["median"] / (workload.run - 1),
+        "digest": " and ".join(sorted(digests)),
+    }
+
+
+def thread_counts() -> list[int]:
+    """List the numbers of threads up to the cores that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return [n for n in THREADS if n <= (cores or 1)]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

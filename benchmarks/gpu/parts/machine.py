@@ -1,0 +1,55 @@
+"""What the machine is, and what is installed: ``python -m benchmarks.gpu.parts.machine``."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+from benchmarks import report
+
+COMMANDS = (
+    ["nvidia-smi"],
+    ["nvidia-smi", "-q", "-d", "CLOCK,PERFORMANCE,POWER,ECC"],
+    [sys.executable, "-m", "pip", "list"],
+    ["lscpu"],
+)
+
+
+def main() -> int:
+    """Print everything that can be found; 1 when there is no usable GPU."""
+    for command in COMMANDS:
+        print(f"--- {' '.join(command)}", flush=True)
+        print(output(command), flush=True)
+    # Allowed are often fewer than there are.
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    _print({**report.machine(), "cores_allowed": allowed, "load": report.load_average()})
+    _print(report.versions())
+    from umapcore_cupy.problem import problem
+
+    found = problem()
+    print(f"--- problem: {found}")
+    if found is not None:
+        return 1
+    from benchmarks.gpu.card import describe
+
+    _print(describe())
+    return 0
+
+
+def output(command: list[str]) -> str:
+    """Give what a command prints, or why it prints nothing."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return (done.stdout + done.stderr).strip()
+
+
+def _print(found: object) -> None:
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,42 @@
+"""Something to look at with a profiler: ``python -m benchmarks.gpu.parts.workload VERTICES``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from benchmarks.generated import generated
+from umapcore import OptimizerSpec
+from umapcore.start.spectral import spectral_layout
+from umapcore_cupy.backend import CupyBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def main(
+    arguments: Sequence[str] | None = None,
+    open_backend: Callable[[], CupyBackend] = CupyBackend,
+) -> int:
+    """Lay a generated graph out for a few epochs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("vertices", type=int)
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--start", action="store_true", help="work out the spectral start before")
+    options = parser.parse_args(arguments)
+    bench, spec = generated(options.vertices), OptimizerSpec(seed=0, n_epochs=200)
+    backend = open_backend()
+    try:
+        if options.start:
+            with backend.linalg() as linalg:
+                spectral_layout(bench.graph, 2, seed=0, linalg=linalg)
+        layout = backend.begin(backend.plan(bench.graph, spec), bench.start, spec)
+        layout.advance(1, 1 + options.epochs)
+        print(f"{options.epochs} epochs of {bench.name}: {layout.positions().mean():.4f}")
+    finally:
+        backend.close()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
