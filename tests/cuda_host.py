@@ -22,7 +22,7 @@ import numpy as np
 from umapcore.errors import GPUMemoryError
 from umapcore_cupy.compile import KERNELS
 from umapcore_cupy.device import Array, Arrays, parts_of
-from umapcore_cupy.programs import GRID_WORDS, PROGRAMS, Kernel, defines, kernels_of
+from umapcore_cupy.programs import GRID_WORDS, PROGRAMS, Kernel, block_size, defines, kernels_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -92,6 +92,8 @@ class HostDevice:
         Bytes that there are; None: no limit.
     records
         Whether work can be recorded.
+    cooperative
+        Whether several blocks of a cooperative kernel are there at once.
     builder
         Gives a library of a program; it has what that of `build` has.
     """
@@ -102,9 +104,11 @@ class HostDevice:
         reversed_order: bool = False,
         memory: int | None = None,
         records: bool = True,
+        cooperative: bool = True,
         builder: Callable[[str, tuple[tuple[str, int], ...]], ctypes.CDLL] = build,
     ) -> None:
-        self.builder = builder
+        self.builder, self.cooperative = builder, cooperative
+        self.most_blocks = MOST_BLOCKS if cooperative else 1
         self.reversed_order, self.memory, self.records = reversed_order, memory, records
         self.kernels: dict[str, tuple[Any, Kernel]] = {}
         self.grid = Array(np.zeros(GRID_WORDS, np.uint64))
@@ -189,6 +193,9 @@ class HostDevice:
         for name, declared in kernels_of(program).items():
             self.kernels[name] = (built[f"run_{name}"], declared)
 
+    def cooperates(self) -> bool:
+        return self.cooperative
+
     def launch(self, kernel: str, n_threads: int, *arguments: Any) -> None:
         assert not self.closed
         if n_threads <= 0:
@@ -199,10 +206,11 @@ class HostDevice:
             self._run(kernel, n_threads, arguments)
 
     def _run(self, kernel: str, n_threads: int, arguments: tuple[Any, ...]) -> None:
-        function, (types, cooperative, threads) = self.kernels[kernel]
+        function, (types, cooperative) = self.kernels[kernel]
+        threads = block_size(kernel)
         blocks = -(-n_threads // threads)
         if cooperative:
-            blocks = min(blocks, MOST_BLOCKS)
+            blocks = min(blocks, self.most_blocks)
             arguments = (self.grid, *arguments)
         assert len(arguments) == len(types), f"{kernel} takes {len(types)} arguments"
         values: list[Any] = [

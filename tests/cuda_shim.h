@@ -81,6 +81,7 @@ static Fiber* new_fiber() {
 
 #define BLOCK_BARRIER() wait_here(AT_BARRIER)
 static inline void __threadfence() {}
+#define KEEP(number)
 #define LOAD_ACQUIRED
 static inline unsigned load_acquired(const unsigned* address) {
   wait_here(FOR_OTHERS);

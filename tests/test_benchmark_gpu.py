@@ -80,16 +80,20 @@ def test_everything_is_measured(result: dict[str, Any]) -> None:
     assert result["failed"] == {}
     assert [*result["skipped"]] == ["fashion_mnist70k"]
     sizes = [(entry["n_vertices"], entry["n_epochs"]) for entry in result["graphs"]]
-    assert sizes == [(600, 12), (600, 20), (900, 12), (900, 20)]
+    assert sizes == [(600, 12), (600, 20), (600, 12), (900, 12), (900, 20), (900, 12)]
+    other = ["the other way" in entry["graph"] for entry in result["graphs"]]
+    assert other == [False, False, True] * 2
+    assert result["graphs"][2]["digest"] == result["graphs"][0]["digest"]
     for entry in result["graphs"]:
         assert entry["runs_agree"]
-        assert entry["epochs_recorded"]
+        assert entry["epochs_together"] == ("the other way" not in entry["graph"])
+        assert entry["epochs_recorded"] != entry["epochs_together"]
         assert entry["place"] == "all on the device"
         for stage in ("upload", "plan", "begin", "epochs", "download"):
             for kind in ("device", "wall"):
                 assert len(entry["seconds"][stage][kind]["runs"]) == 2
-        # A walk and an apply a bucket, and the number of the epoch.
-        assert entry["launches_an_epoch"] == 33
+        # Else a walk and an apply a bucket, and the number of the epoch.
+        assert entry["launches_an_epoch"] == (1 if entry["epochs_together"] else 33)
         assert entry["memory"]["within_estimate"]
         seconds = entry["seconds"]["epochs"]["device"]["median"]
         assert entry["over_floor"] == pytest.approx(seconds / entry["floor"]["seconds"])
@@ -107,7 +111,7 @@ def test_starts_are_measured(result: dict[str, Any]) -> None:
 def test_fires_are_counted(result: dict[str, Any]) -> None:
     graph = generated(900).graph
     relative = graph.data.astype(np.float64) / graph.data.max()
-    work = result["graphs"][3]["floor"]["work_an_epoch"]
+    work = result["graphs"][4]["floor"]["work_an_epoch"]
     assert work["n_edges"] == (relative >= 1 / 20).sum()
     assert work["fires"] == pytest.approx(relative[relative >= 1 / 20].sum(), rel=1e-6)
     assert work["n_walkers"] == work["n_vertices"] == 900

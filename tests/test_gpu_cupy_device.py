@@ -19,7 +19,7 @@ from umapcore.errors import GPUError, GPUMemoryError
 from umapcore.graph import prepare_graph
 from umapcore.plan import build_plan
 from umapcore_cupy import compile as compilation
-from umapcore_cupy import cupy_device
+from umapcore_cupy import cupy_device, layout
 from umapcore_cupy.backend import CupyBackend
 from umapcore_cupy.layout import DeviceLayout
 from umapcore_cupy.plan import bring
@@ -52,8 +52,13 @@ def expected(sheet: Any) -> np.ndarray:
 
 @pytest.mark.parametrize("capture_fails", [False, True])
 def test_whole_layout(
-    gpu: fake_cupy.State, sheet: Any, expected: np.ndarray, capture_fails: bool
+    gpu: fake_cupy.State,
+    sheet: Any,
+    expected: np.ndarray,
+    capture_fails: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(layout, "MOST_TOGETHER", -1)
     gpu.capture_fails = capture_fails
     for _ in range(2):
         found = simplicial_set_embedding(sheet, SPEC, init="random", method="rapids")
@@ -109,9 +114,9 @@ def test_streamed(gpu: fake_cupy.State, sheet: Any, expected: np.ndarray) -> Non
     edges = EdgesOnHost(device, plan, 1000)
     assert len(gpu.registered) == 2
     start = simplicial_set_embedding(sheet, SPEC.replace(n_epochs=0), init="random")
-    layout = DeviceLayout(device, bring(device, plan, with_edges=False), edges, start, SPEC)
-    layout.advance(1, 12)
-    np.testing.assert_array_equal(layout.positions(), expected)
+    running = DeviceLayout(device, bring(device, plan, with_edges=False), edges, start, SPEC)
+    running.advance(1, 12)
+    np.testing.assert_array_equal(running.positions(), expected)
     device.close()
     assert gpu.registered == []
 
@@ -138,10 +143,10 @@ def test_too_little_memory(gpu: fake_cupy.State, sheet: Any, expected: np.ndarra
 
 def test_a_failing_kernel_is_an_error_of_ours(gpu: fake_cupy.State, sheet: Any) -> None:
     backend = CupyBackend()
-    layout = backend.begin(backend.plan(sheet, SPEC), graphs.random_start(1500, 2), SPEC)
+    running = backend.begin(backend.plan(sheet, SPEC), graphs.random_start(1500, 2), SPEC)
     gpu.kernel_fails = True
     with pytest.raises(GPUError, match="GPU 0 failed: cudaErrorIllegalAddress"):
-        layout.advance(1, 3)
+        running.advance(1, 3)
     backend.close()  # raises nothing more
     assert gpu.stream is None
 

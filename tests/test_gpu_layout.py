@@ -57,6 +57,15 @@ def run(backend: Any, graph: sp.csr_array, spec: OptimizerSpec, start: np.ndarra
     return positions
 
 
+@pytest.fixture(params=[True, False], ids=["epochs together", "kernel by kernel"])
+def together(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether all epochs are one launch, as for small graphs."""
+    if not request.param:
+        monkeypatch.setattr(layouts, "MOST_TOGETHER", -1)
+    return bool(request.param)
+
+
+@pytest.mark.usefixtures("together")
 @pytest.mark.parametrize("name", GRAPHS)
 @pytest.mark.parametrize("d", [1, 2, 3, 5, 10])
 def test_whole_layouts(gpu_backend: Any, name: str, d: int) -> None:
@@ -70,6 +79,7 @@ def test_many_dimensions(gpu_backend: Any) -> None:
     assert_equal_bits(run(gpu_backend, graph, spec, start), expected)
 
 
+@pytest.mark.usefixtures("together")
 def test_in_pieces(gpu_backend: Any) -> None:
     """Looking at positions half-way changes nothing, and neither does where a span ends."""
     graph, spec, start, expected = case("hubs")
@@ -81,6 +91,7 @@ def test_in_pieces(gpu_backend: Any) -> None:
 
 
 def test_pool_drawn_apart(gpu_backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layouts, "MOST_TOGETHER", -1)
     monkeypatch.setattr(layouts, "BLOCKS_THAT_DRAW", 0)
     for d in (2, 5):
         graph, spec, start, expected = case("surface", d)
@@ -105,6 +116,7 @@ def test_kernels_launched_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     from umapcore_cupy.cupy_device import CupyDevice
 
     monkeypatch.setattr(CupyDevice, "record", lambda self, work: None)
+    monkeypatch.setattr(layouts, "MOST_TOGETHER", -1)
     backend = CupyBackend()
     graph, spec, start, expected = case("surface")
     assert_equal_bits(run(backend, graph, spec, start), expected)
@@ -112,8 +124,9 @@ def test_kernels_launched_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.gpu
-def test_epochs_are_recorded() -> None:
-    """Otherwise launches would dominate small graphs."""
+def test_epochs_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise launches would take longer than what they start."""
+    monkeypatch.setattr(layouts, "MOST_TOGETHER", -1)
     backend = CupyBackend()
     graph, spec, start, _ = case("surface")
     layout: Any = backend.begin(backend.plan(graph, spec), start, spec)
@@ -126,6 +139,7 @@ def test_epochs_are_recorded() -> None:
 
 
 @needs_compiler
+@pytest.mark.usefixtures("together")
 @pytest.mark.parametrize("options", [{"reversed_order": True}, {"records": False}], ids=str)
 def test_order_of_threads_and_recording_do_not_matter(options: dict[str, bool]) -> None:
     for name in ("hubs", "clusters"):
@@ -138,27 +152,52 @@ def test_order_of_threads_and_recording_do_not_matter(options: dict[str, bool]) 
 @pytest.mark.parametrize("threads", [1, 32, 1024])
 def test_launch_shape_does_not_matter(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """But for the walk, whose blocks are groups of walkers."""
+    monkeypatch.setattr(layouts, "MOST_TOGETHER", -1)
     graph, spec, start, expected = case("hubs")
-    with monkeypatch.context() as patch:
-        patch.setattr(programs, "THREADS", threads)
-        programs.kernels_of.cache_clear()
-        backend = CupyBackend(cuda_host.HostDevice)
-        assert_equal_bits(run(backend, graph, spec, start), expected)
-    programs.kernels_of.cache_clear()
+    monkeypatch.setattr(programs, "THREADS", threads)
+    backend = CupyBackend(cuda_host.HostDevice)
+    assert_equal_bits(run(backend, graph, spec, start), expected)
 
 
 @needs_compiler
-def test_an_epoch_is_few_launches() -> None:
+def test_an_epoch_is_few_launches(together: bool) -> None:
     graph, spec, start, _ = case("surface")
     backend: Any = CupyBackend(cuda_host.HostDevice)
     layout = backend.begin(backend.plan(graph, spec), start, spec)
     layout.advance(1, 2)
     backend.device.launches.clear()
     layout.advance(2, 4)
+    if together:
+        assert backend.device.launches == ["walk_epochs"]
+        return
     buckets = int((np.diff(build_plan(graph, spec).bucket_offsets) > 0).sum())
     assert backend.device.launches == ["set_epoch"] + 2 * (
         buckets * ["walk", "apply"] + ["next_epoch"]
     )
+
+
+@needs_compiler
+def test_more_groups_than_blocks() -> None:
+    """Three groups a bucket, of which a block takes one after the other."""
+    graph, spec = prepare_graph(graphs.surface(9600)), OptimizerSpec(n_epochs=60)
+    start = graphs.random_start(9600, 2)
+    running = NumbaLayout(build_plan(graph, spec), start, spec, 1)
+    running.advance(1, 3)
+    device = cuda_host.HostDevice()
+    backend = CupyBackend(lambda: device)
+    layout = backend.begin(backend.plan(graph, spec), start, spec)
+    device.most_blocks = 2
+    layout.advance(1, 3)
+    assert_equal_bits(layout.positions(), running.positions())
+
+
+@needs_compiler
+@pytest.mark.parametrize("cooperative", [True, False])
+def test_where_blocks_cannot_wait_for_one_another(cooperative: bool) -> None:
+    graph, spec, start, expected = case("hubs")
+    device = cuda_host.HostDevice(cooperative=cooperative)
+    assert_equal_bits(run(CupyBackend(lambda: device), graph, spec, start), expected)
+    assert ("walk_epochs" in device.launches) == cooperative
 
 
 @needs_compiler

@@ -75,7 +75,11 @@ class TestKernels:
             ("hubs", 3), ("clusters", 3), ("hubs", 10), ("fewer than the pool", 10),
         ],
     )  # fmt: skip
-    def test_whole_layouts(self, architecture: int, name: str, d: int) -> None:
+    def test_whole_layouts(
+        self, architecture: int, name: str, d: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if name != "clusters":  # of which the epochs are one launch
+            monkeypatch.setattr(layouts, "MOST_TOGETHER", -1)
         graph, spec, start, expected = case(name, d)
         assert not np.array_equal(expected, start)
         assert_equal_bits(run(open_backend(architecture), graph, spec, start), expected)
@@ -91,7 +95,11 @@ class TestKernels:
         assert_equal_bits(layout.positions(), expected)
         assert {*backend.device.launches} >= {*kernels_of("density")}
 
-    def test_order_of_threads_does_not_matter(self, architecture: int) -> None:
+    @pytest.mark.parametrize("most_together", [-1, 1 << 20])
+    def test_order_of_threads_does_not_matter(
+        self, architecture: int, most_together: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(layouts, "MOST_TOGETHER", most_together)
         graph, spec, start, expected = case("hubs")
         backend = open_backend(architecture, reversed_order=True)
         assert_equal_bits(run(backend, graph, spec, start), expected)
@@ -126,6 +134,7 @@ class TestKernels:
 
     def test_every_kernel(self, architecture: int, monkeypatch: pytest.MonkeyPatch) -> None:
         """Those, too, that adopt what is on the device, and samples that fill no word."""
+        monkeypatch.setattr(layouts, "MOST_TOGETHER", -1)
         monkeypatch.setattr(layouts, "BLOCKS_THAT_DRAW", 0)
         graph = prepare_graph(graphs.surface(500))
         spec = OptimizerSpec(n_epochs=20, negative_sample_rate=7)
@@ -154,7 +163,9 @@ def test_a_changed_instruction_shows(architecture: int, old: str, new: str) -> N
         if program == "plan":
             return build(architecture, program, macros)
         before, walk, after = re.split(
-            r"(\.entry walk\(.*?^\})", ptx_of(architecture, program, macros), flags=re.M | re.S
+            r"(\.entry walk_epochs\(.*?^\})",
+            ptx_of(architecture, program, macros),
+            flags=re.M | re.S,
         )
         first, last = walk.rsplit(f"{old} ", 1)
         return cuda_host.library(translate(f"{before}{first}{new} {last}{after}"))

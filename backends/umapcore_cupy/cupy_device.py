@@ -20,6 +20,7 @@ from umapcore_cupy.programs import (
     MOST_BLOCKS,
     PROGRAMS,
     Kernel,
+    block_size,
     defines,
     kernels_of,
 )
@@ -167,17 +168,20 @@ class CupyDevice:
                 self._grid = self.zeros(GRID_WORDS, np.uint64)
             self._kernels.update(loaded)
 
+    def cooperates(self) -> bool:
+        """Whether the device takes cooperative launches, and has not refused one."""
+        return self._cooperates and bool(self._device.attributes.get("CooperativeLaunch", 0))
+
     def launch(self, kernel: str, n_threads: int, *arguments: Any) -> None:
         """Start a kernel."""
         if n_threads <= 0:
             return
         one = self._kernels[kernel]
-        threads = one.declared.threads
-        blocks = -(-n_threads // threads)
+        blocks = -(-n_threads // one.threads)
         passed = tuple(map(_passed, arguments))
         with self._at_work:
             if not one.declared.cooperative:
-                one.function((blocks,), (threads,), passed)
+                one.function((blocks,), (one.threads,), passed)
                 return
             self._launch_cooperatively(one, blocks, (_passed(self._grid), *passed))
 
@@ -186,7 +190,7 @@ class CupyDevice:
 
         One block waits for nobody: it starts on any device.
         """
-        threads = (one.declared.threads,)
+        threads = (one.threads,)
         blocks = min(blocks, one.most_blocks)
         if blocks > 1 and self._cooperates:
             try:
@@ -329,12 +333,15 @@ class _Loaded(NamedTuple):
         CuPy's, to be called with the grid, the block and the arguments.
     declared
         How it is declared.
+    threads
+        Of a block.
     most_blocks
         Of a cooperative launch: as many as can be on the device at once.
     """
 
     function: Any
     declared: Kernel
+    threads: int
     most_blocks: int
 
 
@@ -356,19 +363,18 @@ def _load(device: int, program: str, macros: tuple[tuple[str, int], ...]) -> dic
         for name, declared in kernels_of(program).items():
             # Reads the file while it is there.
             function = module.get_function(name).kernel
-            most = _most_blocks(cupy, device, function, declared) if declared.cooperative else 0
-            loaded[name] = _Loaded(function, declared, most)
+            threads = block_size(name)
+            most = _most_blocks(cupy, device, function, threads) if declared.cooperative else 0
+            loaded[name] = _Loaded(function, declared, threads, most)
     return loaded
 
 
-def _most_blocks(cupy: Any, device: int, function: Any, declared: Kernel) -> int:
+def _most_blocks(cupy: Any, device: int, function: Any, threads: int) -> int:
     """Count the blocks of a kernel that can be on a device at once."""
     attributes = cupy.cuda.Device(device).attributes
     if not attributes.get("CooperativeLaunch", 0):
         return 1
-    at_once = cupy.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(
-        function.ptr, declared.threads, 0
-    )
+    at_once = cupy.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(function.ptr, threads, 0)
     return max(1, min(MOST_BLOCKS, int(at_once) * int(attributes["MultiProcessorCount"])))
 
 

@@ -124,6 +124,9 @@ class Device(Protocol):
     def compile(self, program: str, dimensions: int = 2, samples: int = 5) -> None:
         """Make a program's kernels ready to be launched: see :func:`.programs.defines`."""
 
+    def cooperates(self) -> bool:
+        """Whether blocks of cooperative kernels wait for one another, or there is just one."""
+
     def launch(self, kernel: str, n_threads: int, *arguments: Any) -> None:
         """Start a kernel with at least so many threads.
 

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 #: With up to this many blocks a bucket every block draws the pool itself: a hash for two entries,
 #: whose positions are in the cache, costs less than starting one more kernel.
 BLOCKS_THAT_DRAW = 512
+#: Epochs of layouts of up to this many vertices are one cooperative launch: barriers cost less than
+#: starting two kernels a bucket. Where these have more to do, that no longer counts.
+MOST_TOGETHER = 300_000
+#: Places that a thread moves then, at the end of a bucket.
+PLACES_A_THREAD = 4
 
 
 class DeviceLayout:
@@ -58,7 +63,8 @@ class DeviceLayout:
         self._device, self._plan, self._edges = device, plan, edges
         n, d = plan.n_vertices, spec.n_components
         self._d = d
-        device.compile("layout", d, spec.negative_sample_rate)
+        self._together = epochs_together(device, plan, density)
+        device.compile("epochs" if self._together else "layout", d, spec.negative_sample_rate)
         given = device.upload(start) if isinstance(start, np.ndarray) else start
         self._positions = device.empty(n * d, np.float32)
         device.launch("gather_positions", n, np.int64(n), plan.order, given, self._positions)
@@ -74,6 +80,10 @@ class DeviceLayout:
             (spec.alpha * (1.0 - epochs / plan.n_epochs)).astype(np.float32)
         )
         self._epoch = device.zeros(1, np.int32)
+        sizes = [group_size(int(n_walkers)) for n_walkers in np.diff(plan.bucket_walkers)]
+        self._buckets = device.upload(
+            np.concatenate([plan.bucket_offsets, plan.bucket_walkers, sizes]).astype(np.int64)
+        )
         a, b = spec.curve()
         unit = np.float32(2.0**plan.pull_exponent)
         self._unit = np.float32(1) / unit
@@ -95,6 +105,11 @@ class DeviceLayout:
         self._epochs_run = {False: 0, True: 0}
 
     @property
+    def together(self) -> bool:
+        """Whether the epochs of a span are one launch."""
+        return self._together
+
+    @property
     def recorded(self) -> bool:
         """Whether epochs have been recorded, with or without densities."""
         return any(recording is not None for recording in self._recordings.values())
@@ -104,6 +119,10 @@ class DeviceLayout:
         if first_epoch >= stop_epoch:
             return
         with self._device.at_work():
+            if self._together:
+                self._launch_epochs(first_epoch, stop_epoch)
+                self._device.synchronize()
+                return
             self._device.launch("set_epoch", 1, self._epoch, np.int32(first_epoch))
             for epoch in range(first_epoch, stop_epoch):
                 self._run_epoch(with_density=epoch >= self._density_epoch)
@@ -118,6 +137,18 @@ class DeviceLayout:
         )  # fmt: skip
         copied: NDArray[np.float32] = self._device.download(vertices)
         return copied.reshape(n, d)
+
+    def _launch_epochs(self, first_epoch: int, stop_epoch: int) -> None:
+        plan, n = self._plan, self._plan.n_vertices
+        n_groups = -(-int(np.diff(plan.bucket_walkers).max()) // GROUP)
+        # Enough for the walkers of a bucket, and not too few for all places at its end.
+        n_threads = max(n_groups * GROUP, n // PLACES_A_THREAD)
+        self._device.launch(
+            "walk_epochs", n_threads, np.int32(first_epoch), np.int32(stop_epoch), self._buckets,
+            self._steps, self._seed, plan.first_walkers, plan.heads, plan.row_offsets, plan.tails,
+            plan.rates, self._positions, self._walked, self._pulls, np.int64(n),
+            np.int32(plan.pool_size), *self._constants, self._unit,
+        )  # fmt: skip
 
     def _run_epoch(self, *, with_density: bool) -> None:
         def launch() -> None:
@@ -165,6 +196,8 @@ class DeviceLayout:
         plan = self._plan
         kernel, more = ("walk", ()) if density is None else ("walk_and_spread", (density.terms,))
 
+        pool = (None, None) if draws_pool else (self._pool_places, self._pool)
+
         def walk(first: int, last: int, first_edge: int, tails: Array, rates: Array) -> None:
             self._device.launch(
                 kernel, -(-(last - first) // size) * GROUP,
@@ -173,8 +206,13 @@ class DeviceLayout:
                 np.int64(first), np.int64(last), np.int32(size), plan.first_walkers, plan.heads,
                 plan.row_offsets, np.int64(first_edge), tails, rates,
                 self._positions, self._walked, self._pulls, np.int64(plan.n_vertices),
-                np.int32(draws_pool), np.int32(plan.pool_size), self._pool_places, self._pool,
-                *self._constants, *more,
+                np.int32(plan.pool_size), *pool, *self._constants, *more,
             )  # fmt: skip
 
         return walk
+
+
+def epochs_together(device: Device, plan: DevicePlan, density: Density | None) -> bool:
+    """Tell whether all epochs of a span are one launch."""
+    few = plan.n_vertices <= MOST_TOGETHER
+    return few and density is None and plan.tails is not None and device.cooperates()

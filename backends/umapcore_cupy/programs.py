@@ -44,6 +44,7 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
         "components.cu", "levels.cu", "matching.cu", "contract.cu", "blocks.cu",
     ),
     "layout": ("permute.cu", "epoch.cu", "pool.cu", "walk.cu", "apply.cu"),
+    "epochs": ("permute.cu", "epochs.cu"),
     "density": ("density.cu", "walk_and_spread.cu"),
     "placement": ("place.cu",),
 }  # fmt: skip
@@ -70,6 +71,7 @@ def defines(name: str, dimensions: int = 2, samples: int = 5) -> dict[str, int]:
         return {"DIMENSIONS": dimensions, "N_SAMPLES": samples}
     return {
         "DIMENSIONS": dimensions,
+        "N_BUCKETS": N_BUCKETS,
         "N_SAMPLES": samples,
         "WALK_THREADS": WALK_THREADS,
         "WALK_BLOCKS": WALK_BLOCKS if dimensions <= 4 else WALK_BLOCKS_OF_MANY,
@@ -82,7 +84,7 @@ def defines(name: str, dimensions: int = 2, samples: int = 5) -> dict[str, int]:
 
 def variants(name: str) -> list[dict[str, int]]:
     """Macros of every form of a program that tests should compile."""
-    if name not in {"layout", "density", "placement"}:
+    if name not in {"layout", "epochs", "density", "placement"}:
         return [defines(name)]
     of_layouts = (1, 2, 3, 4, 5, 8, 9, 10, 50)
     forms = (1, 2, 3, 9) if name == "placement" else of_layouts
@@ -100,13 +102,10 @@ class Kernel(NamedTuple):
     cooperative
         Whether its blocks wait for one another. The device gives it its first argument, and it may
         be started with fewer threads than there is work for.
-    threads
-        Of a block.
     """
 
     types: tuple[str, ...]
     cooperative: bool
-    threads: int
 
 
 @cache
@@ -117,7 +116,11 @@ def kernels_of(name: str) -> dict[str, Kernel]:
         text = re.sub(r"//.*|__restrict__", "", (KERNELS / file).read_text(encoding="utf-8"))
         for kind, kernel, arguments in _KERNEL.findall(text):
             types = [" ".join(argument.split()[:-1]) for argument in arguments.split(",")]
-            threads = WALK_THREADS if kernel in {"walk", "walk_and_spread"} else THREADS
             types = [one.removeprefix("const ") for one in types]
-            found[kernel] = Kernel(tuple(types), kind == "COOPERATIVE", threads)
+            found[kernel] = Kernel(tuple(types), kind == "COOPERATIVE")
     return found
+
+
+def block_size(kernel: str) -> int:
+    """Threads of a block of a kernel."""
+    return WALK_THREADS if kernel.startswith("walk") else THREADS

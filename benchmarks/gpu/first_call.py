@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 REPEATS = 3
 COMMAND = (sys.executable, "-m", "benchmarks.gpu.first_call")
-COMPILED = (("plan", 2), ("layout", 2), ("layout", 3))
+COMPILED = (("plan", 2), ("layout", 2), ("epochs", 2), ("spectral", 2), ("layout", 3))
 
 
 def in_fresh_processes(bench: Generated, command: Sequence[str] = COMMAND) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def first_layout(path: Path, open_backend: Callable[[], Any] | None = None) -> d
         backend.device.synchronize()
         finished("device")
         backend.device.compile("plan")
-        backend.device.compile("layout", spec.n_components)
+        backend.device.compile("epochs", spec.n_components)
         finished("compile")
         layout = backend.begin(backend.plan(graph, spec), start, spec)
         layout.advance(1, spec.epochs_for(n))
@@ -127,7 +127,7 @@ def compile_seconds(architecture: int) -> dict[str, Any]:
             )
             seconds.append(time.perf_counter() - began)
             size = len(cubin)
-        label = name if name == "plan" else f"{name}, {dimensions}-D"
+        label = name if name in ("plan", "spectral") else f"{name}, {dimensions}-D"
         found[label] = {"median": median(seconds), "runs": seconds, "bytes": size}
     return found
 

@@ -10,7 +10,7 @@ from benchmarks.generated import Generated, generated
 from benchmarks.gpu.checks import parity, streamed
 from benchmarks.gpu.first_call import compile_seconds, in_fresh_processes
 from benchmarks.gpu.goals import find, goals
-from benchmarks.gpu.runs import Rig, measure
+from benchmarks.gpu.runs import Rig, measure, the_other_way
 from benchmarks.gpu.sections import Sections
 from benchmarks.gpu.start import start
 from umapcore import OptimizerSpec
@@ -83,6 +83,7 @@ class Measurements:
                 self._start(bench)
                 self._lay_out(bench)
                 if n <= PARTLY:
+                    self._lay_out_the_other_way(bench)
                     self._compare(bench)
                 if n == options.streamed:
                     self._stream(bench)
@@ -125,10 +126,25 @@ class Measurements:
                 f"{bench.name}, {n_epochs} epochs", measure, self._rig, bench, _spec(n_epochs),
                 runs=runs, rates=self._rates,
             )  # fmt: skip
-            if measured is not None:
-                seconds = measured["seconds"]["epochs"]["device"]["median"]
-                print(f"          {seconds:.4f} s, {measured['over_floor']:.2f} x the floor")
-                self._result["graphs"].append(measured)
+            self._put_layout(measured)
+
+    def _lay_out_the_other_way(self, bench: Generated) -> None:
+        """Show whether epochs are rightly one launch, or rightly many."""
+        n_epochs = self._options.epochs[0]
+        with the_other_way(bench.graph.shape[0]):
+            measured = self._sections.run(
+                f"{bench.name}, {n_epochs} epochs, launched the other way", measure, self._rig,
+                bench, _spec(n_epochs), runs=self._options.runs, rates=self._rates,
+            )  # fmt: skip
+        if measured is not None:
+            measured["graph"] = f"the other way: {bench.name}"
+            self._put_layout(measured)
+
+    def _put_layout(self, measured: dict[str, Any] | None) -> None:
+        if measured is not None:
+            seconds = measured["seconds"]["epochs"]["device"]["median"]
+            print(f"          {seconds:.4f} s, {measured['over_floor']:.2f} x the floor")
+            self._result["graphs"].append(measured)
 
     def _compare(self, bench: Generated) -> None:
         n, n_epochs = bench.graph.shape[0], self._options.epochs[0]

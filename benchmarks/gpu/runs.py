@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
@@ -11,13 +12,14 @@ import numpy as np
 
 from benchmarks.gpu.clock import counted_launches, spread
 from benchmarks.gpu.floor import Rates, Work, floor
+from umapcore_cupy import layout
 from umapcore_cupy.graph import bring_graph
 from umapcore_cupy.memory import estimate
 from umapcore_cupy.programs import WALK_THREADS
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -61,6 +63,8 @@ class Run:
         On the device.
     place
         Where the plan and its edges were.
+    together
+        Whether all epochs were one launch.
     recorded
         Whether epochs were played from a recording.
     work
@@ -71,6 +75,7 @@ class Run:
     digest: str
     peak_bytes: int
     place: str
+    together: bool
     recorded: bool
     work: Work
 
@@ -100,12 +105,24 @@ def measure(
         "floor": least,
         "over_floor": seconds["median"] / least["seconds"],
         "launches_an_epoch": done[0].work.launches,
+        "epochs_together": done[0].together,
         "epochs_recorded": done[0].recorded,
         "place": done[0].place,
         "memory": memory(done[0], n, n_edges, spec.n_components),
         "digest": done[0].digest,
         "runs_agree": len({one.digest for one in done}) == 1,
     }
+
+
+@contextmanager
+def the_other_way(n: int) -> Iterator[None]:
+    """Let layouts of n vertices be one launch where they would be many, and many where one."""
+    before = layout.MOST_TOGETHER
+    layout.MOST_TOGETHER = n - 1 if n <= before else n
+    try:
+        yield
+    finally:
+        layout.MOST_TOGETHER = before
 
 
 def run(rig: Rig, bench: Generated, spec: OptimizerSpec) -> Run:
@@ -116,6 +133,7 @@ def run(rig: Rig, bench: Generated, spec: OptimizerSpec) -> Run:
         clock = rig.clock_of(device)
         device.compile("plan")
         device.compile("layout", spec.n_components)
+        device.compile("epochs", spec.n_components)
         timings: dict[str, Timing] = {}
         plan = plan_graph(backend, clock, bench, spec, timings)
         n_epochs = plan.plan.n_epochs
@@ -125,15 +143,16 @@ def run(rig: Rig, bench: Generated, spec: OptimizerSpec) -> Run:
         warm.advance(2, min(4, n_epochs))
         del warm
 
-        layout, timings["begin"] = clock.time(lambda: backend.begin(plan, bench.start, spec))
-        _, timings["epochs"] = clock.time(lambda: layout.advance(1, n_epochs))
-        positions, timings["download"] = clock.time(layout.positions)
+        laid, timings["begin"] = clock.time(lambda: backend.begin(plan, bench.start, spec))
+        _, timings["epochs"] = clock.time(lambda: laid.advance(1, n_epochs))
+        positions, timings["download"] = clock.time(laid.positions)
         return Run(
             timings=timings,
             digest=digest(positions),
             peak_bytes=device.peak_bytes(),
             place=plan.place,
-            recorded=getattr(layout, "recorded", False),
+            together=laid.together,
+            recorded=laid.recorded,
             work=work_of(device, plan, spec, launches),
         )
     finally:

@@ -48,7 +48,8 @@ DEVICE float sum_differences(int64 begin, int64 end, const int* indices, const f
 // each of which x and y change places. A thread has a column of its own: a block takes as many rows
 // at a time as its threads suffice for. Rows of more than RUN edges are summed in runs of so many:
 // run r belongs to row run_rows[r], and the first run of a row is first_runs[row].
-COOPERATIVE apply_laplacian(uint64* grid, int64 n, int width, const int64* indptr,
+COOPERATIVE __launch_bounds__(THREADS, 3)
+apply_laplacian(uint64* grid, int64 n, int width, const int64* indptr,
                             const int* indices, const float* weights, const float* inverse,
                             int64 n_runs, const int64* first_runs, const int* run_rows,
                             float* sums, float* x, float* y, int n_steps, const float* steps) {
@@ -99,7 +100,8 @@ COOPERATIVE apply_laplacian(uint64* grid, int64 n, int width, const int64* indpt
 // x'Dx, x'Dy and x'D1 over blocks of BLOCK_ROWS rows: three matrices a block, of the third of which
 // only the first row is used. These are added up by a tree: the last half of them to the first,
 // again and again.
-COOPERATIVE products(uint64* grid, int64 n, int width, const double* degrees, const float* x,
+COOPERATIVE __launch_bounds__(THREADS, 3)
+products(uint64* grid, int64 n, int width, const double* degrees, const float* x,
                      const float* y, double* parts) {
   const int entries = width * width;
   const int64 n_blocks = (n + BLOCK_ROWS - 1) / BLOCK_ROWS;

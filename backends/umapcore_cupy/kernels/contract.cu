@@ -134,7 +134,8 @@ DEVICE int64 contract_long_row(int64 aggregate, const Contraction& c) {
 // The rows of the graph of aggregates, not packed yet, and what its level needs: see level.cuh.
 // Rows begin where those of the members would. `n_long` starts as 0; `bits` are as many as there
 // were vertices, those beyond the aggregates the largest.
-COOPERATIVE contract(uint64* grid, int64 n, const int64* n_coarse, int64 n_edges,
+COOPERATIVE __launch_bounds__(THREADS, 3)
+contract(uint64* grid, int64 n, const int64* n_coarse, int64 n_edges,
                      const int64* offsets, const int* members, const int* coarse,
                      const int64* indptr, const int* indices, const float* weights,
                      const double* degrees, int64* starts, uint32* table, int* loose_indices,

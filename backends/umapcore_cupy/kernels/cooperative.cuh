@@ -5,12 +5,12 @@
 #pragma once
 #include "cuda.cuh"
 
-#define COOPERATIVE KERNEL __launch_bounds__(THREADS, 3)
+#define COOPERATIVE KERNEL
 
 // For all i of 0 ... count - 1 that are this thread's.
 #define FOR_EACH(i, count)                             \
   _Pragma("unroll 1") for (int64 i = thread_number(), end_##i = (count); i < end_##i; \
-       i += (int64)gridDim.x * THREADS)
+       i += (int64)gridDim.x * blockDim.x)
 
 // What another block has written, and with it all that this one wrote before its last fence.
 #ifndef LOAD_ACQUIRED
@@ -43,6 +43,8 @@ DEVICE void grid_barrier(uint64* grid) {
   }
   BLOCK_BARRIER();
 }
+
+#ifdef THREADS  // of a block
 
 // Of the threads of a block: the sum of this one and those before it, and of all of them.
 struct BlockSums {
@@ -97,3 +99,5 @@ DEVICE void running_sums(uint64* grid, int64 count, int64* values) {
     values[i] = sum;
   }
 }
+
+#endif

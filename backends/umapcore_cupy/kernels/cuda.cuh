@@ -18,6 +18,12 @@ typedef unsigned long long uint64;
 #define BLOCK_BARRIER() __syncthreads()
 #endif
 
+// Keeps a 64-bit number in registers where the compiler would work it out anew in every pass of a
+// loop.
+#ifndef KEEP
+#define KEEP(number) asm volatile("" : "+l"(number))
+#endif
+
 // 1/x, correctly rounded, of a normal number up to 2^125 whose last bit is 0. The language's own
 // division has a branch, which keeps several from overlapping: where few threads run, as on small
 // graphs, they would wait for one another. This takes the device's approximation and two fused

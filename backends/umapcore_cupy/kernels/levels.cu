@@ -2,7 +2,8 @@
 #include "level.cuh"
 
 // What a level needs beside its rows: see level.cuh. The degrees are the sums of the rows.
-COOPERATIVE measure_level(uint64* grid, int64 n, const int64* indptr, const float* weights,
+COOPERATIVE __launch_bounds__(THREADS, 3)
+measure_level(uint64* grid, int64 n, const int64* indptr, const float* weights,
                           double* degrees, double* shares, float* inverse, uint64* bits,
                           int64* first_runs) {
   FOR_EACH(vertex, n) {
@@ -37,7 +38,8 @@ KERNEL fill_runs(int64 n, const int64* first_runs, int* run_rows) {
 }
 
 // Vertices are ordered by their aggregates, these by `order` (null: by their numbers).
-COOPERATIVE unfold(uint64* grid, int64 n_coarse, const int* order, int by_place,
+COOPERATIVE __launch_bounds__(THREADS, 3)
+unfold(uint64* grid, int64 n_coarse, const int* order, int by_place,
                    const int64* offsets, const int* members, int64* starts, int* fine_order,
                    int* source) {
   FOR_EACH(place, n_coarse) {
@@ -58,7 +60,8 @@ COOPERATIVE unfold(uint64* grid, int64 n_coarse, const int* order, int by_place,
 }
 
 // Row `place` of the new graph is row order[place] of the old one. As many rows have runs.
-COOPERATIVE reorder(uint64* grid, int64 n, const int* order, const int64* indptr,
+COOPERATIVE __launch_bounds__(THREADS, 3)
+reorder(uint64* grid, int64 n, const int* order, const int64* indptr,
                     const int* indices, const float* weights, const double* degrees,
                     const float* inverse, int* places, int64* new_indptr, int* new_indices,
                     float* new_weights, double* new_degrees, float* new_inverse,

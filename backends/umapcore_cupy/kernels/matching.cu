@@ -130,7 +130,8 @@ DEVICE void propose(uint64* grid, int64 n, const Market& m, bool to_all) {
 // vertices stay as they are. `root` becomes the first vertex of each one's pair. What is left is
 // sorted by its heaviest neighbour and then by number afterwards: by `keys`, of which those of all
 // others are the largest. `counts` are the vertices paired in each round, and what is left.
-COOPERATIVE match(uint64* grid, int64 n, const int64* indptr, const int* indices,
+COOPERATIVE __launch_bounds__(THREADS, 3)
+match(uint64* grid, int64 n, const int64* indptr, const int* indices,
                   const float* weights, const float* inverse, const double* shares,
                   double least_share, int64 n_runs, const int64* first_runs, const int* run_rows,
                   int* run_tails, float* run_weights, int rounds, double few,
@@ -216,7 +217,8 @@ DEVICE bool joins_in(int number, int64 vertex, int64 neighbour, const unsigned c
 // Pairs what `match` has left, whose sorted keys come first, and numbers the aggregates in the order
 // of their first vertices: aggregate c has the vertices members[offsets[c]] ..., at most four, in
 // their order. `size` becomes the number of aggregates.
-COOPERATIVE aggregate(uint64* grid, int64 n, const uint64* n_left, const uint64* keys, int tosses,
+COOPERATIVE __launch_bounds__(THREADS, 3)
+aggregate(uint64* grid, int64 n, const uint64* n_left, const uint64* keys, int tosses,
                       const unsigned char* stays, unsigned char* lone, unsigned char* joins,
                       int* root, int64* numbers, int* coarse, int64* offsets, int* filled,
                       int* members, int64* size) {

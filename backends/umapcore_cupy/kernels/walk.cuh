@@ -194,108 +194,91 @@ DEVICE void share_move(Pull* pulls, int head, const Point& y, const Point& home,
   add_pull(pulls, head, move);
 }
 
-// Copies the pool of a bucket into shared memory, and draws it where that is asked for.
-DEVICE void fetch_pool(uint64 key, int64 n, bool draws, int size,
-                       const int* __restrict__ pool_places, const float* __restrict__ pool,
-                       const float* __restrict__ positions, int* places, float* copies) {
-  const int half = size / 2;
+// What walks read and write, whatever the bucket and the epoch. `tails` and `rates` begin with edge
+// first_edge of the plan. `terms` are the vertices', two each, and null without densities. Where the
+// pool is null every block draws it itself, which pays where there are few blocks.
+struct Walk {
+  uint64 seed;
+  const float* steps;
+  const int64* first_walkers;
+  const int* heads;
+  const int64* row_offsets;
+  int64 first_edge;
+  const int* tails;
+  const uint32* rates;
+  const float* positions;
+  float* walked;
+  Pull* pulls;
+  int64 n;
+  int pool_size;
+  const int* pool_places;
+  const float* pool;
+  float b, log2_a, gamma, unit;
+  const float* terms;
+};
+
+// What the walkers of a group share. Of the walkers, whatever their ranks: heads, which edges fire,
+// and where rows begin after the first one.
+struct Shared {
+  int* places;    // of the pool's entries
+  float* copies;  // of their positions, where these fit
+  int* heads;
+  int* starts;
+  uint32* masks;
+};
+
+// Copies the pool of a bucket, or draws it.
+DEVICE void fetch_pool(uint64 key, const Walk& w, const Shared& shared) {
+  const int half = w.pool_size / 2;
+  const bool draws = w.pool == nullptr;
 #pragma unroll 2
   for (int entry = threadIdx.x; entry < half; entry += WALK_THREADS) {
-    const PoolPair drawn = draws ? pool_pair(key, entry, n)
-                                 : PoolPair{pool_places[entry], pool_places[entry + half]};
-    places[entry] = drawn.first;
-    places[entry + half] = drawn.second;
+    const PoolPair drawn = draws ? pool_pair(key, entry, w.n)
+                                 : PoolPair{w.pool_places[entry], w.pool_places[entry + half]};
+    shared.places[entry] = drawn.first;
+    shared.places[entry + half] = drawn.second;
 #if POOL_IN_SHARED
-    const float* from = draws ? positions : pool;
+    const float* from = draws ? w.positions : w.pool;
     const Point first = load_point(from, draws ? drawn.first : entry);
     const Point second = load_point(from, draws ? drawn.second : entry + half);
-    store_point(copies, entry, first);
-    store_point(copies, entry + half, second);
+    store_point(shared.copies, entry, first);
+    store_point(shared.copies, entry + half, second);
 #endif
   }
 }
 
-// Walkers first_walker ... last_walker - 1 of a bucket whose first walker is bucket_walker and
-// whose first place is bucket_start, in groups of group_size, at most a block. `tails` and `rates`
-// begin with edge first_edge of the plan. With draws_pool every block draws the pool itself, which
-// pays where there are few blocks. `terms` are the vertices', two each, and null without
-// densities.
+// Takes the head of walker group + own along its row; `turn` tells which samples it meets first.
 template <bool DENSITY>
-DEVICE void walk_bucket(
-    const int* __restrict__ epoch, const float* __restrict__ steps, uint64 seed, int bucket,
-    int64 bucket_start, int64 bucket_walker, int64 first_walker, int64 last_walker, int group_size,
-    const int64* __restrict__ first_walkers, const int* __restrict__ heads,
-    const int64* __restrict__ row_offsets, int64 first_edge, const int* __restrict__ tails,
-    const uint32* __restrict__ rates, const float* __restrict__ positions, float* walked,
-    Pull* pulls, int64 n, int draws_pool, int pool_size, const int* __restrict__ pool_places,
-    const float* __restrict__ pool, float b, float log2_a, float gamma, float unit,
-    const float* __restrict__ terms) {
-  __shared__ int places[MOST_POOL];
-#if POOL_IN_SHARED
-  __shared__ __align__(16) float copies[MOST_POOL * DIMENSIONS];
-#else
-  float* const copies = nullptr;
-#endif
-  __shared__ uint32 masks[MASKS * WALK_THREADS];
-  __shared__ int keys[WALK_THREADS], sorted[WALK_THREADS], ranked[WALK_THREADS];
-  // Of the group's walkers, whatever their ranks: heads, and where rows begin after the first one.
-  __shared__ int group_heads[WALK_THREADS], starts[WALK_THREADS + 1];
-
-  const uint32 t = (uint32)*epoch;
-  const uint64 key = bucket_key(seed, (int)t, bucket);
-  const int thread = threadIdx.x;
-  const int64 group = first_walker + (int64)blockIdx.x * group_size;
-  const int64 left = last_walker - group;
-  const int n_walkers = left < group_size ? (int)left : group_size;
-  const int64 first_row = row_offsets[group] - first_edge;
-  int count = -1;  // threads without a walker have the last ranks
-  if (thread < n_walkers) {
-    group_heads[thread] = heads[group + thread];
-    const int64 from = row_offsets[group + thread] - first_edge;
-    const int n_edges = (int)(row_offsets[group + thread + 1] - first_edge - from);
-    starts[thread] = (int)(from - first_row);
-    if (thread == n_walkers - 1) starts[n_walkers] = starts[thread] + n_edges;
-    count = test_edges(t, rates + from, n_edges, masks + thread);
-  }
-  fetch_pool(key, n, draws_pool, pool_size, pool_places, pool, positions, places, copies);
-  // Of equally many fires the first thread has the larger key.
-  const int rank = rank_of(count * WALK_THREADS + (WALK_THREADS - 1 - thread), keys, sorted);
-  ranked[rank] = thread;
-  BLOCK_BARRIER();
-
-  if (thread >= n_walkers) return;
-  const int own = ranked[thread];
-  const int head = group_heads[own];
-  const float alpha = steps[t];
+DEVICE void walk_head(const Walk& w, const Shared& shared, uint32 epoch, uint64 key, int64 group,
+                      int64 first_row, int own, uint32 turn, int64 bucket_start) {
+  const int head = shared.heads[own];
+  const float alpha = w.steps[epoch];
   Forces forces;
-  forces.b = b;
-  forces.log2_a = log2_a;
-  forces.attraction = -2.0f * b * alpha;
-  forces.repulsion = 2.0f * gamma * b * alpha;
+  forces.b = w.b;
+  forces.log2_a = w.log2_a;
+  forces.attraction = -2.0f * w.b * alpha;
+  forces.repulsion = 2.0f * w.gamma * w.b * alpha;
   forces.limit = CLIP * alpha;
-  forces.unit = unit;
+  forces.unit = w.unit;
   forces.density = alpha * 4294967296.0f;
 
-  const Point home = load_point(positions, head);
+  const Point home = load_point(w.positions, head);
   Point y = home;
-  [[maybe_unused]] const uint64 sample_key = mix64(~key);
+  [[maybe_unused]] uint64 sample_key = mix64(~key);
+  KEEP(sample_key);
   [[maybe_unused]] uint64 hashed = 0;
   Samples samples;
-  samples.places = places;
-#if POOL_IN_SHARED
-  samples.positions = copies;
-#else
-  samples.positions = positions;
-#endif
-  samples.turn = (uint32)(group - bucket_walker + thread);
-  samples.mask = (uint32)pool_size - 1;
+  samples.places = shared.places;
+  samples.positions = POOL_IN_SHARED ? shared.copies : w.positions;
+  samples.turn = turn;
+  samples.mask = (uint32)w.pool_size - 1;
   samples.head = head;
 
-  const int* const row_tails = tails + (first_row + starts[own]);
-  const uint32* const row_rates = rates + (first_row + starts[own]);
+  const int* const row_tails = w.tails + (first_row + shared.starts[own]);
+  const uint32* const row_rates = w.rates + (first_row + shared.starts[own]);
   Fires fires;
-  fires.begin(masks + own, starts[own + 1] - starts[own]);
-  const Terms own_terms = DENSITY ? load_terms(terms, head) : Terms{0.0f, 0.0f};
+  fires.begin(shared.masks + own, shared.starts[own + 1] - shared.starts[own]);
+  const Terms own_terms = DENSITY ? load_terms(w.terms, head) : Terms{0.0f, 0.0f};
   // Of the next fire the tail's position, and of the one after it the tail, are fetched while a
   // fire is worked on. Where there is none, what is fetched is not used.
   int fire = fires.take(), after = -1, tail = head, tail_after = head;
@@ -306,9 +289,9 @@ DEVICE void walk_bucket(
     tail = row_tails[fire];
     after = fires.take();
     tail_after = row_tails[after < 0 ? fire : after];
-    there = load_point(positions, tail);
+    there = load_point(w.positions, tail);
     if (DENSITY) {
-      theirs = load_terms(terms, tail);
+      theirs = load_terms(w.terms, tail);
       rate = row_rates[fire];
     }
   }
@@ -319,9 +302,9 @@ DEVICE void walk_bucket(
     const uint32 this_rate = rate;
     fire = after;
     tail = tail_after;
-    there = load_point(positions, tail);
+    there = load_point(w.positions, tail);
     if (DENSITY) {
-      theirs = load_terms(terms, tail);
+      theirs = load_terms(w.terms, tail);
       rate = row_rates[fire < 0 ? 0 : fire];
     }
     after = fires.take();
@@ -332,7 +315,7 @@ DEVICE void walk_bucket(
     uint64 word = mix64(sample_key + hashed++);
     const Drawn<FIRST_SAMPLES> first_drawn = draw<FIRST_SAMPLES>(word, samples);
 #endif
-    add_pull(pulls, this_tail, attract<DENSITY>(y, this_place, forces, both, this_rate));
+    add_pull(w.pulls, this_tail, attract<DENSITY>(y, this_place, forces, both, this_rate));
 #if N_SAMPLES > 0
     const Point stand = y;
     repel<FIRST_SAMPLES>(y, stand, first_drawn, forces);
@@ -350,11 +333,60 @@ DEVICE void walk_bucket(
 #endif
   }
 
-  const int64 n_sharing = first_walkers[head + 1] - first_walkers[head];
+  const int64 n_sharing = w.first_walkers[head + 1] - w.first_walkers[head];
   if (n_sharing == 1) {
-    store_point(walked, head - bucket_start, y);
+    store_point(w.walked, head - bucket_start, y);
   } else {
-    if (group + own == first_walkers[head]) store_point(walked, head - bucket_start, home);
-    share_move(pulls, head, y, home, n_sharing, unit);
+    if (group + own == w.first_walkers[head]) store_point(w.walked, head - bucket_start, home);
+    share_move(w.pulls, head, y, home, n_sharing, w.unit);
   }
+}
+
+// The walkers group ... group + n_walkers - 1 of a bucket whose first walker is bucket_walker and
+// whose first place is bucket_start, at most one for each thread of the block.
+template <bool DENSITY>
+DEVICE void walk_group(const Walk& w, uint32 epoch, int bucket, int64 bucket_start,
+                       int64 bucket_walker, int64 group, int n_walkers) {
+  __shared__ int places[MOST_POOL];
+#if POOL_IN_SHARED
+  __shared__ __align__(16) float copies[MOST_POOL * DIMENSIONS];
+#else
+  float* const copies = nullptr;
+#endif
+  __shared__ uint32 masks[MASKS * WALK_THREADS];
+  __shared__ int keys[WALK_THREADS], sorted[WALK_THREADS], ranked[WALK_THREADS];
+  __shared__ int heads[WALK_THREADS], starts[WALK_THREADS + 1];
+  const Shared shared = {places, copies, heads, starts, masks};
+
+  const uint64 key = bucket_key(w.seed, (int)epoch, bucket);
+  const int thread = threadIdx.x;
+  const int64 first_row = w.row_offsets[group] - w.first_edge;
+  int count = -1;  // threads without a walker have the last ranks
+  if (thread < n_walkers) {
+    heads[thread] = w.heads[group + thread];
+    const int64 from = w.row_offsets[group + thread] - w.first_edge;
+    const int n_edges = (int)(w.row_offsets[group + thread + 1] - w.first_edge - from);
+    starts[thread] = (int)(from - first_row);
+    if (thread == n_walkers - 1) starts[n_walkers] = starts[thread] + n_edges;
+    count = test_edges(epoch, w.rates + from, n_edges, masks + thread);
+  }
+  fetch_pool(key, w, shared);
+  // Of equally many fires the first thread has the larger key.
+  const int rank = rank_of(count * WALK_THREADS + (WALK_THREADS - 1 - thread), keys, sorted);
+  ranked[rank] = thread;
+  BLOCK_BARRIER();
+  if (thread < n_walkers)
+    walk_head<DENSITY>(w, shared, epoch, key, group, first_row, ranked[thread],
+                       (uint32)(group - bucket_walker + thread), bucket_start);
+}
+
+// A launch takes the walkers first_walker ... last_walker - 1 of a bucket, a group a block.
+template <bool DENSITY>
+DEVICE void walk_groups(const Walk& w, uint32 epoch, int bucket, int64 bucket_start,
+                        int64 bucket_walker, int64 first_walker, int64 last_walker,
+                        int group_size) {
+  const int64 group = first_walker + (int64)blockIdx.x * group_size;
+  const int64 left = last_walker - group;
+  walk_group<DENSITY>(w, epoch, bucket, bucket_start, bucket_walker, group,
+                      left < group_size ? (int)left : group_size);
 }
