@@ -26,53 +26,70 @@ from umapcore_cupy.compile import (
     target,
 )
 from umapcore_cupy.errors import KernelCompilationError
-from umapcore_cupy.programs import PROGRAMS, variants
+from umapcore_cupy.programs import PROGRAMS, defines, variants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 
-def _cases() -> list[Any]:
+#: What all forms of a program are compiled for; for the others, the first form is.
+SOME_ARCHITECTURES = (75, 90, 120)
+#: NVRTC writes one PTX, but for the name, for architectures before 10.0, and another from there on.
+PTX_ARCHITECTURES = (75, 120)
+
+
+def _cases(for_all: tuple[int, ...], for_one: tuple[int, ...] = ()) -> list[Any]:
     cases = []
     for name in PROGRAMS:
         forms = variants(name)
-        for defines in forms:
+        usual = defines(name)
+        for form in forms:
             # Only what tells the forms of a program apart.
-            of_form = [k for k in sorted(defines) if any(f.get(k) != defines[k] for f in forms)]
-            label = "-".join([name, *(f"{k}={defines[k]}" for k in of_form)])
-            cases.append(pytest.param(name, defines, id=label))
+            of_form = [k for k in sorted(form) if any(f.get(k) != form[k] for f in forms)]
+            label = "-".join([name, *(f"{k}={form[k]}" for k in of_form)])
+            for architecture in (*for_all, *(for_one if form == usual else ())):
+                case_id = f"sm_{architecture}-{label}"
+                cases.append(pytest.param(architecture, name, form, id=case_id))
     return cases
+
+
+def _known(architecture: int) -> int:
+    if architecture not in compilation.known_architectures():
+        version = ".".join(map(str, compilation.nvrtc_version()))
+        pytest.skip(f"NVRTC {version} does not know sm_{architecture}")
+    return architecture
 
 
 @pytest.fixture(params=ARCHITECTURES, ids=lambda number: f"sm_{number}")
 def architecture(request: pytest.FixtureRequest) -> int:
     """One of those that must work, if this NVRTC is new enough to know it."""
-    if request.param not in compilation.known_architectures():
-        version = ".".join(map(str, compilation.nvrtc_version()))
-        pytest.skip(f"NVRTC {version} does not know sm_{request.param}")
-    return int(request.param)
+    return _known(int(request.param))
 
 
 @needs_nvrtc
-@pytest.mark.parametrize(("program", "defines"), _cases())
 class TestPrograms:
+    @pytest.mark.parametrize(
+        ("architecture", "program", "form"),
+        _cases(SOME_ARCHITECTURES, tuple(a for a in ARCHITECTURES if a not in SOME_ARCHITECTURES)),
+    )
     def test_compiles_without_a_warning(
         self,
-        program: str,
-        defines: dict[str, int],
         architecture: int,
+        program: str,
+        form: dict[str, int],
         caplog: pytest.LogCaptureFixture,
     ) -> None:
         with caplog.at_level(logging.DEBUG, logger="umapcore"):
-            cubin = compile_program(PROGRAMS[program], defines, architecture)
+            cubin = compile_program(PROGRAMS[program], form, _known(architecture))
         assert elf.problem(cubin) is None
         assert not caplog.messages
 
+    @pytest.mark.parametrize(("architecture", "program", "form"), _cases(PTX_ARCHITECTURES))
     def test_ptx_keeps_the_bits(
-        self, program: str, defines: dict[str, int], architecture: int
+        self, architecture: int, program: str, form: dict[str, int]
     ) -> None:
-        ptx = compile_program(PROGRAMS[program], defines, architecture, ptx=True).decode()
+        ptx = compile_program(PROGRAMS[program], form, _known(architecture), ptx=True).decode()
         assert f".target sm_{architecture}" in ptx
         assert ".entry" in ptx
         assert not forbidden(ptx)

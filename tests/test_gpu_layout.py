@@ -65,10 +65,15 @@ def together(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     return bool(request.param)
 
 
-@pytest.mark.usefixtures("together")
 @pytest.mark.parametrize("name", GRAPHS)
-@pytest.mark.parametrize("d", [1, 2, 3, 5, 10])
-def test_whole_layouts(gpu_backend: Any, name: str, d: int) -> None:
+@pytest.mark.parametrize(
+    ("d", "most_together"),
+    [(1, 1 << 20), (2, 1 << 20), (2, -1), (3, -1), (5, -1), (10, 1 << 20)],
+)
+def test_whole_layouts(
+    gpu_backend: Any, name: str, d: int, most_together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layouts, "MOST_TOGETHER", most_together)
     graph, spec, start, expected = case(name, d)
     assert not np.array_equal(expected, start)
     assert_equal_bits(run(gpu_backend, graph, spec, start), expected)

@@ -21,6 +21,7 @@ from umapcore.start.spectral import spectral_layout
 from umapcore_cupy.backend import CupyBackend
 from umapcore_cupy.graph import bring_graph
 from umapcore_cupy.linalg import CupyLinalg
+from umapcore_cupy.programs import THREADS
 from umapcore_numba.linalg import NumbaLinalg
 
 if TYPE_CHECKING:
@@ -119,8 +120,13 @@ def test_same_order(gpu_backend: Any, rng: np.random.Generator, by_place: bool) 
             assert_same_level(device, reordered, numba.reorder(expected, sought[0]))
 
 
-@pytest.mark.parametrize("n", [30, BLOCK_ROWS, 5 * BLOCK_ROWS + 7])
-@pytest.mark.parametrize("width", [8, 24])
+@pytest.mark.parametrize(
+    ("n", "width"),
+    [
+        (30, 8), (BLOCK_ROWS, 8), (5 * BLOCK_ROWS + 7, 8), (30, 24), (5 * BLOCK_ROWS + 7, 24),
+        (30, THREADS + 8), (BLOCK_ROWS + 9, THREADS + 8),
+    ],
+)  # fmt: skip
 def test_same_blocks(gpu_backend: Any, rng: np.random.Generator, n: int, width: int) -> None:
     graph = graphs.random_weights(graphs.path(n)).tolil()
     for hub in (0, 7):

@@ -84,14 +84,14 @@ def _contracted(
         (n + 1, np.int64), (n, np.uint64), (1, np.uint64), (n_edges // LONG_ROW, np.int32),
         (N_FOUND, np.float64),
     )  # fmt: skip
-    table, loose_indices, loose_weights = device.empties(
-        (2 * n_edges, np.uint32), (n_edges, np.int32), (n_edges, np.float64)
-    )
+    loose_indices, loose_weights = device.empties((n_edges, np.int32), (n_edges, np.float64))
+    table = device.empty(2 * n_edges, np.uint32)
     device.launch(
         "contract", n, np.int64(n), size, np.int64(n_edges), offsets, members, coarse,
         *level.rows, level.degrees, starts, table, loose_indices, loose_weights, n_long,
         long_rows, degrees, shares, inverse, bits, indptr, first_runs,
     )  # fmt: skip
+    del table
     known = summary(device, n, size, bits, indptr, first_runs, found)
     n_coarse = known.n_vertices
     indices, weights, run_rows = device.empties(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from umapcore.linalg import BOUND, SECLUDED
+from umapcore_cupy.scan import sum_up
 
 if TYPE_CHECKING:
     from umapcore_cupy.device import Array, Device
@@ -68,6 +69,7 @@ def finest_level(
         "measure_level", n, np.int64(n), rows[0], rows[2], degrees, shares, inverse, bits,
         first_runs,
     )  # fmt: skip
+    sum_up(device, first_runs, n + 1)
     known = summary(device, n, None, bits, rows[0], first_runs, found)
     run_rows = device.empty(known.n_runs, np.int32)
     device.launch("fill_runs", n, np.int64(n), first_runs, run_rows)
@@ -80,7 +82,7 @@ def finest_level(
 def of_vertices(n: int) -> tuple[tuple[int, Any], ...]:
     """Lengths and types of what a level has for its vertices.
 
-    Degrees, shares, their inverse, and the first runs.
+    Degrees, shares, inverse degrees, and the first runs.
     """
     return (n, np.float64), (n, np.float64), (n, np.float32), (n + 1, np.int64)
 
@@ -127,9 +129,13 @@ def reorder(device: Device, level: DeviceLevel, order: Array) -> DeviceLevel:
     indptr, indices, weights, run_rows = device.empties(
         (n + 1, np.int64), (n_edges, np.int32), (n_edges, np.float32), (level.n_runs, np.int32)
     )
+    size = np.int64(n)
+    device.launch("count_reordered", n, size, order, level.indptr, places, indptr, first_runs)
+    sum_up(device, indptr, n + 1)
+    sum_up(device, first_runs, n + 1)
     device.launch(
-        "reorder", n, np.int64(n), order, *level.rows, level.degrees, level.inverse, places,
-        indptr, indices, weights, degrees, inverse, first_runs, run_rows,
+        "reorder", n, size, order, places, *level.rows, level.degrees, level.inverse, indptr,
+        indices, weights, degrees, inverse, first_runs, run_rows,
     )  # fmt: skip
     return DeviceLevel(
         n, n_edges, indptr, indices, weights, degrees, inverse, level.bound, None, 0.0,

@@ -13,6 +13,7 @@ from umapcore_cupy.coarsen import coarsen
 from umapcore_cupy.graph import DeviceGraph, to_host
 from umapcore_cupy.level import finest_level, reorder
 from umapcore_cupy.programs import THREADS
+from umapcore_cupy.scan import sum_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,9 +101,12 @@ class CupyLinalg:
         starts, fine, source = device.empties(
             (n_coarse + 1, np.int64), (n, np.int32), (n, np.int32)
         )
+        size, offsets = np.int64(n_coarse), aggregates.offsets
+        device.launch("count_unfolded", n_coarse, size, order, offsets, starts)
+        sum_up(device, starts, n_coarse + 1)
         device.launch(
-            "unfold", n_coarse, np.int64(n_coarse), order, np.int32(by_place),
-            aggregates.offsets, aggregates.members, starts, fine, source,
+            "unfold", n_coarse, size, order, np.int32(by_place), offsets, aggregates.members,
+            starts, fine, source,
         )  # fmt: skip
         return fine, source
 
@@ -128,7 +132,7 @@ class CupyLinalg:
         n = int(source.values.shape[0])
         out = self._device.empty(n * x.width, np.float32)
         self._device.launch(
-            "prolong", n * x.width, np.int64(n), np.int32(x.width), x.values, source, out
+            "prolong", _threads(n, x.width), np.int64(n), np.int32(x.width), x.values, source, out
         )  # fmt: skip
         return Block(n, x.width, out)
 
@@ -137,13 +141,12 @@ class CupyLinalg:
     ) -> tuple[Block, Block]:
         """Y = alpha (P - 1) x + beta x + gamma y; see :meth:`umapcore.linalg.Linalg.apply`."""
         device = self._device
-        # A thread has a column of its own.
-        n_threads = -(-(x.n + level.n_runs) // (THREADS // x.width)) * THREADS
         sums = device.empty(level.n_runs * x.width, np.float32) if level.n_runs else None
         device.launch(
-            "apply_laplacian", n_threads, np.int64(x.n), np.int32(x.width), *level.rows,
-            level.inverse, np.int64(level.n_runs), level.first_runs, level.run_rows, sums,
-            x.values, y.values, np.int32(len(steps)), device.upload(np.array(steps, np.float32)),
+            "apply_laplacian", _threads(x.n + level.n_runs, x.width), np.int64(x.n),
+            np.int32(x.width), *level.rows, level.inverse, np.int64(level.n_runs),
+            level.first_runs, level.run_rows, sums, x.values, y.values, np.int32(len(steps)),
+            device.upload(np.array(steps, np.float32)),
         )  # fmt: skip
         return (x, y) if len(steps) % 2 == 0 else (y, x)
 
@@ -151,10 +154,11 @@ class CupyLinalg:
         """Dot products; see :meth:`umapcore.linalg.Linalg.gram`."""
         device, m = self._device, x.width
         n_blocks = -(-x.n // BLOCK_ROWS)
+        at_once = max(1, THREADS // (m * m))
         parts = device.empty(n_blocks * 3 * m * m, np.float64)
         device.launch(
-            "products", n_blocks * m * m, np.int64(x.n), np.int32(m), level.degrees, x.values,
-            y.values, parts,
+            "products", -(-n_blocks // at_once) * THREADS, np.int64(x.n), np.int32(m),
+            level.degrees, x.values, y.values, parts,
         )  # fmt: skip
         found: NDArray[np.float64] = device.download(parts, 3 * m * m)
         return found.reshape(3, m, m)
@@ -166,8 +170,8 @@ class CupyLinalg:
         device = self._device
         both = device.upload(np.concatenate([rotation.reshape(-1), offset]))
         device.launch(
-            "rotate_block", x.n * x.width, np.int64(x.n), np.int32(x.width), x.values, both,
-            out.values,
+            "rotate_block", _threads(x.n, x.width), np.int64(x.n), np.int32(x.width), x.values,
+            both, out.values,
         )  # fmt: skip
 
     def unscale(
@@ -177,8 +181,13 @@ class CupyLinalg:
         device = self._device
         out = device.empty(x.n * n_vectors, np.float64)
         device.launch(
-            "unscale", x.n * n_vectors, np.int64(x.n), np.int32(x.width), np.int32(n_vectors),
-            level.degrees, x.values, order, out,
+            "unscale", _threads(x.n, n_vectors), np.int64(x.n), np.int32(x.width),
+            np.int32(n_vectors), level.degrees, x.values, order, out,
         )  # fmt: skip
         found: NDArray[np.float64] = device.download(out)
         return found.reshape(x.n, n_vectors)
+
+
+def _threads(n_rows: int, width: int) -> int:
+    """Count the threads for rows of some columns, of which a block takes whole ones at a time."""
+    return -(-n_rows // max(1, THREADS // width)) * THREADS

@@ -41,7 +41,7 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
     "inputs": ("graph.cu", "start.cu"),
     "plan": ("count.cu", "buckets.cu", "order.cu", "scan.cu", "fill.cu"),
     "spectral": (
-        "components.cu", "levels.cu", "matching.cu", "contract.cu", "blocks.cu",
+        "scan.cu", "components.cu", "levels.cu", "matching.cu", "contract.cu", "blocks.cu",
     ),
     "layout": ("permute.cu", "epoch.cu", "pool.cu", "walk.cu", "apply.cu"),
     "epochs": ("permute.cu", "epochs.cu"),

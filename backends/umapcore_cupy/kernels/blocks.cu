@@ -9,15 +9,19 @@ struct Entry {
   int column;
 };
 
-// The entry that a thread works out, of rows of `width` columns. A division of 64 bits would take as
-// long as several edges.
-DEVICE Entry entry_of(int64 thread, int width) {
-  if (thread < 4294967296ll) {
-    const uint32 number = (uint32)thread, row = number / (uint32)width;
-    return {(int64)row, (int)(number - row * (uint32)width)};
-  }
-  return {thread / width, (int)(thread % width)};
+// Rows of `width` columns that a block of threads takes at a time: whole ones, at least one.
+DEVICE int rows_at_once(int width) { return width < THREADS ? THREADS / width : 1; }
+
+// Where a thread of a block begins: in one row, whose columns it takes THREADS apart. Threads that
+// are over have no row.
+DEVICE Entry own_entry(int width) {
+  const int row = (int)threadIdx.x / width;
+  if (row >= rows_at_once(width)) return {1ll << 62, 0};
+  return {(int64)blockIdx.x * rows_at_once(width) + row, (int)threadIdx.x - row * width};
 }
+
+#define FOR_COLUMNS(column, own, width)                               \
+  _Pragma("unroll 1") for (int column = (own).column; column < (width); column += THREADS)
 
 // w_ij (x_j - x_i), summed over the edges begin ... end - 1 of a row, for one column. The loads of
 // several edges are in flight at once.
@@ -45,49 +49,52 @@ DEVICE float sum_differences(int64 begin, int64 end, const int* indices, const f
 }
 
 // y = alpha (P - 1) x + beta x + gamma y, as often as there are steps of (alpha, beta, gamma), after
-// each of which x and y change places. A thread has a column of its own: a block takes as many rows
-// at a time as its threads suffice for. Rows of more than RUN edges are summed in runs of so many:
-// run r belongs to row run_rows[r], and the first run of a row is first_runs[row].
+// each of which x and y change places. Rows of more than RUN edges are summed in runs of so many: run
+// r belongs to row run_rows[r], and the first run of a row is first_runs[row].
 COOPERATIVE __launch_bounds__(THREADS, 3)
 apply_laplacian(uint64* grid, int64 n, int width, const int64* indptr,
                             const int* indices, const float* weights, const float* inverse,
                             int64 n_runs, const int64* first_runs, const int* run_rows,
                             float* sums, float* x, float* y, int n_steps, const float* steps) {
-  const int rows = THREADS / width, own_row = (int)threadIdx.x / width;
-  const int column = (int)threadIdx.x - own_row * width;
-  const int64 first = own_row < rows ? (int64)blockIdx.x * rows + own_row : n + n_runs;
-  const int64 stride = (int64)gridDim.x * rows;
+  const Entry own = own_entry(width);
+  const int64 stride = (int64)gridDim.x * rows_at_once(width);
 #pragma unroll 1
   for (int step = 0; step < n_steps; step++) {
     const float alpha = steps[3 * step], beta = steps[3 * step + 1], gamma = steps[3 * step + 2];
 #pragma unroll 1
-    for (int64 i = first; i < n + n_runs; i += stride) {
+    for (int64 i = own.row; i < n + n_runs; i += stride) {
       const int64 run = i - n;
-      const int64 row = run < 0 ? i : run_rows[run], at = row * width + column;
+      const int64 row = run < 0 ? i : run_rows[run];
       int64 begin = indptr[row], end = indptr[row + 1];
       if (run < 0 && end - begin > RUN) continue;
       if (run >= 0) {
         begin += (run - first_runs[row]) * RUN;
         end = begin + RUN < end ? begin + RUN : end;
       }
-      const float own = x[at];
-      const float total = sum_differences(begin, end, indices, weights, x, width, column, own);
-      if (run < 0)
-        y[at] = (alpha * inverse[row]) * total + beta * own + gamma * y[at];
-      else
-        sums[run * width + column] = total;
+      FOR_COLUMNS(column, own, width) {
+        const int64 at = row * width + column;
+        const float here = x[at];
+        const float total = sum_differences(begin, end, indices, weights, x, width, column, here);
+        if (run < 0)
+          y[at] = (alpha * inverse[row]) * total + beta * here + gamma * y[at];
+        else
+          sums[run * width + column] = total;
+      }
     }
     if (n_runs > 0) {
       grid_barrier(grid);
 #pragma unroll 1
-      for (int64 i = first; i < n_runs; i += stride) {
-        const int64 row = run_rows[i], at = row * width + column;
+      for (int64 i = own.row; i < n_runs; i += stride) {
+        const int64 row = run_rows[i];
         if (first_runs[row] != i) continue;
-        float total = sums[i * width + column];
+        FOR_COLUMNS(column, own, width) {
+          const int64 at = row * width + column;
+          float total = sums[i * width + column];
 #pragma unroll 1
-        for (int64 run = i + 1; run < first_runs[row + 1]; run++)
-          total += sums[run * width + column];
-        y[at] = (alpha * inverse[row]) * total + beta * x[at] + gamma * y[at];
+          for (int64 run = i + 1; run < first_runs[row + 1]; run++)
+            total += sums[run * width + column];
+          y[at] = (alpha * inverse[row]) * total + beta * x[at] + gamma * y[at];
+        }
       }
     }
     if (step + 1 < n_steps) grid_barrier(grid);
@@ -105,25 +112,31 @@ products(uint64* grid, int64 n, int width, const double* degrees, const float* x
                      const float* y, double* parts) {
   const int entries = width * width;
   const int64 n_blocks = (n + BLOCK_ROWS - 1) / BLOCK_ROWS;
-  FOR_EACH(i, n_blocks * entries) {
-    const Entry entry = entry_of(i, entries);
-    const int64 block = entry.row;
-    const int k = entry.column / width, other = entry.column % width;
+  // Of small matrices the threads of a block have several, of large ones several entries each.
+  const int at_once = entries < THREADS ? THREADS / entries : 1;
+  const int own = (int)threadIdx.x / entries;
+  const int64 first = own < at_once ? (int64)blockIdx.x * at_once + own : n_blocks;
+#pragma unroll 1
+  for (int64 block = first; block < n_blocks; block += (int64)gridDim.x * at_once) {
     const int64 begin = block * BLOCK_ROWS;
     const int64 end = begin + BLOCK_ROWS < n ? begin + BLOCK_ROWS : n;
-    double with_x = 0.0, with_y = 0.0, with_ones = 0.0;
+#pragma unroll 1
+    for (int entry = (int)threadIdx.x - own * entries; entry < entries; entry += THREADS) {
+      const int k = entry / width, other = entry - k * width;
+      double with_x = 0.0, with_y = 0.0, with_ones = 0.0;
 #pragma unroll 4
-    for (int64 row = begin; row < end; row++) {
-      const double weighted = degrees[row] * (double)x[row * width + k];
-      with_x += weighted * (double)x[row * width + other];
-      with_y += weighted * (double)y[row * width + other];
-      with_ones += weighted;
+      for (int64 row = begin; row < end; row++) {
+        const double weighted = degrees[row] * (double)x[row * width + k];
+        with_x += weighted * (double)x[row * width + other];
+        with_y += weighted * (double)y[row * width + other];
+        with_ones += weighted;
+      }
+      double* part = parts + block * 3 * entries;
+      part[entry] = with_x;
+      part[entries + entry] = with_y;
+      if (other == 0) part[2 * entries + k] = with_ones;
+      if (k > 0) part[2 * entries + entry] = 0.0;
     }
-    double* part = parts + block * 3 * entries;
-    part[k * width + other] = with_x;
-    part[entries + k * width + other] = with_y;
-    if (other == 0) part[2 * entries + k] = with_ones;
-    if (k > 0) part[2 * entries + k * width + other] = 0.0;
   }
 #pragma unroll 1
   for (int64 count = n_blocks; count > 1; count -= count / 2) {
@@ -135,32 +148,30 @@ products(uint64* grid, int64 n, int width, const double* degrees, const float* x
 
 // out = x rotation - offset, in float64. The offset follows the rotation.
 KERNEL rotate_block(int64 n, int width, const float* x, const double* rotation, float* out) {
-  const int64 thread = thread_number();
-  const Entry entry = entry_of(thread, width);
-  const int64 row = entry.row;
-  const int column = entry.column;
-  if (row >= n) return;
-  double total = -rotation[width * width + column];
-  for (int k = 0; k < width; k++) {
-    total += (double)x[row * width + k] * rotation[k * width + column];
+  const Entry own = own_entry(width);
+  if (own.row >= n) return;
+  const float* const row = x + own.row * width;
+  FOR_COLUMNS(column, own, width) {
+    double total = -rotation[width * width + column];
+    for (int k = 0; k < width; k++) total += (double)row[k] * rotation[k * width + column];
+    out[own.row * width + column] = (float)total;
   }
-  out[thread] = (float)total;
 }
 
 KERNEL prolong(int64 n, int width, const float* x, const int* source, float* out) {
-  const int64 thread = thread_number();
-  const Entry entry = entry_of(thread, width);
-  if (entry.row < n) out[thread] = x[(int64)source[entry.row] * width + entry.column];
+  const Entry own = own_entry(width);
+  if (own.row >= n) return;
+  const float* const from = x + (int64)source[own.row] * width;
+  FOR_COLUMNS(column, own, width) out[own.row * width + column] = from[column];
 }
 
 // sqrt(D) x of the first columns, in float64; `order` is null where rows are in the graph's order.
 KERNEL unscale(int64 n, int width, int n_vectors, const double* degrees, const float* x,
                const int* order, double* out) {
-  const int64 thread = thread_number();
-  const Entry entry = entry_of(thread, n_vectors);
-  const int64 row = entry.row;
-  const int column = entry.column;
-  if (row >= n) return;
-  const int64 vertex = order ? order[row] : row;
-  out[vertex * n_vectors + column] = sqrt(degrees[row]) * (double)x[row * width + column];
+  const Entry own = own_entry(n_vectors);
+  if (own.row >= n) return;
+  const int64 vertex = order ? order[own.row] : own.row;
+  const double root = sqrt(degrees[own.row]);
+  FOR_COLUMNS(column, own, n_vectors)
+    out[vertex * n_vectors + column] = root * (double)x[own.row * width + column];
 }

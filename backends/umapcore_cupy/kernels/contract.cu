@@ -1,4 +1,5 @@
 // From aggregates of vertices to their graph.
+#include "cooperative.cuh"
 #include "level.cuh"
 
 // Aggregates whose members have more than LONG_ROW edges are worked on by a whole block.
@@ -23,42 +24,36 @@ DEVICE uint32 place_of(int other, uint32 size) {
   return (uint32)(((uint64)((uint32)other * 2654435769u) * size) >> 32);
 }
 
-// The row of an aggregate, by one thread; gives how long it is. The loads of several edges are in
-// flight at once.
+// The row of an aggregate, by one thread; gives how long it is. While an edge is worked on, the
+// neighbour of the next one is fetched, and the tail of the one after that.
 DEVICE int64 contract_row(int64 aggregate, const Contraction& c) {
   const int64 start = c.starts[aggregate];
   const uint32 size = 2 * (uint32)(c.starts[aggregate + 1] - start);
   uint32* const places = c.table + 2 * start;
   uint32 used = 0;
-  for (int64 m = c.offsets[aggregate]; m < c.offsets[aggregate + 1]; m++) {
-    const int64 end = c.indptr[c.members[m] + 1];
-    for (int64 first = c.indptr[c.members[m]]; first < end; first += 4) {
-      int others[4];
-      float weighed[4];
-#pragma unroll
-      for (int i = 0; i < 4; i++) {
-        const int64 e = first + i < end ? first + i : first;
-        others[i] = c.indices[e];
-        weighed[i] = c.weights[e];
-      }
-#pragma unroll
-      for (int i = 0; i < 4; i++) others[i] = c.coarse[others[i]];
-#pragma unroll
-      for (int i = 0; i < 4; i++) {
-        const int other = others[i];
-        if (first + i >= end || other == aggregate) continue;
-        uint32 at = place_of(other, size);
 #pragma unroll 1
-        while (places[at] != 0 && c.out_indices[start + places[at] - 1] != other)
-          at = at + 1 < size ? at + 1 : 0;
-        if (places[at] == 0) {
-          c.out_indices[start + used] = other;
-          c.out_weights[start + used] = (double)weighed[i];
-          used += 1;
-          places[at] = used;
-        } else {
-          c.out_weights[start + places[at] - 1] += (double)weighed[i];
-        }
+  for (int64 m = c.offsets[aggregate]; m < c.offsets[aggregate + 1]; m++) {
+    const int64 begin = c.indptr[c.members[m]], end = c.indptr[c.members[m] + 1];
+    int next = begin < end ? c.coarse[c.indices[begin]] : 0;
+    int tail_after = begin + 1 < end ? c.indices[begin + 1] : 0;
+#pragma unroll 1
+    for (int64 e = begin; e < end; e++) {
+      const int other = next;
+      const double weight = (double)c.weights[e];
+      next = c.coarse[tail_after];
+      tail_after = e + 2 < end ? c.indices[e + 2] : 0;
+      if (other == aggregate) continue;
+      uint32 at = place_of(other, size);
+#pragma unroll 1
+      while (places[at] != 0 && c.out_indices[start + places[at] - 1] != other)
+        at = at + 1 < size ? at + 1 : 0;
+      if (places[at] == 0) {
+        c.out_indices[start + used] = other;
+        c.out_weights[start + used] = weight;
+        used += 1;
+        places[at] = used;
+      } else {
+        c.out_weights[start + places[at] - 1] += weight;
       }
     }
   }
@@ -186,7 +181,8 @@ contract(uint64* grid, int64 n, const int64* n_coarse, int64 n_edges,
     measure_vertex(aggregate, leaving, new_degrees[aggregate], new_shares, new_inverse, bits);
     first_runs[aggregate + 1] = runs_of(length);
   }
-  running_sums_of_both(grid, size + 1, new_indptr, first_runs);
+#pragma unroll 1
+  for (int k = 0; k < 2; k++) running_sums(grid, size + 1, k == 0 ? new_indptr : first_runs);
 }
 
 KERNEL pack_rows(int64 n_coarse, const int64* starts, const int* loose_indices,

@@ -1,6 +1,6 @@
 // What a level knows of a vertex beside its row.
 #pragma once
-#include "cooperative.cuh"
+#include "cuda.cuh"
 
 // Degrees can be so small that their inverse is no float.
 #define LARGEST_INVERSE 1e38
@@ -22,10 +22,4 @@ DEVICE int64 runs_of(int64 n_edges) { return n_edges > RUN ? (n_edges + RUN - 1)
 // Notes which row the runs of a row belong to.
 DEVICE void name_runs(int64 row, const int64* first_runs, int* run_rows) {
   for (int64 run = first_runs[row]; run < first_runs[row + 1]; run++) run_rows[run] = (int)row;
-}
-
-// Running sums of row lengths and runs.
-DEVICE void running_sums_of_both(uint64* grid, int64 count, int64* indptr, int64* first_runs) {
-#pragma unroll 1
-  for (int k = 0; k < 2; k++) running_sums(grid, count, k == 0 ? indptr : first_runs);
 }

@@ -184,7 +184,8 @@ DEVICE void repel(Point& y, const Point& stand, const Drawn<COUNT>& drawn, const
 // Ends the walk of a head that several walkers share: it stays, and is moved by their mean move.
 DEVICE void share_move(Pull* pulls, int head, const Point& y, const Point& home, int64 n_sharing,
                        float unit) {
-  const float share = 1.0f / (float)n_sharing;
+  // There are fewer walkers than 2^23, so that the last bit of the number's significand is 0.
+  const float share = rounded_reciprocal((float)n_sharing);
   Units move;
 #pragma unroll UNROLLED
   for (int k = 0; k < DIMENSIONS; k++) {
