@@ -201,6 +201,9 @@ def test_goals_are_met_or_not_or_not_measured(result: dict[str, Any]) -> None:
     # No layout of a size that a goal is set for, nor its start: what is left is compiling and bits.
     layouts = len(LAYOUTS)
     assert [goal["met"] for goal in found] == [None] * (layouts + 1) + [True, True]
+    other = json.loads(json.dumps(result))
+    other["graphs"][2]["digest"] = "another"
+    assert goals(other)[-1]["measured"] == 1
     large = json.loads(json.dumps(result["graphs"][0]))
     large |= {"graph": "generated 1,000,000", "n_vertices": 1_000_000, "n_epochs": 200}
     large["seconds"]["epochs"]["device"]["median"] = 0.2

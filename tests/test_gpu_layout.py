@@ -174,6 +174,8 @@ def test_an_epoch_is_few_launches(together: bool) -> None:
     layout.advance(2, 4)
     if together:
         assert backend.device.launches == ["walk_epochs"]
+        layout.advance(4, 60)
+        assert backend.device.launches == 3 * ["walk_epochs"]
         return
     buckets = int((np.diff(build_plan(graph, spec).bucket_offsets) > 0).sum())
     assert backend.device.launches == ["set_epoch"] + 2 * (

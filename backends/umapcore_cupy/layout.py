@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 #: With up to this many blocks a bucket every block draws the pool itself: a hash for two entries,
 #: whose positions are in the cache, costs less than starting one more kernel.
 BLOCKS_THAT_DRAW = 512
-#: Epochs of layouts of up to this many vertices are one cooperative launch: barriers cost less than
-#: starting two kernels a bucket. Where these have more to do, that no longer counts.
+#: Epochs of layouts of up to this many vertices go into cooperative launches: barriers cost less
+#: than starting two kernels a bucket. Where these have more to do, that no longer counts.
 MOST_TOGETHER = 300_000
+#: Epochs of such a launch at most: one that takes seconds is ended where the GPU has a display.
+EPOCHS_A_LAUNCH = 50
 #: Places that a thread moves then, at the end of a bucket.
 PLACES_A_THREAD = 4
 
@@ -106,7 +108,7 @@ class DeviceLayout:
 
     @property
     def together(self) -> bool:
-        """Whether the epochs of a span are one launch."""
+        """Whether many epochs are one launch."""
         return self._together
 
     @property
@@ -120,12 +122,12 @@ class DeviceLayout:
             return
         with self._device.at_work():
             if self._together:
-                self._launch_epochs(first_epoch, stop_epoch)
-                self._device.synchronize()
-                return
-            self._device.launch("set_epoch", 1, self._epoch, np.int32(first_epoch))
-            for epoch in range(first_epoch, stop_epoch):
-                self._run_epoch(with_density=epoch >= self._density_epoch)
+                for first in range(first_epoch, stop_epoch, EPOCHS_A_LAUNCH):
+                    self._launch_epochs(first, min(first + EPOCHS_A_LAUNCH, stop_epoch))
+            else:
+                self._device.launch("set_epoch", 1, self._epoch, np.int32(first_epoch))
+                for epoch in range(first_epoch, stop_epoch):
+                    self._run_epoch(with_density=epoch >= self._density_epoch)
             self._device.synchronize()
 
     def positions(self) -> NDArray[np.float32]:
@@ -213,6 +215,6 @@ class DeviceLayout:
 
 
 def epochs_together(device: Device, plan: DevicePlan, density: Density | None) -> bool:
-    """Tell whether all epochs of a span are one launch."""
+    """Tell whether many epochs are one launch."""
     few = plan.n_vertices <= MOST_TOGETHER
     return few and density is None and plan.tails is not None and device.cooperates()

@@ -9,7 +9,7 @@ from benchmarks import report
 from benchmarks.generated import Generated, generated
 from benchmarks.gpu.checks import parity, streamed
 from benchmarks.gpu.first_call import compile_seconds, in_fresh_processes
-from benchmarks.gpu.goals import find, goals
+from benchmarks.gpu.goals import OTHER_WAY, find, goals
 from benchmarks.gpu.runs import Rig, measure, the_other_way
 from benchmarks.gpu.sections import Sections
 from benchmarks.gpu.start import start
@@ -137,7 +137,7 @@ class Measurements:
                 bench, _spec(n_epochs), runs=self._options.runs, rates=self._rates,
             )  # fmt: skip
         if measured is not None:
-            measured["graph"] = f"the other way: {bench.name}"
+            measured["graph"] = f"{OTHER_WAY}{bench.name}"
             self._put_layout(measured)
 
     def _put_layout(self, measured: dict[str, Any] | None) -> None:

@@ -144,7 +144,7 @@ def _goals(result: dict[str, Any]) -> str:
 
 
 def _launches(entry: dict[str, Any]) -> int | str:
-    return "1 in all" if entry["epochs_together"] else int(entry["launches_an_epoch"])
+    return "together" if entry["epochs_together"] else int(entry["launches_an_epoch"])
 
 
 def _runs(entry: dict[str, Any]) -> int:
