@@ -44,7 +44,7 @@ DEVICE void grid_barrier(uint64* grid) {
   BLOCK_BARRIER();
 }
 
-#ifdef THREADS  // of a block
+#ifdef THREADS  // that every block of these kernels has
 
 // Of the threads of a block: the sum of this one and those before it, and of all of them.
 struct BlockSums {
