@@ -59,13 +59,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 WHEEL = "nvidia-cuda-nvdisasm"
-DEFAULT_PROGRAMS = ("layout", "density")
+DEFAULT_PROGRAMS = ("layout", "epochs", "density")
 DEFAULT_ARCHITECTURES = (80, 90, 120)
 
-#: Cycles until the result of an instruction is there that sets a barrier. Of memory: measured on
-#: H100 by Luo et al. (2025, arXiv:2501.12084) for L2 and shared memory, on A100 by Abdelkhalik et
-#: al. (2022, arXiv:2208.11174) for L1, on V100 by Jia et al. (2018, arXiv:1804.06826) for
-#: constants. All others are estimates near what these and their successors found.
+#: Cycles until the result of an instruction is there that sets a barrier. All are estimates, of the
+#: size of what micro-benchmarks report: Jia et al. (2018, arXiv:1804.06826) on V100, Abdelkhalik et
+#: al. (2022, arXiv:2208.11174) on A100, Luo et al. (2025, arXiv:2501.12084) on H100.
 LATENCIES = {
     "LDG": 260, "LD": 260,  # found in L2
     "ATOMG": 300, "ATOM": 300,
