@@ -58,7 +58,7 @@ class CupyDevice:
         self._at_work = _AtWork(self)
         self._kernels: dict[str, _Loaded] = {}
         self._grid: Array | None = None
-        self._cooperates = True
+        self._cooperates = bool(self._device.attributes.get("CooperativeLaunch", 0))
         self._ready: list[Any] = [None] * _N_SLOTS
         self._used: list[Any] = [None] * _N_SLOTS
         self._pinned: list[int] = []
@@ -170,7 +170,7 @@ class CupyDevice:
 
     def cooperates(self) -> bool:
         """Whether the device takes cooperative launches, and has not refused one."""
-        return self._cooperates and bool(self._device.attributes.get("CooperativeLaunch", 0))
+        return self._cooperates
 
     def launch(self, kernel: str, n_threads: int, *arguments: Any) -> None:
         """Start a kernel."""
@@ -371,11 +371,9 @@ def _load(device: int, program: str, macros: tuple[tuple[str, int], ...]) -> dic
 
 def _most_blocks(cupy: Any, device: int, function: Any, threads: int) -> int:
     """Count the blocks of a kernel that can be on a device at once."""
-    attributes = cupy.cuda.Device(device).attributes
-    if not attributes.get("CooperativeLaunch", 0):
-        return 1
+    multiprocessors = int(cupy.cuda.Device(device).attributes["MultiProcessorCount"])
     at_once = cupy.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(function.ptr, threads, 0)
-    return max(1, min(MOST_BLOCKS, int(at_once) * int(attributes["MultiProcessorCount"])))
+    return max(1, min(MOST_BLOCKS, int(at_once) * multiprocessors))
 
 
 class _Recording:

@@ -26,12 +26,6 @@ GRID_WORDS = 1 + MOST_BLOCKS
 #: Offsets of negative samples: so many to a hash, of so many bits, as in umapcore_numba.walk.
 SAMPLES_A_WORD, SAMPLE_BITS = 5, 12
 
-#: Blocks of the walk that a multiprocessor holds at least. Left to itself, the compiler saves
-#: registers for more, and lets the forces of the samples wait for one another.
-WALK_BLOCKS = 3
-#: The same for more dimensions than a pool in shared memory has.
-WALK_BLOCKS_OF_MANY = 2
-
 _KERNEL = re.compile(
     r"\b(KERNEL|COOPERATIVE)\s+(?:__launch_bounds__\([\w, ]+\)\s*)?(\w+)\(([^)]*)\)"
 )
@@ -74,7 +68,6 @@ def defines(name: str, dimensions: int = 2, samples: int = 5) -> dict[str, int]:
         "N_BUCKETS": N_BUCKETS,
         "N_SAMPLES": samples,
         "WALK_THREADS": WALK_THREADS,
-        "WALK_BLOCKS": WALK_BLOCKS if dimensions <= 4 else WALK_BLOCKS_OF_MANY,
         "LONGEST_WALK": LONGEST_WALK,
         "LONGEST_MOVE": int(LONGEST_MOVE),
         "SAMPLES_A_WORD": SAMPLES_A_WORD,

@@ -80,12 +80,15 @@ DEVICE void running_sums(uint64* grid, int64 count, int64* values) {
   int64 own = 0, before = 0, so_far = 0;
 #pragma unroll 4
   for (int64 i = first; i < end; i++) own += values[i];
-  // First the sums of the blocks, then what the blocks before this one have.
+  // First the sums of the blocks, then what the blocks before this one have: in a loop, so that the
+  // compiler has but one of the two to work on.
 #pragma unroll 1
   for (int turn = 0; turn < 2; turn++) {
     const BlockSums sums = block_sums(turn == 0 ? own : before);
-    if (turn == 1) before = sums.total;
-    if (turn == 1) break;
+    if (turn == 1) {
+      before = sums.total;
+      break;
+    }
     so_far = sums.so_far;
     if (threadIdx.x == 0) of_blocks[blockIdx.x] = sums.total;
     grid_barrier(grid);

@@ -10,6 +10,10 @@
 #pragma once
 #include "pool.cuh"
 
+// Blocks of a walk that a multiprocessor holds at least. Left to itself, the compiler saves registers
+// for more, and lets the forces of the samples wait for one another.
+#define WALK_BLOCKS (DIMENSIONS <= 4 ? 3 : 2)
+
 // No product with a vertex' terms overflows below this slope of the curve; see umapcore/density.py.
 #define MOST_SLOPE 1073741824.0f
 
