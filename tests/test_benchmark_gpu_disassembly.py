@@ -251,3 +251,16 @@ def test_layout_as_compiled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     said = capsys.readouterr().out
     assert "| walk " in said
     assert "Before → after" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--dimensions", "0"], "--dimensions: 0 is not allowed: at least 1"),
+        (["--against", "no such.json"], "--against: no such.json does not exist"),
+    ],
+)
+def test_bad_options(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        disassembly.main(arguments)
+    assert said in capsys.readouterr().err

@@ -229,6 +229,13 @@ def test_nothing_is_written_without_a_gpu(
     assert asked == [out, 0.5]
 
 
+@pytest.mark.parametrize("scale", ["0", "-1", "nan", "inf"])
+def test_a_scale_that_is_none(scale: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        command.parse(["--ten-minutes", "out", "--scale", scale])
+    assert f"--scale: {scale} is not allowed" in capsys.readouterr().err
+
+
 def test_the_environment_finds_the_packages_and_keeps_the_users_choices(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -101,7 +102,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--ten-minutes", type=Path, metavar="OUT", help="folder for all that can be found out"
     )
     parser.add_argument(
-        "--scale", type=float, default=1.0, help="multiplies the seconds of --ten-minutes"
+        "--scale", type=_factor, default=1.0, help="multiplies the seconds of --ten-minutes"
     )
     parser.set_defaults(streamed=STREAMED, first_command=COMMAND)
     return parser.parse_args(arguments)
@@ -109,3 +110,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def _size(text: str) -> int:
     return int(float(text))
+
+
+def _factor(text: str) -> float:
+    factor = float(text)
+    if not 0.0 < factor < math.inf:
+        msg = f"{text} is not allowed: it must be above 0 and finite"
+        raise argparse.ArgumentTypeError(msg)
+    return factor

@@ -569,7 +569,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--against", type=Path, metavar="FILE", help="JSON of an earlier run to set beside"
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.dimensions < 1:
+        parser.error(f"argument --dimensions: {options.dimensions} is not allowed: at least 1")
+    if options.against is not None and not options.against.is_file():
+        parser.error(f"argument --against: {options.against} does not exist")
+    return options
 
 
 def main(arguments: list[str] | None = None) -> int:
