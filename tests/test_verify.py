@@ -15,6 +15,7 @@ from scipy import sparse
 import umapcore
 from umapcore import Checkpoint, OptimizerSpec, Snapshots, verify
 from umapcore.runs.provenance import Provenance
+from umapcore.spec import LAYOUT_VERSION
 from umapcore.tl import umap
 
 if TYPE_CHECKING:
@@ -48,8 +49,9 @@ class TestProvenance:
         adata = embedded(sheet(), random_state=2**64 - 1, min_dist=0.25)
         found = provenance(adata)
         assert set(found) == {
-            "format", "umapcore", "spec", "epochs", "graph", "start", "embedding"
+            "format", "umapcore", "layout_version", "spec", "epochs", "graph", "start", "embedding"
         }  # fmt: skip
+        assert found["layout_version"] == LAYOUT_VERSION
         assert found["umapcore"] == umapcore.__version__
         assert found["epochs"] == 15
         assert found["graph"]["neighbors_key"] == "neighbors"
@@ -320,6 +322,15 @@ class TestNotReproduced:
         assert found.version_differs
         assert "umapcore 0.0.1 wrote it" in str(found)
         assert "'a', 'random_state'" in str(found)
+
+    def test_layouts_of_another_version(self) -> None:
+        adata = embedded(sheet())
+        provenance(adata)["layout_version"] = LAYOUT_VERSION + 1
+        found = checked(adata)
+        assert found.layout_version == LAYOUT_VERSION + 1
+        assert f"layouts have version {LAYOUT_VERSION + 1}" in str(found)
+        del provenance(adata)["layout_version"]  # as the first version wrote it
+        assert checked(adata).layout_version == 1
 
     def test_parameters_of_the_run_edited(self) -> None:
         adata = embedded(sheet())

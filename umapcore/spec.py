@@ -16,6 +16,10 @@ from umapcore.curve import find_ab_params
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+#: Raised whenever the same graph, specification and start give other bits than before: the golden
+#: digests of the tests then change too. An embedding's provenance holds it.
+LAYOUT_VERSION = 1
+
 #: Up to this many vertices the default is the larger number of epochs, as in umap-learn.
 SMALL_GRAPH = 10_000
 EPOCHS_SMALL = 500

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from umapcore.errors import bad_value
-from umapcore.spec import OptimizerSpec
+from umapcore.spec import LAYOUT_VERSION, OptimizerSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,6 +76,8 @@ class Provenance:
     density
         Digest of the log radii of the data, which follow from the distances that the neighbours
         entry names; empty where no density is preserved.
+    layout_version
+        :data:`umapcore.spec.LAYOUT_VERSION` of the umapcore that wrote it.
     """
 
     version: str
@@ -88,6 +90,7 @@ class Provenance:
     start: str
     embedding: str
     density: str = ""
+    layout_version: int = LAYOUT_VERSION
 
     def to_dict(self) -> dict[str, Any]:
         """Give nested dictionaries of text and numbers, which `uns` and any file can hold."""
@@ -97,6 +100,7 @@ class Provenance:
         return {
             "format": FORMAT,
             "umapcore": self.version,
+            "layout_version": self.layout_version,
             # As text: Zarr and JSON do not hold all integers of 64 bits.
             "spec": self.spec.to_dict() | {"seed": str(self.spec.seed)},
             "epochs": self.epochs,
@@ -133,6 +137,8 @@ class Provenance:
                 start=str(stored["start"]["digest"]),
                 embedding=str(stored["embedding"]["digest"]),
                 density=str(stored["density"]["digest"]) if "density" in stored else "",
+                # The first one did not say so.
+                layout_version=int(stored.get("layout_version", 1)),
             )
         except (KeyError, TypeError, AttributeError) as error:
             msg = f"the provenance is damaged: {type(error).__name__}: {error}."

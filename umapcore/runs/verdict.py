@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from umapcore import __version__
+from umapcore.spec import LAYOUT_VERSION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +38,8 @@ class Verification:
         Rows of the embedding that differ; None when it was not computed again.
     largest_difference
         Largest difference of a coordinate; None likewise.
-    version
-        Of umapcore that wrote it.
+    version, layout_version
+        Of umapcore that wrote it, and of its layouts: with another one, other bits are expected.
     """
 
     key: str
@@ -53,6 +54,7 @@ class Verification:
     rows_different: int | None = None
     largest_difference: float | None = None
     version: str = __version__
+    layout_version: int = LAYOUT_VERSION
 
     def __bool__(self) -> bool:
         return self.reproduced
@@ -69,6 +71,11 @@ class Verification:
             said.append(f"The stored 'params' differ from those of the run in {names}.")
         if self.version_differs:
             said.append(f"umapcore {self.version} wrote it; this is {__version__}.")
+        if self.layout_version != LAYOUT_VERSION:
+            said.append(
+                f"Its layouts have version {self.layout_version}, those of this one "
+                f"{LAYOUT_VERSION}: their bits differ."
+            )
         return " ".join(said)
 
     def _reason(self) -> str:

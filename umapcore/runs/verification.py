@@ -78,6 +78,7 @@ def verify(
     common: dict[str, Any] = {
         "key": key_obsm,
         "version": made.version,
+        "layout_version": made.layout_version,
         "version_differs": made.version != __version__,
         "spec_differs": _differing_params(entry, made),
         "embedding_altered": _digest_of(stored) != made.embedding,

@@ -1,0 +1,266 @@
+"""Digests of what the library computes, for small inputs that are the same on every machine.
+
+``python -m tests.support.golden`` compares them with ``tests/data/golden.json`` and says what
+differs; ``--write`` writes the file anew, and refuses where a layout changed but
+`umapcore.spec.LAYOUT_VERSION` did not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from umapcore import OptimizerSpec, place, simplicial_set_embedding
+from umapcore.density import density_of
+from umapcore.graph import prepare_graph
+from umapcore.neighbors.fuzzy_graph import fuzzy_graph
+from umapcore.neighbors.nearest import nearest
+from umapcore.neighbors.neighbor_search import nearest_neighbors
+from umapcore.plan import build_plan
+from umapcore.spec import LAYOUT_VERSION
+from umapcore.start.initialize import start_positions
+from umapcore.start.paga import positions_from_paga
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from umapcore.neighbors.knn import KNN
+
+FILE = Path(__file__).resolve().parents[1] / "data" / "golden.json"
+
+#: Graphs that layouts are digested of; ``large`` has enough edges for several threads.
+GRAPHS = ("clusters", "hub", "sheet")
+DIMENSIONS = (1, 2, 3, 5)
+EPOCHS = 40
+
+
+def digest(*arrays: Any) -> str:
+    """Give 16 hexadecimal digits that stand for the shapes and bits of some arrays."""
+    hashed = hashlib.blake2b(digest_size=8)
+    for array in arrays:
+        little = np.ascontiguousarray(array)
+        little = little.astype(little.dtype.newbyteorder("<"), copy=False)
+        hashed.update(f"{little.dtype.str}{little.shape}".encode())
+        hashed.update(little.tobytes())
+    return hashed.hexdigest()
+
+
+def uniform(key: int, *shape: int) -> np.ndarray:
+    """Draw numbers in [0, 1): a counter-based generator whose bits NumPy promises."""
+    bits = np.random.Philox(key=key).random_raw(int(np.prod(shape)))
+    return (bits >> np.uint64(11)).astype(np.float64).reshape(shape) * 2.0**-53
+
+
+@cache
+def points(name: str) -> np.ndarray:
+    """Give float32 points; only multiplications and additions, so the same everywhere."""
+    if name == "clusters":  # three components, and a few points that coincide
+        found = uniform(1, 600, 6) + 8.0 * (np.arange(600) % 3)[:, None]
+        found[30:36] = found[0]
+    elif name == "large":
+        found = uniform(2, 12_000, 4)
+    else:
+        u = uniform(3, 700, 2)
+        found = np.c_[u, u[:, 0] * u[:, 1], u[:, 1] * u[:, 1]]
+    return found.astype(np.float32)
+
+
+@cache
+def knn(name: str, metric: str = "euclidean") -> KNN:
+    """Find the nearest neighbours of some points exactly."""
+    return nearest_neighbors(points(name), 15, metric=metric, exact=True)
+
+
+@cache
+def graph(name: str) -> Any:
+    """Give a graph; ``hub`` is the sheet with two vertices that nearly all others are joined to."""
+    if name != "hub":
+        return prepare_graph(fuzzy_graph(knn(name), 15.0))
+    weights = graph("sheet").tolil()
+    n = weights.shape[0]
+    for h in (0, 1):
+        others = np.flatnonzero((uniform(10 + h, n) < 0.9) & (np.arange(n) != h))
+        weights[h, others] = weights[others, h] = uniform(20 + h, others.size) + 0.001
+    both = sp.csr_array(weights.tocsr())
+    return prepare_graph(sp.csr_array(both.maximum(both.T)))
+
+
+@cache
+def distances(name: str) -> Any:
+    """Give distances for the edges of a graph, to preserve densities by."""
+    edges = graph(name).tocoo()
+    spread = 0.1 + uniform(30, graph(name).shape[0])
+    return sp.csr_array((spread[edges.row] * spread[edges.col], (edges.row, edges.col)))
+
+
+def neighbours(method: str) -> dict[str, str]:
+    """Digest exact neighbours and the weights that follow from them."""
+    found = {}
+    for name in ("clusters", "sheet"):
+        for metric in ("euclidean", "cosine", "correlation"):
+            known = knn(name, metric)
+            found[f"{name} {metric}"] = digest(known.indices, known.distances)
+            weights = fuzzy_graph(known, 15.0)
+            found[f"{name} {metric} weights"] = digest(
+                weights.indptr, weights.indices, weights.data
+            )
+    mixed = fuzzy_graph(knn("sheet"), 9.5, mix_ratio=0.25, local_connectivity=1.5)
+    found["sheet mixed weights"] = digest(mixed.indptr, mixed.indices, mixed.data)
+    return found
+
+
+def plans(method: str) -> dict[str, str]:
+    """Digest edge plans, and densities of the data."""
+    found = {}
+    for name in (*GRAPHS, "large"):
+        for epochs in (10, 25, 200):
+            plan = build_plan(graph(name), OptimizerSpec(n_epochs=epochs))
+            found[f"{name} {epochs}"] = digest(
+                plan.order, plan.bucket_offsets, plan.first_walkers, plan.heads, plan.row_offsets,
+                plan.tails, plan.rates, np.int64([plan.pull_exponent, plan.pool_size]),
+            )  # fmt: skip
+    for name in GRAPHS:
+        spec = OptimizerSpec(n_epochs=EPOCHS, density_weight=2.0)
+        density = density_of(graph(name), distances(name), spec)
+        counts = np.uint64([density.n_counted, density.total_rate])
+        found[f"{name} densities"] = digest(density.radii, counts)
+    return found
+
+
+def starts(method: str) -> dict[str, str]:
+    """Digest start positions."""
+    found = {}
+    for name in (*GRAPHS, "large"):
+        for d in DIMENSIONS:
+            spec = OptimizerSpec(n_components=d, n_epochs=0, seed=3)
+            for init in ("spectral", "random"):
+                made = simplicial_set_embedding(graph(name), spec, init=init, method=method)
+                found[f"{name} {d}-D {init}"] = digest(made)
+    by_centroids = start_positions(
+        "spectral", graph("clusters"), n_components=2, seed=3, representation=points("clusters")
+    )
+    found["clusters 2-D centroids"] = digest(by_centroids)
+    equal = np.repeat(uniform(40, 300, 2), 2, axis=0)
+    found["clusters 2-D equal"] = digest(
+        start_positions(equal, graph("clusters"), n_components=2, seed=3)
+    )
+    groups = np.arange(600) % 3
+    between = sp.csr_array(np.array([[0, 2, 1], [2, 0, 3], [1, 3, 0]], np.float64))
+    paga = {"pos": uniform(41, 3, 2), "connectivities": between, "groups": "group"}
+    for d in (2, 3):
+        made = positions_from_paga(paga, {"group": _Groups(groups)}, n_components=d, seed=3)
+        found[f"clusters {d}-D paga"] = digest(made)
+    return found
+
+
+class _Groups:
+    """A categorical column, without pandas."""
+
+    dtype = "category"
+
+    def __init__(self, codes: np.ndarray) -> None:
+        self.codes, self.categories = codes, np.unique(codes)
+
+    @property
+    def array(self) -> _Groups:
+        return self
+
+
+def layouts(method: str) -> dict[str, str]:
+    """Digest layouts, with and without densities, from two starts."""
+    found = {}
+    for name in GRAPHS:
+        for d in DIMENSIONS:
+            for init in ("spectral", "random"):
+                spec = OptimizerSpec(n_components=d, n_epochs=EPOCHS, seed=5)
+                found[f"{name} {d}-D {init}"] = _layout(name, spec, init, method)
+            if d > 1:
+                spec = spec.replace(density_weight=2.0)
+                found[f"{name} {d}-D densities"] = _layout(name, spec, "random", method)
+    odd = OptimizerSpec(n_epochs=EPOCHS, a=1.2, b=0.7, alpha=0.5, gamma=2.0, seed=2**63)
+    for samples in (0, 1, 7):
+        spec = odd.replace(negative_sample_rate=samples)
+        found[f"hub 2-D {samples} samples"] = _layout("hub", spec, "random", method)
+    found["large 2-D spectral"] = _layout(
+        "large", OptimizerSpec(n_epochs=EPOCHS), "spectral", method
+    )
+    return found
+
+
+def _layout(name: str, spec: OptimizerSpec, init: str, method: str) -> str:
+    wanted = distances(name) if spec.density_weight > 0 else None
+    return digest(
+        simplicial_set_embedding(graph(name), spec, init=init, distances=wanted, method=method)
+    )
+
+
+def placements(method: str) -> dict[str, str]:
+    """Digest the positions of new points among those of a reference."""
+    found = {}
+    for name in ("clusters", "sheet"):
+        reference, new = points(name)[:500], points(name)[500:]
+        indices, lengths = nearest(reference, new, 12)
+        for d in DIMENSIONS:
+            spec = OptimizerSpec(n_components=d, seed=9)
+            at = uniform(50 + d, 500, d) * 10.0
+            placed = place(at, indices, lengths, spec, n_epochs=EPOCHS, method=method)
+            found[f"{name} {d}-D"] = digest(placed)
+    return found
+
+
+#: Every kind of result, and the function that digests it by a method.
+SECTIONS: dict[str, Callable[[str], dict[str, str]]] = {
+    "neighbours": neighbours,
+    "plans": plans,
+    "starts": starts,
+    "layouts": layouts,
+    "placements": placements,
+}
+#: Sections of which a GPU works something out.
+ON_DEVICE = ("starts", "layouts", "placements")
+
+
+def read() -> dict[str, Any]:
+    """Read the committed digests."""
+    stored: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
+    return stored
+
+
+def differences(section: str, method: str = "umap") -> list[str]:
+    """Name the digests of a section that are not the committed ones."""
+    stored, found = read()[section], SECTIONS[section](method)
+    return [name for name in {**stored, **found} if stored.get(name) != found.get(name)]
+
+
+def main() -> str | None:
+    """Compare, or write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true")
+    if not parser.parse_args().write:
+        wrong = [f"{name}: {case}" for name in SECTIONS for case in differences(name)]
+        return "\n".join(wrong) or None
+    found: dict[str, Any] = {"layout_version": LAYOUT_VERSION}
+    found |= {name: section("umap") for name, section in SECTIONS.items()}
+    if FILE.exists():
+        before = read()
+        changed = any(
+            found[name].get(case, value) != value
+            for name in SECTIONS
+            for case, value in before[name].items()
+        )
+        if changed and before["layout_version"] == LAYOUT_VERSION:
+            return "Digests changed: raise umapcore.spec.LAYOUT_VERSION first, on purpose."
+    FILE.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
