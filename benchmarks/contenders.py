@@ -104,7 +104,7 @@ def _not_installed(package: str, name: str) -> str | None:
 
 
 def _gpu_problem() -> str | None:
-    from umapcore.dispatch import gpu_problem
+    from umapcore.device.select import gpu_problem
 
     return gpu_problem()
 

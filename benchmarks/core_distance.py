@@ -14,7 +14,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from umapcore_numba.atomics import load_in_order, store_in_order
+from umapcore._kit.atomics import load_in_order, store_in_order
 
 _TRIPS = 50_000
 

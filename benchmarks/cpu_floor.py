@@ -31,16 +31,16 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
-from umapcore_numba.forces import attract, find_tails, take
-from umapcore_numba.lanes import LANES, POOL_STRIDE
-from umapcore_numba.pairs import subtract_pair
-from umapcore_numba.repel_lanes import repel_lanes
+from umapcore_numba.layout.forces import attract, find_tails, take
+from umapcore_numba.layout.lanes import LANES, POOL_STRIDE
+from umapcore_numba.layout.pairs import subtract_pair
+from umapcore_numba.layout.repel_interleaved import repel_lanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from umapcore.plan import EdgePlan
-    from umapcore.spec import OptimizerSpec
+    from umapcore.layout.plan import EdgePlan
+    from umapcore.layout.spec import OptimizerSpec
 
 _REPEATS = 4000
 _ROUNDS = 7

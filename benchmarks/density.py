@@ -31,10 +31,10 @@ import umapcore
 from benchmarks import report
 from benchmarks.graphs import N_NEIGHBORS, scaled_start
 from umapcore import OptimizerSpec
-from umapcore.density import density_of
-from umapcore.graph import prepare_graph
+from umapcore.graph.csr import prepare_graph
+from umapcore.layout.density import density_of
 from umapcore.measures.quality import effective_loss, neighbor_recall
-from umapcore.neighbors.knn_exact import exact_knn
+from umapcore.neighbors.exact import exact_knn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

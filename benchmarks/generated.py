@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from umapcore import counter
-from umapcore.counter import mix64_of
-from umapcore.jit import inline, kernel
+from umapcore._kit import rng
+from umapcore._kit.jit import inline, kernel
+from umapcore._kit.rng import mix64_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,7 +151,7 @@ def _neighbour(n: Any, key: Any, offsets: Any, point: Any, own: Any, turn: Any) 
     return np.int64(other), pair
 
 
-@kernel(counter)
+@kernel(rng)
 def _count_neighbours(
     begin: Any, end: Any, n: Any, key: Any, offsets: Any, points: Any, degrees: Any
 ) -> None:
@@ -166,7 +166,7 @@ def _count_neighbours(
         degrees[vertex] = count
 
 
-@kernel(counter)
+@kernel(rng)
 def _fill_rows(
     begin: Any,
     end: Any,

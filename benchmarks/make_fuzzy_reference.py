@@ -27,7 +27,7 @@ def points() -> np.ndarray:
 def main() -> None:
     from umap.umap_ import fuzzy_simplicial_set
 
-    from umapcore.neighbors.knn_exact import exact_knn
+    from umapcore.neighbors.exact import exact_knn
 
     knn = exact_knn(points(), 10)
     n = knn.indices.shape[0]

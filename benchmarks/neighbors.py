@@ -59,7 +59,7 @@ def _case(path: Path, threads: list[int], repeats: int) -> dict[str, Any]:
     from umap.umap_ import fuzzy_simplicial_set
 
     import umapcore
-    from umapcore.threads import load_tbb
+    from umapcore._kit.threads import load_tbb
 
     # For both: threads of GNU OpenMP would spin while the other one is measured.
     load_tbb()

@@ -21,7 +21,7 @@ from scipy.spatial import cKDTree
 
 from benchmarks import graphs, report
 from umapcore import OptimizerSpec, place, simplicial_set_embedding
-from umapcore.neighbors.nearest import nearest
+from umapcore.neighbors.query import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

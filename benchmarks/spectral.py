@@ -86,8 +86,8 @@ def _ring(n: int = 300) -> graphs.BenchGraph:
 
 def _solver(name: str) -> Any:
     if name.startswith("umapcore"):
-        from umapcore.graph import prepare_graph
-        from umapcore.start.spectral import spectral_layout
+        from umapcore.graph.csr import prepare_graph
+        from umapcore.init.spectral import spectral_layout
 
         threads = int(name.split()[1])
         ready: dict[str, Any] = {}

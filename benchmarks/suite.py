@@ -40,8 +40,8 @@ from benchmarks.metrics import figures, triplet_accuracy, trustworthiness
 from benchmarks.rivals import uwot
 from benchmarks.scale import growth, sizes
 from umapcore import OptimizerSpec
-from umapcore.graph import prepare_graph
-from umapcore.plan import build_plan
+from umapcore.graph.csr import prepare_graph
+from umapcore.layout.plan import build_plan
 
 RESULTS = report.RESULTS / "suite.json"
 GRAPHS = (

@@ -12,14 +12,14 @@ import graphs
 import numpy as np
 import pytest
 
-from umapcore.dispatch import gpu_problem
+from umapcore.device.select import gpu_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from scipy.sparse import csr_array
 
-    from umapcore.backend import Backend
+    from umapcore.device.protocol import Backend
 
 #: Tests of the GPU need none of these, and a file that needs one of them is skipped without it.
 MAY_BE_ABSENT = ("anndata", "dask", "h5py", "matplotlib", "pandas", "tqdm", "zarr")

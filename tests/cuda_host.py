@@ -20,9 +20,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from umapcore.errors import GPUMemoryError
-from umapcore_cupy.compile import KERNELS
-from umapcore_cupy.device import Array, Arrays, parts_of
-from umapcore_cupy.programs import GRID_WORDS, PROGRAMS, Kernel, block_size, defines, kernels_of
+from umapcore_cupy.host.compile import KERNELS
+from umapcore_cupy.host.device import Array, Arrays, parts_of
+from umapcore_cupy.host.programs import (
+    GRID_WORDS,
+    PROGRAMS,
+    Kernel,
+    block_size,
+    defines,
+    kernels_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,7 +89,7 @@ def library(text: str, flags: Sequence[str] = ()) -> ctypes.CDLL:
 
 
 class HostDevice:
-    """See :class:`umapcore_cupy.device.Device`.
+    """See :class:`umapcore_cupy.host.device.Device`.
 
     Parameters
     ----------

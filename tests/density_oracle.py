@@ -12,9 +12,9 @@ import oracle
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from umapcore.density import Density
-    from umapcore.plan import EdgePlan
-    from umapcore.spec import OptimizerSpec
+    from umapcore.layout.density import Density
+    from umapcore.layout.plan import EdgePlan
+    from umapcore.layout.spec import OptimizerSpec
 
 f32 = np.float32
 

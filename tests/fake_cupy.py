@@ -17,8 +17,8 @@ import cuda_host
 import elf
 import numpy as np
 
-from umapcore_cupy.device import Array
-from umapcore_cupy.programs import Kernel, defines, kernels_of
+from umapcore_cupy.host.device import Array
+from umapcore_cupy.host.programs import Kernel, defines, kernels_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,8 +6,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 
-from umapcore_cupy import compile as compilation
-from umapcore_cupy.problem import cupy_package
+from umapcore_cupy.host import compile as compilation
+from umapcore_cupy.host.problem import cupy_package
 
 
 def _why_no_nvrtc() -> str | None:

@@ -12,8 +12,8 @@ import numpy as np
 from oracle import MASK, clipped, curve_power, f32, mix64, reciprocal, squared_distance
 
 if TYPE_CHECKING:
-    from umapcore.placing.placement_plan import PlacementPlan
-    from umapcore.spec import OptimizerSpec
+    from umapcore.layout.spec import OptimizerSpec
+    from umapcore.layout.transform_plan import TransformPlan
 
 
 def memberships(distances: np.ndarray) -> np.ndarray:
@@ -49,7 +49,7 @@ def key(indices: np.ndarray, distances: np.ndarray, seed: int) -> int:
 
 
 def walk(
-    plan: PlacementPlan, reference: np.ndarray, spec: OptimizerSpec, n_epochs: int
+    plan: TransformPlan, reference: np.ndarray, spec: OptimizerSpec, n_epochs: int
 ) -> np.ndarray:
     """Place every head, one after the other."""
     out = plan.start.copy()

@@ -26,7 +26,7 @@ from scipy import sparse
 import umapcore
 from umapcore import accel
 from umapcore.accel.backend import ScanpyBackend
-from umapcore.density import density_of
+from umapcore.layout.density import density_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -492,7 +492,7 @@ class TestUmapLearn:
         expected: int | None,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        import umapcore.engine
+        import umapcore.layout.embed
 
         asked: list[Any] = []
 
@@ -500,7 +500,7 @@ class TestUmapLearn:
             asked.append(kwargs["n_threads"])
             return np.zeros((80, 2), np.float32)
 
-        monkeypatch.setattr(umapcore.engine, "simplicial_set_embedding", record)
+        monkeypatch.setattr(umapcore.layout.embed, "simplicial_set_embedding", record)
         monkeypatch.setattr(umapcore.settings, "n_threads", setting)
         accel.install(n_threads=option)
         model = _umap().UMAP()
@@ -737,7 +737,7 @@ class TestRealPeers:
         assert embedding.shape == (150, 2)
         assert np.isfinite(embedding).all()
         radii = density_of(
-            umapcore.graph.prepare_graph(model.graph_),
+            umapcore.graph.csr.prepare_graph(model.graph_),
             model.graph_dists_,
             umapcore.OptimizerSpec(n_epochs=60),
         ).radii

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from umapcore.files import whole_path
+from umapcore.files import atomic_write as module
 from umapcore.files.anndata_files import check_paths, format_of, open_file, write_with
-from umapcore.files.whole_path import complete_or_absent
+from umapcore.files.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,13 +109,13 @@ def test_a_folder_is_swapped_whole(
     tmp_path: Path, exchange: bool, failing: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not exchange:
-        monkeypatch.setattr(whole_path, "_exchange", lambda *_: False)
+        monkeypatch.setattr(module, "_exchange", lambda *_: False)
     target = tmp_path / "a.zarr"
     target.mkdir()
     (target / "old").write_text("old")
 
     def replace() -> None:
-        with complete_or_absent(target) as beside:
+        with atomic_write(target) as beside:
             beside.mkdir()
             (beside / "new").write_text("new")
             assert _names(target) == {"old"}
@@ -132,8 +132,8 @@ def test_a_folder_is_swapped_whole(
 
 
 def test_interrupted_between_two_renames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(whole_path, "_exchange", lambda *_: False)
-    rename, calls = whole_path.os.rename, []
+    monkeypatch.setattr(module, "_exchange", lambda *_: False)
+    rename, calls = module.os.rename, []
 
     def second_fails(one: Path, other: Path) -> None:
         calls.append(other)
@@ -144,8 +144,8 @@ def test_interrupted_between_two_renames(tmp_path: Path, monkeypatch: pytest.Mon
     target = tmp_path / "a.zarr"
     target.mkdir()
     (target / "old").write_text("old")
-    monkeypatch.setattr(whole_path.os, "rename", second_fails)
-    with pytest.raises(KeyboardInterrupt), complete_or_absent(target) as beside:
+    monkeypatch.setattr(module.os, "rename", second_fails)
+    with pytest.raises(KeyboardInterrupt), atomic_write(target) as beside:
         beside.mkdir()
     assert _names(target) == {"old"}
     assert _names(tmp_path) == {"a.zarr"}

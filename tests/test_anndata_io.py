@@ -14,7 +14,7 @@ from anndata import AnnData
 from anndatas import assert_equal_contents, contents, put_neighbors, sheet
 from scipy import sparse
 
-from umapcore.adata.anndata_io import (
+from umapcore.anndata_io.read import (
     copied,
     read_neighbors,
     read_representation,

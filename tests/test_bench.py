@@ -85,7 +85,7 @@ def test_thread_counts(most: int, counts: list[int], monkeypatch: pytest.MonkeyP
 @pytest.mark.filterwarnings("ignore")  # what the others' packages say when they are imported
 def test_rivals_lay_out_the_same_graph() -> None:
     pytest.importorskip("umap", reason="umap-learn is not installed")
-    from umapcore.measures.rivals import rivals
+    from umapcore.measures.baselines import rivals
 
     graph = graphs.surface(300)
     start = np.random.default_rng(0).random((300, 2)).astype(np.float32) * 10

@@ -22,8 +22,8 @@ from benchmarks.gpu.runs import Rig, digest, measure
 from benchmarks.gpu.sections import Sections
 from benchmarks.gpu.table import tables
 from umapcore import OptimizerSpec
-from umapcore_cupy import memory
 from umapcore_cupy.backend import CupyBackend
+from umapcore_cupy.host import memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,9 +14,9 @@ from scipy.sparse.csgraph import connected_components
 
 from benchmarks.generated import generated
 from benchmarks.gpu.floor import Rates, Work, attraction, bytes_of, floor, operations_of, repulsion
-from umapcore.graph import prepare_graph
-from umapcore_cupy.compile import KERNELS, compile_program
-from umapcore_cupy.programs import defines
+from umapcore.graph.csr import prepare_graph
+from umapcore_cupy.host.compile import KERNELS, compile_program
+from umapcore_cupy.host.programs import defines
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,7 +22,7 @@ from benchmarks.gpu.parts.cases import N_HUBS, cases
 from benchmarks.gpu.parts.differences import difference
 from benchmarks.gpu.parts.results import Results
 from benchmarks.gpu.ten_minutes import CANNOT, PARTS, Part
-from umapcore.plan import LONGEST_WALK, build_plan
+from umapcore.layout.plan import LONGEST_WALK, build_plan
 from umapcore_cupy.backend import CupyBackend
 
 if TYPE_CHECKING:
@@ -358,8 +358,10 @@ def test_threads_of_the_cpu(tmp_path: Path) -> None:
 
 @needs_compiler
 def test_a_users_call_on_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("umapcore.dispatch.gpu_problem", lambda: None)
-    monkeypatch.setattr("umapcore.dispatch._gpu_backend", lambda: CupyBackend(cuda_host.HostDevice))
+    monkeypatch.setattr("umapcore.device.select.gpu_problem", lambda: None)
+    monkeypatch.setattr(
+        "umapcore.device.select._gpu_backend", lambda: CupyBackend(cuda_host.HostDevice)
+    )
     results = Results(tmp_path / "cross.json", 1000.0)
     assert cross_backend.compare(results, sizes=[300], warm=200) == 0
     found = json.loads((tmp_path / "cross.json").read_text(encoding="utf-8"))
@@ -373,7 +375,7 @@ def test_a_users_call_on_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_falling_back_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("umapcore.settings.gpu_fallback", False)
-    monkeypatch.setattr("umapcore.dispatch.gpu_problem", lambda: "it is gone.")
+    monkeypatch.setattr("umapcore.device.select.gpu_problem", lambda: "it is gone.")
     results = Results(tmp_path / "cross.json", 1000.0)
     assert cross_backend.compare(results, sizes=[300], warm=200) == 1
     failed = json.loads((tmp_path / "cross.json").read_text(encoding="utf-8"))["failed"]
@@ -383,7 +385,7 @@ def test_falling_back_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_the_machine_is_described(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("umapcore_cupy.problem.problem", lambda: "no driver (install one).")
+    monkeypatch.setattr("umapcore_cupy.host.problem.problem", lambda: "no driver (install one).")
     assert machine.main() == 1
     printed = capsys.readouterr().out
     for part in ("--- nvidia-smi", "pip list", '"processor"', "--- problem: no driver"):

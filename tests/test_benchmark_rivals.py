@@ -133,7 +133,7 @@ class TestRapids:
         monkeypatch.setattr(rapids, "find_spec", lambda name: None)
         assert rapids.problem("cuml") == "cuml is not installed."
         monkeypatch.setattr(rapids, "find_spec", lambda name: object())
-        monkeypatch.setattr("umapcore.dispatch.gpu_problem", lambda: "no card was found.")
+        monkeypatch.setattr("umapcore.device.select.gpu_problem", lambda: "no card was found.")
         assert rapids.problem("cuml") == "no card was found."
 
     @pytest.mark.parametrize(("name", "seed"), [("cuML", None), ("cuML seeded", 3)])

@@ -1,4 +1,4 @@
-"""Chains of vector operations give the bits of the scalar arithmetic that they repeat."""
+"""Interleaved of vector operations give the bits of the scalar arithmetic that they repeat."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from umapcore_numba import chains, floats
-from umapcore_numba.chains import VECTOR, WIDTH, Chains
+from umapcore_numba import floats
+from umapcore_numba.layout import interleaved
+from umapcore_numba.layout.interleaved import VECTOR, WIDTH, Interleaved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,17 +34,21 @@ SIGNED = np.concatenate([
     [-0.0, 0.0, 0.5, -0.5, 125.0, -125.0, 126.0, -126.0, 4.0, -4.0, 1e30, -1e30, -1e-40],
 ]).astype(np.float32)  # fmt: skip
 
-CASES: list[tuple[str, Callable[[Chains], Chains], Callable[[Any], Any], NDArray[np.float32]]] = [
-    ("log2", chains.log2, floats.log2, POSITIVE),
-    ("exp2", chains.exp2, floats.exp2, SIGNED),
-    ("reciprocal", chains.reciprocal, floats.reciprocal, POSITIVE),
+CASES: list[
+    tuple[str, Callable[[Interleaved], Interleaved], Callable[[Any], Any], NDArray[np.float32]]
+] = [
+    ("log2", interleaved.log2, floats.log2, POSITIVE),
+    ("exp2", interleaved.exp2, floats.exp2, SIGNED),
+    ("reciprocal", interleaved.reciprocal, floats.reciprocal, POSITIVE),
     ("within", lambda x: x.within(LIMIT), njit(lambda x: floats.clip(x, LIMIT)), SIGNED),
     ("at_least", lambda x: x.at_least(LIMIT), njit(lambda x: max(x, LIMIT)), POSITIVE),
     ("at_most", lambda x: x.at_most(LIMIT), njit(lambda x: min(x, LIMIT)), POSITIVE),
 ]
 
 
-def _vectorised(formula: Callable[[Chains], Chains], n_chains: int) -> Callable[..., None]:
+def _vectorised(
+    formula: Callable[[Interleaved], Interleaved], n_chains: int
+) -> Callable[..., None]:
     @intrinsic
     def apply(typingctx: Any, x: Any, out: Any, first: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -53,7 +58,7 @@ def _vectorised(formula: Callable[[Chains], Chains], n_chains: int) -> Callable[
                 return builder.bitcast(builder.gep(data, [place]), VECTOR.as_pointer())
 
             given = [builder.load(at(0, k), align=4) for k in range(n_chains)]
-            for k, vector in enumerate(formula(Chains(builder, given)).vectors):
+            for k, vector in enumerate(formula(Interleaved(builder, given)).vectors):
                 builder.store(vector, at(1, k), align=4)
             return context.get_dummy_value()
 
@@ -71,7 +76,7 @@ def _vectorised(formula: Callable[[Chains], Chains], n_chains: int) -> Callable[
 @pytest.mark.parametrize(("formula", "scalar", "x"), [case[1:] for case in CASES],
                          ids=[case[0] for case in CASES])  # fmt: skip
 def test_bits(
-    formula: Callable[[Chains], Chains],
+    formula: Callable[[Interleaved], Interleaved],
     scalar: Callable[[Any], Any],
     x: NDArray[np.float32],
     n_chains: int,

@@ -22,7 +22,7 @@ from umapcore.runs.checkpoint_file import read_state, write_state
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from umapcore.backend import Backend
+    from umapcore.device.protocol import Backend
 
 SPEC = OptimizerSpec(n_epochs=24, seed=5)
 
@@ -49,7 +49,7 @@ def no_start(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         pytest.fail("the start is worked out again")
 
-    monkeypatch.setattr("umapcore.runs.beginning.start_positions", fail)
+    monkeypatch.setattr("umapcore.runs.resume.start_positions", fail)
 
 
 # --- killed ---------------------------------------------------------------------------------------
@@ -97,9 +97,9 @@ def test_killed_by_the_system(
     assert os.listdir(path.parent) == []
 
     with pytest.MonkeyPatch.context() as patch:
-        from umapcore.start.initialize import start_positions
+        from umapcore.init.positions import start_positions
 
-        patch.setattr("umapcore.runs.beginning.start_positions", start_positions)
+        patch.setattr("umapcore.runs.resume.start_positions", start_positions)
         whole = Snapshots(50)
         expected = simplicial_set_embedding(sheet, spec, snapshots=whole)
     np.testing.assert_array_equal(found, expected)
@@ -120,7 +120,7 @@ def test_continued_on_every_backend(
 ) -> None:
     start: Any = graphs.random_start(graph.shape[0], 2) if init == "array" else init
     expected = simplicial_set_embedding(graph, SPEC, init=start)
-    monkeypatch.setattr("umapcore.engine.resolve_backend", lambda method: open_backend())
+    monkeypatch.setattr("umapcore.layout.embed.resolve_backend", lambda method: open_backend())
     stopped(graph, path, init=start)
     found = simplicial_set_embedding(graph, SPEC, init=start, checkpoint=path)
     np.testing.assert_array_equal(found, expected)
@@ -131,10 +131,10 @@ def test_continued_on_every_backend(
 def test_spectral_start_is_not_worked_out_again(
     sheet: sp.csr_array, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from umapcore.start.initialize import start_positions
+    from umapcore.init.positions import start_positions
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("umapcore.runs.beginning.start_positions", start_positions)
+        patch.setattr("umapcore.runs.resume.start_positions", start_positions)
         stopped(sheet, path)
     simplicial_set_embedding(sheet, SPEC, checkpoint=path)
 
@@ -272,7 +272,7 @@ def test_another_version_is_refused(
     sheet: sp.csr_array, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped(sheet, path)
-    monkeypatch.setattr("umapcore.runs.beginning.__version__", "99.0")
+    monkeypatch.setattr("umapcore.runs.resume.__version__", "99.0")
     with pytest.raises(ValueError, match=r"wrote it and this is 99\.0"):
         simplicial_set_embedding(sheet, SPEC, checkpoint=path)
 

@@ -16,7 +16,8 @@ import pytest
 
 import umapcore
 from umapcore import cli, demo
-from umapcore.files import anndata_files, embed_file
+from umapcore.cli import embed_file
+from umapcore.files import anndata_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -338,7 +339,7 @@ def test_wrong_usage(
 def test_rapids_without_a_gpu_warns_in_one_line(
     source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if umapcore.dispatch.gpu_problem() is None:
+    if umapcore.device.select.gpu_problem() is None:
         pytest.skip("there is a GPU")
     # The command line decides how warnings look; pytest's own filter would make them errors.
     import warnings

@@ -10,7 +10,8 @@ import pytest
 from test_cli import QUICK, files_in, one_error_line, run
 
 from umapcore import cli, demo
-from umapcore.files import anndata_files, embed_file
+from umapcore.cli import embed_file
+from umapcore.files import anndata_files
 from umapcore.pl.save import Picture
 
 pytest.importorskip(

@@ -140,9 +140,9 @@ class TestMovie:
     def test_about_fifty_frames(self) -> None:
         from pathlib import Path
 
-        from umapcore.pl.film import Film
+        from umapcore.pl.movie_file import MovieFile
 
-        film = Film(Path("m.gif"))
+        film = MovieFile(Path("m.gif"))
         assert [film.snapshots(n).every for n in (0, 1, 50, 51, 200, 500)] == [1, 1, 1, 2, 4, 10]
 
     def test_all_or_nothing(

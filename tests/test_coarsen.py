@@ -10,20 +10,20 @@ import pytest
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from umapcore.graph import prepare_graph
-from umapcore_numba.linalg import NumbaLinalg
+from umapcore.graph.csr import prepare_graph
+from umapcore_numba.spectral.ops import NumbaSpectralOps
 
 if TYPE_CHECKING:
-    from umapcore_numba.level import Aggregates, NumbaLevel
+    from umapcore_numba.spectral.level import Aggregates, NumbaLevel
 
 
 def steps(
     graph: sparse.csr_array, least: int = 40
 ) -> list[tuple[NumbaLevel, Aggregates, NumbaLevel]]:
-    linalg = NumbaLinalg(1)
-    level, done = linalg.finest(prepare_graph(graph)), []
+    ops = NumbaSpectralOps(1)
+    level, done = ops.finest(prepare_graph(graph)), []
     while level.n_vertices > least and len(done) < 40:
-        smaller, aggregates = linalg.coarsen(level)
+        smaller, aggregates = ops.coarsen(level)
         done.append((level, aggregates, smaller))
         level = smaller
     return done

@@ -14,9 +14,9 @@ from graphs import clusters, hub, path, random_tree
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from umapcore.graph import prepare_graph
-from umapcore.start.components import centroid_targets, component_rooms
-from umapcore.start.union_find import connected_components
+from umapcore.graph.components import connected_components
+from umapcore.graph.csr import prepare_graph
+from umapcore.init.rooms import centroid_targets, component_rooms
 
 
 @pytest.mark.parametrize("density", [0.0, 0.002, 0.01, 0.1])
@@ -37,8 +37,8 @@ def test_labels_are_those_of_scipy(density: float, rng: np.random.Generator) -> 
 def test_labels_by_any_number_of_threads(
     shape: str, n_threads: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("umapcore.rows.ROWS_PER_TASK", 256)
-    monkeypatch.setattr("umapcore.rows.thread_count", lambda n: n or 1)
+    monkeypatch.setattr("umapcore._kit.parallel.ROWS_PER_TASK", 256)
+    monkeypatch.setattr("umapcore._kit.parallel.thread_count", lambda n: n or 1)
     graph = {
         "path": lambda: path(20_000),
         "tree": lambda: random_tree(20_000),
@@ -174,7 +174,7 @@ def test_representations_are_read_piece_by_piece(
     da = pytest.importorskip("dask.array")
     representation, labels, sizes = points
     expected = centroid_targets(representation, labels, sizes, 3)
-    monkeypatch.setattr("umapcore.start.components._CHUNK_ENTRIES", 20 * 33)
+    monkeypatch.setattr("umapcore.init.rooms._CHUNK_ENTRIES", 20 * 33)
     with h5py.File(tmp_path / "x.h5", "w") as file:
         anndata.io.write_elem(file, "dense", representation)
         anndata.io.write_elem(file, "sparse", sparse.csr_matrix(representation))

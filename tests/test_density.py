@@ -13,10 +13,10 @@ import oracle
 import pytest
 
 from umapcore import OptimizerSpec
-from umapcore.backend import Backend
-from umapcore.density import Density, density_of
-from umapcore.graph import prepare_graph
-from umapcore.plan import build_plan
+from umapcore.device.protocol import Backend
+from umapcore.graph.csr import prepare_graph
+from umapcore.layout.density import Density, density_of
+from umapcore.layout.plan import build_plan
 from umapcore_numba.backend import NumbaLayout
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import umapcore as uc
 from umapcore import OptimizerSpec, simplicial_set_embedding
 from umapcore.cli import main
 from umapcore.demo import load_cells
-from umapcore.density import density_of
-from umapcore.graph import prepare_graph
+from umapcore.graph.csr import prepare_graph
+from umapcore.layout.density import density_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-    from umapcore.backend import Backend
+    from umapcore.device.protocol import Backend
 
 SPEC = OptimizerSpec(n_epochs=60, density_weight=2.0)
 
@@ -92,7 +92,7 @@ def test_the_real_cells() -> None:
 
 @pytest.fixture
 def on_each_backend(open_backend: Callable[[], Backend], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("umapcore.engine.resolve_backend", lambda method: open_backend())
+    monkeypatch.setattr("umapcore.layout.embed.resolve_backend", lambda method: open_backend())
 
 
 @pytest.mark.usefixtures("on_each_backend")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from umapcore.graph import prepare_graph
+from umapcore.graph.csr import prepare_graph
 from umapcore.runs.digest import graph_digest, positions_digest, representation_digest
 
 

@@ -17,7 +17,7 @@ from umapcore.errors import GPUUnavailableError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from umapcore.backend import Backend
+    from umapcore.device.protocol import Backend
 
 SPEC = OptimizerSpec(n_epochs=20)
 
@@ -25,7 +25,7 @@ SPEC = OptimizerSpec(n_epochs=20)
 @pytest.fixture
 def on_each_backend(open_backend: Callable[[], Backend], monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every method run on a backend, one after the other."""
-    monkeypatch.setattr("umapcore.engine.resolve_backend", lambda method: open_backend())
+    monkeypatch.setattr("umapcore.layout.embed.resolve_backend", lambda method: open_backend())
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +176,7 @@ def test_no_coordinate_runs_away_from_hubs() -> None:
 
 
 def test_rapids_without_gpu_warns_and_gives_the_same_bits(sheet: sp.csr_array) -> None:
-    from umapcore.dispatch import gpu_problem
+    from umapcore.device.select import gpu_problem
 
     if gpu_problem() is None:
         pytest.skip("there is a GPU")
@@ -192,7 +192,7 @@ def test_rapids_without_gpu_warns_and_gives_the_same_bits(sheet: sp.csr_array) -
 
 
 def test_fallback_can_be_forbidden(sheet: sp.csr_array, monkeypatch: pytest.MonkeyPatch) -> None:
-    from umapcore.dispatch import gpu_problem
+    from umapcore.device.select import gpu_problem
 
     if gpu_problem() is None:
         pytest.skip("there is a GPU")

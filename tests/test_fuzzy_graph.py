@@ -11,10 +11,10 @@ import pytest
 from scipy import sparse
 
 import umapcore as uc
-from umapcore.jit import kernel
-from umapcore.lanes import load, store
-from umapcore.neighbors.exp64 import exp_of_minus
-from umapcore.neighbors.knn_exact import exact_knn
+from umapcore._kit.exp64 import exp_of_minus
+from umapcore._kit.jit import kernel
+from umapcore._kit.simd import load, store
+from umapcore.neighbors.exact import exact_knn
 
 REFERENCE = Path(__file__).parent / "data" / "fuzzy_reference.npz"
 

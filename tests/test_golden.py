@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support import golden
-from umapcore.spec import LAYOUT_VERSION
+from umapcore.layout.spec import LAYOUT_VERSION
 
 
 def test_they_are_those_of_this_version_of_layouts() -> None:

@@ -12,7 +12,7 @@ import pytest
 from nvrtc import needs_nvrtc
 from ptx import forbidden
 
-from umapcore_cupy.compile import KERNELS, compile_program
+from umapcore_cupy.host.compile import KERNELS, compile_program
 
 needs_compiler = pytest.mark.skipif(cuda_host.MISSING is not None, reason=str(cuda_host.MISSING))
 

@@ -14,9 +14,9 @@ import pytest
 from nvrtc import needs_nvrtc
 from ptx import forbidden
 
-from umapcore_cupy import compile as compilation
-from umapcore_cupy import kernel_cache
-from umapcore_cupy.compile import (
+from umapcore_cupy.host import compile as compilation
+from umapcore_cupy.host import kernel_cache
+from umapcore_cupy.host.compile import (
     ARCHITECTURES,
     KERNELS,
     OPTIONS,
@@ -25,8 +25,8 @@ from umapcore_cupy.compile import (
     compile_program,
     target,
 )
-from umapcore_cupy.errors import KernelCompilationError
-from umapcore_cupy.programs import PROGRAMS, defines, variants
+from umapcore_cupy.host.errors import KernelCompilationError
+from umapcore_cupy.host.programs import PROGRAMS, defines, variants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

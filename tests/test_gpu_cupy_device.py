@@ -14,16 +14,17 @@ import nvrtc
 import pytest
 
 from umapcore import OptimizerSpec, simplicial_set_embedding
-from umapcore.dispatch import gpu_problem
+from umapcore.device.select import gpu_problem
 from umapcore.errors import GPUError, GPUMemoryError
-from umapcore.graph import prepare_graph
-from umapcore.plan import build_plan
-from umapcore_cupy import compile as compilation
-from umapcore_cupy import cupy_device, layout
+from umapcore.graph.csr import prepare_graph
+from umapcore.layout.plan import build_plan
 from umapcore_cupy.backend import CupyBackend
-from umapcore_cupy.layout import DeviceLayout
-from umapcore_cupy.plan import bring
-from umapcore_cupy.streamed import EdgesOnHost
+from umapcore_cupy.host import compile as compilation
+from umapcore_cupy.host import cupy_device
+from umapcore_cupy.layout import layout
+from umapcore_cupy.layout.layout import DeviceLayout
+from umapcore_cupy.layout.plan import bring
+from umapcore_cupy.layout.streamed import EdgesOnHost
 
 pytestmark = pytest.mark.skipif(cuda_host.MISSING is not None, reason=str(cuda_host.MISSING))
 
@@ -36,7 +37,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> fake_cupy.State:
     cupy_device._load.cache_clear()
     monkeypatch.setattr(cupy_device, "import_cupy", lambda: module)
     monkeypatch.setattr(cupy_device, "cached_program", lambda *_: elf.smallest())
-    monkeypatch.setattr("umapcore.dispatch.gpu_problem", lambda: None)
+    monkeypatch.setattr("umapcore.device.select.gpu_problem", lambda: None)
     return state
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from umapcore_cupy import driver
+from umapcore_cupy.host import driver
 
 
 class FakeDriver:

@@ -12,8 +12,8 @@ import pytest
 import scipy.sparse as sp
 
 from umapcore import OptimizerSpec, simplicial_set_embedding
-from umapcore.graph import prepare_graph
-from umapcore.start.initialize import start_positions
+from umapcore.graph.csr import prepare_graph
+from umapcore.init.positions import start_positions
 from umapcore_cupy.backend import CupyBackend
 
 needs_compiler = pytest.mark.skipif(cuda_host.MISSING is not None, reason=str(cuda_host.MISSING))
@@ -62,8 +62,8 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> list[cuda_host.HostDevice]:
         opened.append(cuda_host.HostDevice())
         return opened[-1]
 
-    monkeypatch.setattr("umapcore.dispatch.gpu_problem", lambda: None)
-    monkeypatch.setattr("umapcore.dispatch._gpu_backend", lambda: CupyBackend(open_device))
+    monkeypatch.setattr("umapcore.device.select.gpu_problem", lambda: None)
+    monkeypatch.setattr("umapcore.device.select._gpu_backend", lambda: CupyBackend(open_device))
     HOST_COPIES.clear()
     return opened
 

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from umapcore import OptimizerSpec
-from umapcore.density import Density, density_of
-from umapcore.graph import prepare_graph
-from umapcore.plan import build_plan
-from umapcore_cupy import layout as layouts
-from umapcore_cupy import programs
+from umapcore.graph.csr import prepare_graph
+from umapcore.layout.density import Density, density_of
+from umapcore.layout.plan import build_plan
 from umapcore_cupy.backend import CupyBackend
-from umapcore_cupy.plan import bring
-from umapcore_cupy.streamed import EdgesOnHost
+from umapcore_cupy.host import programs
+from umapcore_cupy.layout import layout as layouts
+from umapcore_cupy.layout.plan import bring
+from umapcore_cupy.layout.streamed import EdgesOnHost
 from umapcore_numba.backend import NumbaLayout
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def test_streamed_edges(gpu_backend: Any, chunk_edges: int) -> None:
 @pytest.mark.gpu
 def test_kernels_launched_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where an epoch cannot be recorded as a CUDA graph."""
-    from umapcore_cupy.cupy_device import CupyDevice
+    from umapcore_cupy.host.cupy_device import CupyDevice
 
     monkeypatch.setattr(CupyDevice, "record", lambda self, work: None)
     monkeypatch.setattr(layouts, "MOST_TOGETHER", -1)
@@ -270,7 +270,7 @@ def test_densities_do_not_depend_on_the_launch(
     options: dict[str, bool], threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(programs, "THREADS", threads)
-    monkeypatch.setattr("umapcore_cupy.density._SUM_THREADS", 7 * threads)
+    monkeypatch.setattr("umapcore_cupy.layout.density._SUM_THREADS", 7 * threads)
     graph, spec, start, density, expected = dense_case("hubs", 3)
     backend = CupyBackend(lambda: cuda_host.HostDevice(**options))
     layout = backend.begin(backend.plan(graph, spec), start, spec, density=density)

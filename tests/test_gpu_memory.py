@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from umapcore import OptimizerSpec, settings, simplicial_set_embedding
-from umapcore.density import density_of
 from umapcore.errors import GPUMemoryError, GPUUnavailableError
-from umapcore.graph import prepare_graph
-from umapcore_cupy import memory
+from umapcore.graph.csr import prepare_graph
+from umapcore.layout.density import density_of
 from umapcore_cupy.backend import CupyBackend
+from umapcore_cupy.host import memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,8 +53,8 @@ def on_device(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[cuda_host.H
             opened.append(cuda_host.HostDevice(memory=limit))
             return opened[-1]
 
-        monkeypatch.setattr("umapcore.dispatch.gpu_problem", lambda: None)
-        monkeypatch.setattr("umapcore.dispatch._gpu_backend", lambda: CupyBackend(open_device))
+        monkeypatch.setattr("umapcore.device.select.gpu_problem", lambda: None)
+        monkeypatch.setattr("umapcore.device.select._gpu_backend", lambda: CupyBackend(open_device))
         return opened
 
     return choose
@@ -208,7 +208,7 @@ def test_too_little_for_anything(
 @pytest.mark.gpu
 def test_too_little_on_a_device(sheet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """CuPy's own limit makes a real allocation fail."""
-    from umapcore_cupy.cupy_device import CupyDevice
+    from umapcore_cupy.host.cupy_device import CupyDevice
 
     def small_device() -> CupyDevice:
         device = CupyDevice()

@@ -11,11 +11,11 @@ import pytest
 import scipy.sparse as sp
 
 from umapcore import OptimizerSpec
-from umapcore.graph import prepare_graph
-from umapcore.plan import EdgePlan, build_plan
+from umapcore.graph.csr import prepare_graph
+from umapcore.layout.plan import EdgePlan, build_plan
 
 if TYPE_CHECKING:
-    from umapcore_cupy.plan import DevicePlan
+    from umapcore_cupy.layout.plan import DevicePlan
 
 GRAPHS = {
     "clusters": lambda: graphs.clusters(220),
@@ -66,7 +66,7 @@ def test_wide_offsets(gpu_backend: Any) -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 4096, 4097, 70_001])
 def test_running_sums(gpu_backend: Any, count: int, rng: np.random.Generator) -> None:
-    from umapcore_cupy.scan import sum_up
+    from umapcore_cupy.host.scan import sum_up
 
     values = rng.integers(0, 2**40, count + 3)
     device = gpu_backend.device

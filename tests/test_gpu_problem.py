@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from nvrtc import needs_nvrtc
 
-from umapcore_cupy import compile as compilation
-from umapcore_cupy import driver
-from umapcore_cupy import problem as problems
-from umapcore_cupy.problem import problem
+from umapcore_cupy.host import compile as compilation
+from umapcore_cupy.host import driver
+from umapcore_cupy.host import problem as problems
+from umapcore_cupy.host.problem import problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,16 +20,16 @@ from test_placement import case as placement_case
 from test_placement import placed_by
 
 from umapcore import OptimizerSpec
-from umapcore.graph import prepare_graph
-from umapcore.placing.placement_plan import build_placement
-from umapcore.plan import build_plan
-from umapcore.start import multilevel
-from umapcore.start.initialize import start_positions
-from umapcore.start.spectral import spectral_layout
-from umapcore_cupy import compile as compilation
-from umapcore_cupy import layout as layouts
+from umapcore.graph.csr import prepare_graph
+from umapcore.init import multilevel
+from umapcore.init.positions import start_positions
+from umapcore.init.spectral import spectral_layout
+from umapcore.layout.plan import build_plan
+from umapcore.layout.transform_plan import build_transform
 from umapcore_cupy.backend import CupyBackend
-from umapcore_cupy.programs import PROGRAMS, kernels_of
+from umapcore_cupy.host import compile as compilation
+from umapcore_cupy.host.programs import PROGRAMS, kernels_of
+from umapcore_cupy.layout import layout as layouts
 from umapcore_numba.backend import NumbaBackend, NumbaLayout
 
 Macros = tuple[tuple[str, int], ...]
@@ -116,9 +116,9 @@ class TestKernels:
     ) -> None:
         monkeypatch.setattr(multilevel, "_OUT_OF_CACHE", 300)
         graph, backend = prepare_graph(SHAPES[shape]()), open_backend(architecture)
-        with backend.linalg() as linalg:
-            assert linalg.components(backend._bring(graph))[0] == 1
-            found = spectral_layout(graph, d, seed=0, linalg=linalg)
+        with backend.spectral_ops() as ops:
+            assert ops.components(backend._bring(graph))[0] == 1
+            found = spectral_layout(graph, d, seed=0, ops=ops)
         assert found.tobytes() == spectral_layout(graph, d, seed=0).tobytes()
         launched = {*backend.device.launches}  # type: ignore[attr-defined]
         runs = {"sum_runs", "fill_runs"} if shape != "hubs" else set()
@@ -128,7 +128,7 @@ class TestKernels:
     def test_placement(self, architecture: int, d: int) -> None:
         reference, indices, distances = placement_case(n=200, d=d)
         spec = OptimizerSpec(n_components=d)
-        plan = build_placement(indices, distances, reference, 3)
+        plan = build_transform(indices, distances, reference, 3)
         found = placed_by(open_backend(architecture), plan, reference, spec, 30)
         assert_equal_bits(found, placed_by(NumbaBackend(), plan, reference, spec, 30))
 

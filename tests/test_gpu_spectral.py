@@ -13,20 +13,20 @@ from scipy import sparse
 
 from benchmarks.generated import generated
 from umapcore import OptimizerSpec, simplicial_set_embedding
+from umapcore.device.spectral_ops import BLOCK_ROWS, RUN
 from umapcore.errors import GPUMemoryError
-from umapcore.graph import prepare_graph
-from umapcore.linalg import BLOCK_ROWS, RUN
-from umapcore.start import multilevel
-from umapcore.start.spectral import spectral_layout
+from umapcore.graph.csr import prepare_graph
+from umapcore.init import multilevel
+from umapcore.init.spectral import spectral_layout
 from umapcore_cupy.backend import CupyBackend
-from umapcore_cupy.graph import bring_graph
-from umapcore_cupy.linalg import CupyLinalg
-from umapcore_cupy.programs import THREADS
-from umapcore_numba.linalg import NumbaLinalg
+from umapcore_cupy.host.programs import THREADS
+from umapcore_cupy.layout.graph import bring_graph
+from umapcore_cupy.spectral.ops import CupySpectralOps
+from umapcore_numba.spectral.ops import NumbaSpectralOps
 
 if TYPE_CHECKING:
-    from umapcore_cupy.level import DeviceLevel
-    from umapcore_numba.level import NumbaLevel
+    from umapcore_cupy.spectral.level import DeviceLevel
+    from umapcore_numba.spectral.level import NumbaLevel
 
 needs_compiler = pytest.mark.skipif(cuda_host.MISSING is not None, reason=str(cuda_host.MISSING))
 
@@ -85,8 +85,8 @@ def assert_same_level(device: Any, found: DeviceLevel, expected: NumbaLevel) -> 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_same_hierarchy(gpu_backend: Any, shape: str) -> None:
     graph = prepare_graph(SHAPES[shape]())
-    device, numba = gpu_backend.device, NumbaLinalg(1)
-    with gpu_backend.linalg() as gpu:
+    device, numba = gpu_backend.device, NumbaSpectralOps(1)
+    with gpu_backend.spectral_ops() as gpu:
         level, expected = gpu.finest(graph), numba.finest(graph)
         n_levels = 0
         while True:
@@ -105,8 +105,8 @@ def test_same_hierarchy(gpu_backend: Any, shape: str) -> None:
 @pytest.mark.parametrize("by_place", [True, False])
 def test_same_order(gpu_backend: Any, rng: np.random.Generator, by_place: bool) -> None:
     graph = prepare_graph(graphs.hub(700))
-    device, numba = gpu_backend.device, NumbaLinalg(1)
-    with gpu_backend.linalg() as gpu:
+    device, numba = gpu_backend.device, NumbaSpectralOps(1)
+    with gpu_backend.spectral_ops() as gpu:
         level, expected = gpu.finest(graph), numba.finest(graph)
         _, aggregates = gpu.coarsen(level)
         _, wanted = numba.coarsen(expected)
@@ -137,20 +137,20 @@ def test_same_blocks(gpu_backend: Any, rng: np.random.Generator, n: int, width: 
     source = rng.integers(n, size=n + 3).astype(np.int32)
     order = rng.permutation(n).astype(np.int32)
     results = []
-    for linalg in (gpu_backend.linalg(), NumbaLinalg(1)):
-        level = linalg.finest(graph)
-        first, second = linalg.block(x), linalg.block(y.copy())
-        second, first = linalg.apply(level, first, second, [(0.7, -0.2, 1.3)])
-        gram = linalg.gram(level, first, second)
-        third = linalg.zeros_like(first)
-        linalg.rotate(second, rotation, offset, third)
-        numba = isinstance(linalg, NumbaLinalg)
-        prolonged = linalg.prolong(third, source if numba else gpu_backend.device.upload(source))
+    for ops in (gpu_backend.spectral_ops(), NumbaSpectralOps(1)):
+        level = ops.finest(graph)
+        first, second = ops.block(x), ops.block(y.copy())
+        second, first = ops.apply(level, first, second, [(0.7, -0.2, 1.3)])
+        gram = ops.gram(level, first, second)
+        third = ops.zeros_like(first)
+        ops.rotate(second, rotation, offset, third)
+        numba = isinstance(ops, NumbaSpectralOps)
+        prolonged = ops.prolong(third, source if numba else gpu_backend.device.upload(source))
         places = order if numba else gpu_backend.device.upload(order)
         blocks = [second, third, prolonged]
         if not numba:
             blocks = [gpu_backend.device.download(b.values).reshape(b.n, b.width) for b in blocks]
-        unscaled = [linalg.unscale(level, third, where, 3) for where in (None, places)]
+        unscaled = [ops.unscale(level, third, where, 3) for where in (None, places)]
         results.append([*blocks, gram, *unscaled])
     for value, wanted in zip(*results, strict=True):
         assert value.shape == wanted.shape
@@ -165,8 +165,8 @@ def test_same_layouts(
     """Levels of more than 300 vertices are renumbered, as large ones are."""
     monkeypatch.setattr(multilevel, "_OUT_OF_CACHE", 300)
     graph = prepare_graph(SHAPES[shape]())
-    with gpu_backend.linalg() as linalg:
-        found = spectral_layout(graph, d, seed=0, linalg=linalg)
+    with gpu_backend.spectral_ops() as ops:
+        found = spectral_layout(graph, d, seed=0, ops=ops)
     assert found.tobytes() == spectral_layout(graph, d, seed=0).tobytes()
 
 
@@ -175,8 +175,8 @@ def test_same_layouts(
 def test_order_of_threads_does_not_matter(shape: str) -> None:
     graph = prepare_graph(SHAPES[shape]())
     backend: Any = CupyBackend(lambda: cuda_host.HostDevice(reversed_order=True))
-    with backend.linalg() as linalg:
-        found = spectral_layout(graph, 2, seed=0, linalg=linalg)
+    with backend.spectral_ops() as ops:
+        found = spectral_layout(graph, 2, seed=0, ops=ops)
     assert found.tobytes() == spectral_layout(graph, 2, seed=0).tobytes()
 
 
@@ -186,10 +186,10 @@ def test_the_host_has_little_to_do() -> None:
     device = cuda_host.HostDevice()
     backend: Any = CupyBackend(lambda: device)
     graph = backend._bring(generated(100_000).graph)
-    with backend.linalg() as linalg:
+    with backend.spectral_ops() as ops:
         device.asked.clear()
         device.launches.clear()
-        spectral_layout(graph, 2, seed=0, linalg=linalg)
+        spectral_layout(graph, 2, seed=0, ops=ops)
     # A third of what it was before kernels were launched cooperatively.
     assert len(device.launches) <= 1262 / 3
     assert device.asked["downloads"] <= 120 / 3
@@ -206,8 +206,8 @@ def test_same_components(gpu_backend: Any, rng: np.random.Generator) -> None:
     order = rng.permutation(graph.shape[0])
     graph = prepare_graph(graph[order][:, order])
     representation = rng.normal(size=(graph.shape[0], 7))
-    with gpu_backend.linalg() as linalg:
-        found = spectral_layout(graph, 2, seed=0, representation=representation, linalg=linalg)
+    with gpu_backend.spectral_ops() as ops:
+        found = spectral_layout(graph, 2, seed=0, representation=representation, ops=ops)
     expected = spectral_layout(graph, 2, seed=0, representation=representation)
     assert found.tobytes() == expected.tobytes()
 
@@ -228,12 +228,12 @@ def test_components_of_what_is_on_the_device(
     ready = prepare_graph(graph)
     rows = (ready.indptr.astype(np.int32), ready.indices, ready.data)
     there = gpu_backend._bring(ready)
-    with gpu_backend.linalg() as linalg:
-        count, labels = linalg.components(there)
+    with gpu_backend.spectral_ops() as ops:
+        count, labels = ops.components(there)
         assert count == expected
         if count > 1:
-            np.testing.assert_array_equal(labels, linalg.components(ready)[1])
-        back = linalg.to_host(there)
+            np.testing.assert_array_equal(labels, ops.components(ready)[1])
+        back = ops.to_host(there)
     for value, wanted in zip((back.indptr, back.indices, back.data), rows, strict=True):
         np.testing.assert_array_equal(value, wanted)
 
@@ -246,7 +246,7 @@ def test_from_graph_to_embedding(
     graph = prepare_graph({"surface": graphs.surface(700), "clusters": graphs.clusters(220)}[name])
     spec = OptimizerSpec(n_epochs=12)
     expected = simplicial_set_embedding(graph, spec, progress=False)
-    monkeypatch.setattr("umapcore.engine.resolve_backend", lambda method: gpu_backend)
+    monkeypatch.setattr("umapcore.layout.embed.resolve_backend", lambda method: gpu_backend)
     brought = []
 
     def bring(device: Any, host: Any) -> Any:
@@ -256,7 +256,7 @@ def test_from_graph_to_embedding(
     monkeypatch.setattr("umapcore_cupy.backend.bring_graph", bring)
     if where == "device":
         there = bring_graph(gpu_backend.device, graph)
-        monkeypatch.setattr("umapcore.engine.on_gpu", lambda array: array is graph)
+        monkeypatch.setattr("umapcore.layout.embed.on_gpu", lambda array: array is graph)
         monkeypatch.setattr(gpu_backend, "adopt_graph", lambda array: there)
     found = simplicial_set_embedding(graph, spec, method="rapids", progress=False)
     assert found.tobytes() == expected.tobytes()
@@ -272,12 +272,12 @@ def test_the_cpu_steps_in(
     graph, spec = prepare_graph(graphs.surface(700)), OptimizerSpec(n_epochs=12)
     expected = simplicial_set_embedding(graph, spec, progress=False)
     backend: Any = CupyBackend(cuda_host.HostDevice)
-    monkeypatch.setattr("umapcore.engine.resolve_backend", lambda method: backend)
+    monkeypatch.setattr("umapcore.layout.embed.resolve_backend", lambda method: backend)
 
     def fail(*_: object) -> None:
         raise GPUMemoryError("there is no more")
 
-    monkeypatch.setattr(CupyLinalg, "coarsen", fail)
+    monkeypatch.setattr(CupySpectralOps, "coarsen", fail)
     with caplog.at_level(logging.INFO, logger="umapcore"):
         found = simplicial_set_embedding(graph, spec, method="rapids", progress=False)
     assert found.tobytes() == expected.tobytes()

@@ -12,7 +12,7 @@ import pytest
 from graphs import clusters
 from scipy import sparse
 
-from umapcore.graph import prepare_graph
+from umapcore.graph.csr import prepare_graph
 
 
 @pytest.fixture(scope="module")

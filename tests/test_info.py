@@ -14,7 +14,7 @@ import pytest
 
 import umapcore
 from umapcore import info
-from umapcore_cupy import driver, kernel_cache, problem
+from umapcore_cupy.host import driver, kernel_cache, problem
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from graphs import knn_graph
 from scipy import sparse
 
 import umapcore as uc
-from umapcore.placing import shared_space
-from umapcore.placing.labels import vote
+from umapcore.anndata_io import shared_space
+from umapcore.anndata_io.labels import vote
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,9 +11,9 @@ import pytest
 from scipy import sparse
 from scipy.stats import kstest
 
-from umapcore.graph import prepare_graph
-from umapcore.start.initialize import NOISE, check_positions, start_positions
-from umapcore.start.spectral import spectral_layout
+from umapcore.graph.csr import prepare_graph
+from umapcore.init.positions import NOISE, check_positions, start_positions
+from umapcore.init.spectral import spectral_layout
 
 
 @pytest.fixture(scope="module")

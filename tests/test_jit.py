@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HELPER = """
-from umapcore.jit import inline
+from umapcore._kit.jit import inline
 
 @inline
 def helper(x):
     return x + {constant}
 """
 KERNELS = """
-from umapcore.jit import kernel
+from umapcore._kit.jit import kernel
 import helper_module
 from helper_module import helper
 
@@ -82,7 +82,7 @@ def test_without_a_cache_it_still_runs(folder: Path) -> None:
 
 
 def test_serial_and_parallel_kernels_have_entries_of_their_own() -> None:
-    from umapcore_numba.epochs import run_parallel, run_serial
+    from umapcore_numba.layout.epochs import run_parallel, run_serial
 
     bases = {k._cache._impl.filename_base for k in (run_serial, run_parallel)}
     assert len(bases) == 2

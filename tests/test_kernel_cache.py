@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from umapcore_cupy import kernel_cache
+from umapcore_cupy.host import kernel_cache
 
 KEY = kernel_cache.digest("a kernel")
 CODE = b"\x7fELF" + bytes(range(256)) * 10

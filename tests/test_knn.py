@@ -13,12 +13,12 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 
 from umapcore.errors import GPUUnavailableError
-from umapcore.neighbors import knn_descent, neighbor_search
+from umapcore.neighbors import descent, search
+from umapcore.neighbors.exact import exact_knn
 from umapcore.neighbors.knn import KNN, with_self_first
-from umapcore.neighbors.knn_exact import exact_knn
-from umapcore.neighbors.neighbor_search import nearest_neighbors
+from umapcore.neighbors.search import nearest_neighbors
 from umapcore.settings import settings
-from umapcore_cupy.knn import by_blocks, squared_knn
+from umapcore_cupy.neighbors.knn import by_blocks, squared_knn
 
 
 def some_points(n: int = 333, p: int = 6, seed: int = 0) -> np.ndarray:
@@ -60,7 +60,7 @@ def test_metrics_with_scales_take_them_of_all_points(
 ) -> None:
     points = some_points()
     whole = exact_knn(points, 5, metric=metric)
-    monkeypatch.setattr("umapcore.neighbors.nearest_so_far._BLOCK_ENTRIES", 10 * 333)
+    monkeypatch.setattr("umapcore.neighbors.top_k._BLOCK_ENTRIES", 10 * 333)
     np.testing.assert_array_equal(exact_knn(points, 5, metric=metric).indices, whole.indices)
     np.testing.assert_array_equal(whole.indices, expected(points, 5, metric)[0])
 
@@ -165,8 +165,8 @@ class TestGPU:
     def test_too_little_memory_for_a_row(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The CPU steps in, with a warning, or an error, as the settings say."""
         xp = FakeCupy(399)
-        monkeypatch.setattr(neighbor_search, "gpu_problem", lambda: None)
-        monkeypatch.setattr(neighbor_search, "gpu_knn", lambda: lambda x, k: by_blocks(xp, x, k))
+        monkeypatch.setattr(search, "gpu_problem", lambda: None)
+        monkeypatch.setattr(search, "gpu_knn", lambda: lambda x, k: by_blocks(xp, x, k))
         points = some_points(400)
         with pytest.warns(UserWarning, match="CPU: The search among 400 points needs more memory"):
             found = nearest_neighbors(points, 6, method="rapids")
@@ -181,8 +181,8 @@ class TestGPU:
             raise MemoryError
 
         monkeypatch.setitem(sys.modules, "cupy", FakeCupy(400 * 60))
-        monkeypatch.setattr("umapcore_cupy.knn.find_spec", lambda _: object())
-        monkeypatch.setattr("umapcore_cupy.knn.by_cuvs", no_memory)
+        monkeypatch.setattr("umapcore_cupy.neighbors.knn.find_spec", lambda _: object())
+        monkeypatch.setattr("umapcore_cupy.neighbors.knn.by_cuvs", no_memory)
         points = some_points(400)
         np.testing.assert_array_equal(
             squared_knn(points, 7)[0], expected(points, 7, "sqeuclidean")[0]
@@ -204,8 +204,8 @@ class TestGPU:
 
     @pytest.mark.parametrize("metric", ["euclidean", "cosine", "correlation"])
     def test_search_takes_it(self, metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(neighbor_search, "gpu_problem", lambda: None)
-        monkeypatch.setattr(neighbor_search, "gpu_knn", lambda: lambda x, k: by_blocks(np, x, k))
+        monkeypatch.setattr(search, "gpu_problem", lambda: None)
+        monkeypatch.setattr(search, "gpu_knn", lambda: lambda x, k: by_blocks(np, x, k))
         points = some_points()
         found = nearest_neighbors(points, 6, metric=metric, method="rapids")
         own = exact_knn(points, 6, metric=metric)
@@ -221,7 +221,7 @@ class TestGPU:
         np.testing.assert_allclose(found.distances, own.distances, rtol=1e-5)
 
     def test_falls_back(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(neighbor_search, "gpu_problem", lambda: "No such device.")
+        monkeypatch.setattr(search, "gpu_problem", lambda: "No such device.")
         points = some_points()
         with pytest.warns(UserWarning, match="runs on the CPU: No such device. The neighbours may"):
             found = nearest_neighbors(points, 6, method="rapids")
@@ -236,13 +236,13 @@ class TestChoice:
     def test_without_pynndescent(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr(knn_descent, "find_spec", lambda _: None)
-        monkeypatch.setattr(neighbor_search, "EXACT_WORK", 10)
+        monkeypatch.setattr(descent, "find_spec", lambda _: None)
+        monkeypatch.setattr(search, "EXACT_WORK", 10)
         points = some_points()
         found = nearest_neighbors(points, 6)
         assert "umapcore[neighbors]" in caplog.text
         np.testing.assert_array_equal(found.indices, exact_knn(points, 6).indices)
-        monkeypatch.setattr(neighbor_search, "EXACT_UP_TO", 100)
+        monkeypatch.setattr(search, "EXACT_UP_TO", 100)
         with pytest.raises(ImportError, match=r"pip install \"umapcore\[neighbors\]\""):
             nearest_neighbors(points, 6)
         nearest_neighbors(points, 6, exact=True)
@@ -250,7 +250,7 @@ class TestChoice:
     def test_pynndescent_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(__import__("sys").modules, "pynndescent", None)
         with pytest.raises(ImportError, match=r"umapcore\[neighbors\]"):
-            knn_descent.descent_knn(some_points(), 6)
+            descent.descent_knn(some_points(), 6)
 
     def test_by_pynndescent(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A stand-in: the real one compiles for a minute."""
@@ -264,10 +264,10 @@ class TestChoice:
                 indices[5, :2] = indices[5, 1::-1]
                 self.neighbor_graph = indices, distances
 
-        module = type(knn_descent)("pynndescent")
+        module = type(descent)("pynndescent")
         module.NNDescent = NNDescent  # type: ignore[attr-defined]
         monkeypatch.setitem(__import__("sys").modules, "pynndescent", module)
-        monkeypatch.setattr(knn_descent, "known_metrics", lambda is_sparse: frozenset())
+        monkeypatch.setattr(descent, "known_metrics", lambda is_sparse: frozenset())
         found = nearest_neighbors(some_points(), 6, exact=False, seed=2**40)
         assert (made["n_neighbors"], made["n_trees"], made["n_iters"]) == (7, 6, 8)
         assert made["n_jobs"] == 1

@@ -164,7 +164,7 @@ def test_mp4_is_handed_to_ffmpeg(
     crossing: tuple[AnnData, Snapshots], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     adata, seen = crossing
-    monkeypatch.setattr("umapcore.pl.film_formats.ffmpeg", lambda: sys.executable)
+    monkeypatch.setattr("umapcore.pl.movie_formats.ffmpeg", lambda: sys.executable)
     given: dict[str, Any] = {}
 
     def run(command: list[str], *, input: bytes, **_: Any) -> Any:  # noqa: A002
@@ -188,7 +188,7 @@ def test_mp4_without_ffmpeg(
     crossing: tuple[AnnData, Snapshots], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     adata, seen = crossing
-    monkeypatch.setattr("umapcore.pl.film_formats.ffmpeg", lambda: "no-such-program")
+    monkeypatch.setattr("umapcore.pl.movie_formats.ffmpeg", lambda: "no-such-program")
     with pytest.raises(RuntimeError, match=r"needs ffmpeg.*a \.gif does not"):
         pl.movie(adata, tmp_path / "m.mp4", snapshots=seen)
 

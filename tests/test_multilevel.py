@@ -10,10 +10,10 @@ import pytest
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, eigsh, splu
 
-from umapcore.graph import prepare_graph
-from umapcore.start import multilevel
-from umapcore.start.rayleigh_ritz import rayleigh_ritz
-from umapcore_numba.linalg import NumbaLinalg
+from umapcore.graph.csr import prepare_graph
+from umapcore.init import multilevel
+from umapcore.init.rayleigh_ritz import rayleigh_ritz
+from umapcore_numba.spectral.ops import NumbaSpectralOps
 
 
 def laplacian(graph: sparse.csr_array) -> sparse.csc_array:
@@ -35,8 +35,8 @@ def exact(graph: sparse.csr_array, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def solve(graph: sparse.csr_array, d: int, n_threads: int = 1) -> np.ndarray:
-    with NumbaLinalg(n_threads) as linalg:
-        return multilevel.smallest_eigenvectors(graph, d, linalg)
+    with NumbaSpectralOps(n_threads) as ops:
+        return multilevel.smallest_eigenvectors(graph, d, ops)
 
 
 def quotients(graph: sparse.csr_array, vectors: np.ndarray) -> np.ndarray:
@@ -102,8 +102,8 @@ def test_order_in_memory_is_not_the_result(n_threads: int, monkeypatch: pytest.M
     graph = prepare_graph(graphs.random_weights(graphs.grid(150, 40)))
     natural = solve(graph, 2)
     monkeypatch.setattr(multilevel, "_OUT_OF_CACHE", 300)
-    monkeypatch.setattr("umapcore_numba.ranges._SERIAL_ROWS", 0)
-    monkeypatch.setattr("umapcore_numba.ranges.thread_count", lambda n: n)
+    monkeypatch.setattr("umapcore_numba.spectral.ranges._SERIAL_ROWS", 0)
+    monkeypatch.setattr("umapcore_numba.spectral.ranges.thread_count", lambda n: n)
     ordered = solve(graph, 2)
     for k in range(2):
         assert abs(np.corrcoef(natural[:, k], ordered[:, k])[0, 1]) > 0.9999

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from umapcore.neighbors import knn_descent
-from umapcore.neighbors.knn_exact import exact_knn
-from umapcore.neighbors.nearest import nearest
+from umapcore.neighbors import descent
+from umapcore.neighbors.exact import exact_knn
+from umapcore.neighbors.query import nearest
 
 
 def points(n: int, d: int, seed: int = 0) -> np.ndarray:
@@ -39,7 +39,7 @@ def test_of_equals_the_first_is_nearer() -> None:
 
 
 def test_neither_threads_nor_other_points_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("umapcore.rows.thread_count", lambda n: n)
+    monkeypatch.setattr("umapcore._kit.parallel.thread_count", lambda n: n)
     reference, new = points(30_000, 11), points(1000, 11, 1)
     one = nearest(reference, new, 9, n_threads=1)
     for some, n_threads in ((slice(None), 4), (slice(333, 340), 1)):
@@ -96,7 +96,7 @@ def test_other_metrics_go_to_pynndescent(monkeypatch: pytest.MonkeyPatch) -> Non
             order = np.argsort(exact, axis=1)[:, :k]
             return order, np.take_along_axis(exact, order, axis=1)
 
-    monkeypatch.setattr(knn_descent, "known_metrics", lambda *, is_sparse: {"haversine"})
+    monkeypatch.setattr(descent, "known_metrics", lambda *, is_sparse: {"haversine"})
     monkeypatch.setitem(sys.modules, "pynndescent", SimpleNamespace(NNDescent=Index))
     indices, distances = nearest(
         points(400, 2), points(30, 2, 1), 6, metric="haversine", metric_kwds={"x": 1}, seed=2**63
@@ -108,6 +108,6 @@ def test_other_metrics_go_to_pynndescent(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_without_pynndescent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(knn_descent, "known_metrics", lambda *, is_sparse: frozenset())
+    monkeypatch.setattr(descent, "known_metrics", lambda *, is_sparse: frozenset())
     with pytest.raises(ImportError, match="metric='haversine' needs pynndescent: python -m pip"):
         nearest(points(9, 2), points(2, 2), 3, metric="haversine")

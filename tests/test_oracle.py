@@ -11,8 +11,8 @@ import oracle
 import pytest
 
 from umapcore import OptimizerSpec
-from umapcore.backend import Backend
-from umapcore.plan import build_plan
+from umapcore.device.protocol import Backend
+from umapcore.layout.plan import build_plan
 from umapcore_numba.backend import NumbaLayout
 
 if TYPE_CHECKING:

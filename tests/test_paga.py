@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from umapcore.start.paga import positions_from_paga
+from umapcore.init.paga import positions_from_paga
 
 
 @pytest.fixture

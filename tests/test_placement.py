@@ -6,20 +6,20 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import placement_oracle as oracle
 import pytest
+import transform_oracle as oracle
 
 import umapcore
 from umapcore import OptimizerSpec, place
 from umapcore.errors import GPUMemoryError
-from umapcore.neighbors.nearest import nearest
-from umapcore.placing import placement
-from umapcore.placing.placement_plan import build_placement, placement_epochs, placement_steps
+from umapcore.layout import transform
+from umapcore.layout.transform_plan import build_transform, transform_epochs, transform_steps
+from umapcore.neighbors.query import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from umapcore.backend import Backend
+    from umapcore.device.protocol import Backend
 
     Open = Callable[[], Backend]
 
@@ -42,7 +42,7 @@ def assert_equal_bits(found: np.ndarray, expected: np.ndarray) -> None:
 def placed_by(
     backend: Backend, plan: Any, reference: np.ndarray, spec: OptimizerSpec, n_epochs: int
 ) -> np.ndarray:
-    placer = backend.begin_placement(reference, placement_steps(spec, n_epochs), spec)
+    placer = backend.begin_transform(reference, transform_steps(spec, n_epochs), spec)
     found = placer.place(plan)
     backend.close()
     return found
@@ -81,7 +81,7 @@ class TestOracle:
         indices[n_last := indices.shape[0] - 1, 1:] = -1
         distances[n_last, 1:] = np.inf
         spec = OptimizerSpec(n_components=reference.shape[1]).replace(**changes)
-        plan = build_placement(indices, distances, reference, spec.seed)
+        plan = build_transform(indices, distances, reference, spec.seed)
         with np.errstate(over="ignore", invalid="ignore"):
             wanted = oracle.walk(plan, reference, spec, n_epochs)
         found = placed_by(open_backend(), plan, reference, spec, n_epochs)
@@ -95,7 +95,7 @@ def test_plan_is_umap_learns() -> None:
     distances[4] = np.float32(0)
     distances[5, 1:] = np.inf
     indices[5, 1:] = -1
-    plan = build_placement(indices, distances, reference, 7)
+    plan = build_transform(indices, distances, reference, 7)
     for i in range(200):
         weights = oracle.memberships(distances[i])
         np.testing.assert_allclose(plan.rates[i] / 2.0**32, weights, rtol=1e-6, atol=1e-9)
@@ -114,11 +114,11 @@ class TestIndependence:
         assert_equal_bits(place(reference, indices[:1], distances[:1]), together[:1])
         some = np.random.default_rng(1).permutation(300)[:100]
         assert_equal_bits(place(reference, indices[some], distances[some]), together[some])
-        monkeypatch.setattr(placement, "_CHUNK", 7)
+        monkeypatch.setattr(transform, "_CHUNK", 7)
         assert_equal_bits(place(reference, indices, distances), together)
 
     def test_of_threads(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("umapcore.rows.thread_count", lambda n: n or 1)
+        monkeypatch.setattr("umapcore._kit.parallel.thread_count", lambda n: n or 1)
         reference, indices, distances = case(n=5000, n_reference=900)
         one, *others = (place(reference, indices, distances, n_threads=n) for n in (1, 2, 3, 8))
         for other in others:
@@ -126,10 +126,10 @@ class TestIndependence:
 
     def test_of_a_longer_row_that_ends_in_nothing(self) -> None:
         reference, indices, distances = case()
-        plan = build_placement(indices, distances, reference, 0)
+        plan = build_transform(indices, distances, reference, 0)
         wide = np.pad(indices, ((0, 0), (0, 3)), constant_values=-1)
         far = np.pad(distances, ((0, 0), (0, 3)), constant_values=np.inf)
-        np.testing.assert_array_equal(build_placement(wide, far, reference, 0).keys, plan.keys)
+        np.testing.assert_array_equal(build_transform(wide, far, reference, 0).keys, plan.keys)
 
     def test_the_reference_is_only_read(self) -> None:
         reference, indices, distances = case()
@@ -158,11 +158,11 @@ def test_new_points_come_near_their_neighbours() -> None:
 
 class TestInput:
     def test_epochs(self) -> None:
-        assert placement_epochs(OptimizerSpec(), None) == 100
-        assert placement_epochs(OptimizerSpec(n_epochs=500), None) == 166
-        assert placement_epochs(OptimizerSpec(n_epochs=500), 7) == 7
+        assert transform_epochs(OptimizerSpec(), None) == 100
+        assert transform_epochs(OptimizerSpec(n_epochs=500), None) == 166
+        assert transform_epochs(OptimizerSpec(n_epochs=500), 7) == 7
         reference, indices, distances = case()
-        start = build_placement(indices, distances, reference, 0).start
+        start = build_transform(indices, distances, reference, 0).start
         for n_epochs in (0, 1):
             assert_equal_bits(place(reference, indices, distances, n_epochs=n_epochs), start)
 
@@ -232,21 +232,21 @@ class TestGPU:
         """The CPU steps in half-way, with the same bits."""
 
         class Full:
-            def begin_placement(self, *args: Any, **options: Any) -> Any:
+            def begin_transform(self, *args: Any, **options: Any) -> Any:
                 raise GPUMemoryError("3 GiB more are needed on the GPU.")
 
             def close(self) -> None:
                 self.closed = True
 
         backend: Any = Full()
-        monkeypatch.setattr(placement, "resolve_backend", lambda method: backend)
+        monkeypatch.setattr(transform, "resolve_backend", lambda method: backend)
         given = case()
         with pytest.warns(UserWarning, match="runs on the CPU: 3 GiB more are needed"):
             found = place(*given, method="rapids")
         assert backend.closed
         monkeypatch.undo()
         assert_equal_bits(found, place(*given))
-        monkeypatch.setattr(placement, "resolve_backend", lambda method: backend)
+        monkeypatch.setattr(transform, "resolve_backend", lambda method: backend)
         monkeypatch.setattr(umapcore.settings, "gpu_fallback", False)
         with pytest.raises(umapcore.errors.GPUUnavailableError, match="gpu_fallback = True"):
             place(*given, method="rapids")
@@ -254,6 +254,6 @@ class TestGPU:
     def test_whole_runs_in_chunks(self, gpu_backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         given = case(n=700)
         wanted = place(*given)
-        monkeypatch.setattr(placement, "_CHUNK", 300)
-        monkeypatch.setattr(placement, "resolve_backend", lambda method: gpu_backend)
+        monkeypatch.setattr(transform, "_CHUNK", 300)
+        monkeypatch.setattr(transform, "resolve_backend", lambda method: gpu_backend)
         assert_equal_bits(place(*given, method="rapids"), wanted)

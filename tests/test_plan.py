@@ -7,8 +7,8 @@ import pytest
 import scipy.sparse as sp
 
 from umapcore import OptimizerSpec
-from umapcore.plan import LONGEST_WALK, EdgePlan, build_plan
-from umapcore.plan_rows import N_BUCKETS, N_PHASES
+from umapcore.layout.plan import LONGEST_WALK, EdgePlan, build_plan
+from umapcore.layout.plan_kernels import N_BUCKETS, N_PHASES
 
 
 def naive_rows(graph: sp.csr_array, n_epochs: int) -> dict[int, list[tuple[int, int]]]:
@@ -119,7 +119,7 @@ def test_graph_is_only_read(graph: sp.csr_array) -> None:
 
 
 def test_threads_and_index_width_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("umapcore.rows.ROWS_PER_TASK", 64)
+    monkeypatch.setattr("umapcore._kit.parallel.ROWS_PER_TASK", 64)
     graph = graphs.surface(400)
     wide = graph.copy()
     wide.indices = wide.indices.astype(np.int64)

@@ -15,7 +15,7 @@ from scipy import sparse
 
 import umapcore as uc
 from umapcore import pp
-from umapcore.neighbors.knn_exact import exact_knn
+from umapcore.neighbors.exact import exact_knn
 
 if TYPE_CHECKING:
     from pathlib import Path

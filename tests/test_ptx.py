@@ -8,8 +8,8 @@ import pytest
 from nvrtc import needs_nvrtc
 from ptx import forbidden
 
-from umapcore_cupy import compile as compilation
-from umapcore_cupy.compile import OPTIONS, compile_program
+from umapcore_cupy.host import compile as compilation
+from umapcore_cupy.host.compile import OPTIONS, compile_program
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,14 +17,14 @@ import pytest
 import scipy.sparse as sp
 
 from umapcore import OptimizerSpec, simplicial_set_embedding
-from umapcore.graph import prepare_graph
-from umapcore.threads import load_tbb
+from umapcore._kit.threads import load_tbb
+from umapcore.graph.csr import prepare_graph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
-    from umapcore.backend import Backend
+    from umapcore.device.protocol import Backend
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -32,9 +32,9 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.mark.parametrize("n_components", [2, 10])
 def test_threads_of_the_start(n_components: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """40,000 vertices: levels are renumbered, and rows dealt to threads."""
-    from umapcore.start.initialize import start_positions
+    from umapcore.init.positions import start_positions
 
-    monkeypatch.setattr("umapcore_numba.ranges.thread_count", lambda n: n)
+    monkeypatch.setattr("umapcore_numba.spectral.ranges.thread_count", lambda n: n)
     sheet = graphs.random_weights(graphs.grid(200, 200))
     several = sp.block_diag([sheet, graphs.surface(300), graphs.star(5), graphs.path(2)])
     for graph in (sheet, several):
@@ -63,7 +63,7 @@ def no_small_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_threads(
     graph: sp.csr_array, n_components: int, two_arrays_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from umapcore.plan import build_plan
+    from umapcore.layout.plan import build_plan
     from umapcore_numba.backend import NumbaLayout
 
     monkeypatch.setattr("umapcore_numba.backend.TWO_ARRAYS_BYTES", two_arrays_bytes)
@@ -84,7 +84,7 @@ def test_threads(
 
 @pytest.fixture
 def on_each_backend(open_backend: Callable[[], Backend], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("umapcore.engine.resolve_backend", lambda method: open_backend())
+    monkeypatch.setattr("umapcore.layout.embed.resolve_backend", lambda method: open_backend())
 
 
 @pytest.mark.usefixtures("on_each_backend")
@@ -136,11 +136,11 @@ import density_cases
 import graphs
 import umapcore_numba.backend as backend
 from umapcore import OptimizerSpec
-from umapcore.density import density_of
-from umapcore.graph import prepare_graph
-from umapcore.plan import build_plan
+from umapcore.layout.density import density_of
+from umapcore.graph.csr import prepare_graph
+from umapcore.layout.plan import build_plan
 
-from umapcore.threads import load_tbb
+from umapcore._kit.threads import load_tbb
 load_tbb()
 digests = {}
 for dimensions in json.loads(sys.argv[4]):
@@ -171,10 +171,10 @@ for dimensions, name in ((2, "hub"), (2, "surface"), (3, "hub")):
         digest = hashlib.sha256(running.positions().tobytes()).hexdigest()
         digests.setdefault(f"densities of {name} {dimensions}-D", set()).add(digest)
 # From the graph alone to the embedding: the start takes the paths of large graphs.
-import umapcore_numba.ranges
+import umapcore_numba.spectral.ranges
 from umapcore import simplicial_set_embedding
-from umapcore.start import multilevel
-backend.SMALL_GRAPH_EDGES = umapcore_numba.ranges._SERIAL_ROWS = 0
+from umapcore.init import multilevel
+backend.SMALL_GRAPH_EDGES = umapcore_numba.spectral.ranges._SERIAL_ROWS = 0
 multilevel._OUT_OF_CACHE = 1000
 sheet = graphs.random_weights(graphs.grid(150, 60))
 whole = {

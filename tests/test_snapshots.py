@@ -13,7 +13,7 @@ from umapcore import OptimizerSpec, Snapshots, simplicial_set_embedding
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from umapcore.backend import Backend
+    from umapcore.device.protocol import Backend
 
 SPEC = OptimizerSpec(n_epochs=20)
 
@@ -25,7 +25,7 @@ def run(seen: Snapshots, spec: OptimizerSpec = SPEC, n: int = 300, **more: Any) 
 def test_start_every_kth_and_result(
     open_backend: Callable[[], Backend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("umapcore.engine.resolve_backend", lambda method: open_backend())
+    monkeypatch.setattr("umapcore.layout.embed.resolve_backend", lambda method: open_backend())
     seen = Snapshots(6)
     embedding = run(seen)
     assert seen.epochs.tolist() == [0, 6, 12, 18, 20]

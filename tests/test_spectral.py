@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from umapcore.graph import prepare_graph
-from umapcore.start.spectral import spectral_layout
-from umapcore.start.union_find import connected_components
+from umapcore.graph.components import connected_components
+from umapcore.graph.csr import prepare_graph
+from umapcore.init.spectral import spectral_layout
 
 
 def normalised(graph: sparse.csr_array) -> np.ndarray:

@@ -9,7 +9,13 @@ import numba
 import numpy as np
 import pytest
 
-from umapcore_numba.team import end_phase, next_piece, open_phase, share_of, team_state_size
+from umapcore_numba.layout.work_queue import (
+    end_phase,
+    next_piece,
+    open_phase,
+    queue_state_size,
+    share_of,
+)
 
 #: Pieces of a phase: of one, of fewer than there are workers, and of many.
 COUNTS = np.array([1, 2, 50, 3, 1, 17])
@@ -17,16 +23,16 @@ COUNTS = np.array([1, 2, 50, 3, 1, 17])
 
 @numba.njit(nogil=True)
 def toil(
-    worker: int, n_workers: int, team: np.ndarray, counts: np.ndarray, done: np.ndarray
+    worker: int, n_workers: int, queue: np.ndarray, counts: np.ndarray, done: np.ndarray
 ) -> int:
     """Do pieces of every phase, each of which must find all of the phase before done."""
     faults = 0
-    phase = open_phase(team)
+    phase = open_phase(queue)
     while phase < done.shape[0]:
         count = counts[phase % counts.shape[0]]
         mine = 0
         while True:
-            piece = next_piece(team, worker, n_workers, phase, count)
+            piece = next_piece(queue, worker, n_workers, phase, count)
             if piece < 0:
                 break
             if phase > 0:
@@ -34,7 +40,7 @@ def toil(
                 faults += done[phase - 1, :before].sum() != before
             done[phase, piece] += 1
             mine += 1
-        phase = end_phase(team, n_workers, phase, mine, count)
+        phase = end_phase(queue, n_workers, phase, mine, count)
     return faults
 
 
@@ -46,53 +52,53 @@ def check(done: np.ndarray) -> None:
 
 
 def fresh(n_workers: int, n_phases: int) -> tuple[np.ndarray, np.ndarray]:
-    return np.zeros(team_state_size(n_workers), np.int64), np.zeros((n_phases, 50), np.int64)
+    return np.zeros(queue_state_size(n_workers), np.int64), np.zeros((n_phases, 50), np.int64)
 
 
 @pytest.mark.parametrize("n_workers", [1, 2, 5])
 def test_every_piece_is_done_once_and_after_the_phase_before(n_workers: int) -> None:
-    team, done = fresh(n_workers, 3000)
+    queue, done = fresh(n_workers, 3000)
     with ThreadPoolExecutor(n_workers) as pool:
-        parts = [pool.submit(toil, w, n_workers, team, COUNTS, done) for w in range(n_workers)]
+        parts = [pool.submit(toil, w, n_workers, queue, COUNTS, done) for w in range(n_workers)]
         assert [part.result() for part in parts] == [0] * n_workers
     check(done)
 
 
 @pytest.mark.parametrize("present", [0, 3])
 def test_one_of_four_does_all_the_work_where_nobody_else_comes(present: int) -> None:
-    team, done = fresh(4, 40)
-    assert toil(present, 4, team, COUNTS, done) == 0
+    queue, done = fresh(4, 40)
+    assert toil(present, 4, queue, COUNTS, done) == 0
     check(done)
     # Whoever comes late finds nothing to do, and does not wait.
-    assert toil(1, 4, team, COUNTS, done) == 0
+    assert toil(1, 4, queue, COUNTS, done) == 0
     check(done)
 
 
 def test_one_that_comes_late_joins_the_others() -> None:
-    team, done = fresh(2, 200_000)
+    queue, done = fresh(2, 200_000)
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(toil, 0, 2, team, COUNTS, done)
-        while open_phase_of(team) == 0:
+        first = pool.submit(toil, 0, 2, queue, COUNTS, done)
+        while open_phase_of(queue) == 0:
             time.sleep(0)
-        second = pool.submit(toil, 1, 2, team, COUNTS, done)
+        second = pool.submit(toil, 1, 2, queue, COUNTS, done)
         assert (first.result(), second.result()) == (0, 0)
     check(done)
 
 
 @numba.njit
-def open_phase_of(team: np.ndarray) -> int:
-    return open_phase(team)
+def open_phase_of(queue: np.ndarray) -> int:
+    return open_phase(queue)
 
 
 @numba.njit
-def piece_of(team: np.ndarray, phase: int) -> int:
-    return next_piece(team, 0, 2, phase, 4)
+def piece_of(queue: np.ndarray, phase: int) -> int:
+    return next_piece(queue, 0, 2, phase, 4)
 
 
 def test_no_piece_of_a_phase_that_is_not_open() -> None:
-    team, _ = fresh(2, 1)
-    assert [piece_of(team, 1), piece_of(team, 0), piece_of(team, 0)] == [-1, 0, 1]
-    assert [piece_of(team, 0) for _ in range(3)] == [2, 3, -1]
+    queue, _ = fresh(2, 1)
+    assert [piece_of(queue, 1), piece_of(queue, 0), piece_of(queue, 0)] == [-1, 0, 1]
+    assert [piece_of(queue, 0) for _ in range(3)] == [2, 3, -1]
 
 
 @numba.njit

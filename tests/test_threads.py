@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from umapcore.rows import over_rows
-from umapcore.threads import load_tbb, thread_count
-from umapcore_numba.pace import Pace
+from umapcore._kit.parallel import for_rows
+from umapcore._kit.threads import load_tbb, thread_count
+from umapcore_numba.layout.thread_tuner import ThreadTuner
 
 
 @pytest.mark.parametrize("value", [0, -3])
@@ -58,7 +58,7 @@ def run(code: str, **environment: str) -> str:
 _PARALLEL = """
 import numba, sys
 sys.path[:0] = {path!r}
-from umapcore.threads import load_tbb
+from umapcore._kit.threads import load_tbb
 load_tbb()
 numba.get_num_threads()
 print(numba.threading_layer())
@@ -91,7 +91,7 @@ print(parallel._is_initialized)
     assert run(text) == "False"
 
 
-def spans(pace: Pace, seconds: dict[int, float], busy: float, count: int) -> list[int]:
+def spans(pace: ThreadTuner, seconds: dict[int, float], busy: float, count: int) -> list[int]:
     """Simulate spans whose epochs take `seconds` by number of threads."""
     taken = []
     for _ in range(count):
@@ -102,41 +102,41 @@ def spans(pace: Pace, seconds: dict[int, float], busy: float, count: int) -> lis
 
 
 def test_pace_keeps_all_threads_on_an_idle_machine() -> None:
-    taken = spans(Pace(2), {1: 0.018, 2: 0.010}, busy=1.0, count=200)
+    taken = spans(ThreadTuner(2), {1: 0.018, 2: 0.010}, busy=1.0, count=200)
     assert taken.count(2) >= 198
 
 
 def test_pace_takes_fewer_threads_when_they_are_faster() -> None:
-    taken = spans(Pace(4), {1: 0.010, 2: 0.015, 4: 0.030}, busy=0.4, count=100)
+    taken = spans(ThreadTuner(4), {1: 0.010, 2: 0.015, 4: 0.030}, busy=0.4, count=100)
     assert taken[:3] == [4, 2, 1]
     assert taken.count(1) >= 80
 
 
 def test_pace_returns_when_the_machine_is_idle_again() -> None:
-    pace = Pace(2)
+    pace = ThreadTuner(2)
     assert spans(pace, {1: 0.010, 2: 0.030}, busy=0.4, count=30)[-1] == 1
     assert spans(pace, {1: 0.018, 2: 0.010}, busy=1.0, count=40)[-1] == 2
 
 
 def test_pace_does_not_try_fewer_threads_on_long_epochs_without_a_reason() -> None:
-    assert set(spans(Pace(16), {16: 1.0, 8: 2.0, 1: 16.0}, busy=0.95, count=50)) == {16}
+    assert set(spans(ThreadTuner(16), {16: 1.0, 8: 2.0, 1: 16.0}, busy=0.95, count=50)) == {16}
 
 
 def test_pace_of_one_thread() -> None:
-    assert set(spans(Pace(1), {1: 0.01}, busy=0.3, count=50)) == {1}
+    assert set(spans(ThreadTuner(1), {1: 0.01}, busy=0.3, count=50)) == {1}
 
 
 @pytest.fixture
 def three_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("umapcore.rows.thread_count", lambda n: n)
+    monkeypatch.setattr("umapcore._kit.parallel.thread_count", lambda n: n)
 
 
 @pytest.mark.usefixtures("three_threads")
 def test_ranges_of_rows_are_all_done_and_in_order() -> None:
     for n_threads in (1, 2, 3):
-        found = over_rows(1003, n_threads, lambda a, b: (a, b), 10)
+        found = for_rows(1003, n_threads, lambda a, b: (a, b), 10)
         assert found == [(a, min(1003, a + 10)) for a in range(0, 1003, 10)]
-    assert over_rows(0, 3, lambda a, b: (a, b)) == []
+    assert for_rows(0, 3, lambda a, b: (a, b)) == []
 
 
 @pytest.mark.usefixtures("three_threads")
@@ -150,5 +150,5 @@ def test_a_failure_in_a_range_is_raised_and_ends_the_others() -> None:
         time.sleep(0.001)
 
     with pytest.raises(ArithmeticError, match="row 20"):
-        over_rows(10_000, 3, task, 10)
+        for_rows(10_000, 3, task, 10)
     assert len(begun) < 1000

@@ -371,7 +371,7 @@ class TestFailures:
 class TestMethods:
     @pytest.fixture(autouse=True)
     def no_gpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("umapcore.dispatch.gpu_problem", lambda: "there is none here.")
+        monkeypatch.setattr("umapcore.device.select.gpu_problem", lambda: "there is none here.")
 
     def test_rapids_falls_back_with_a_warning_and_the_same_bits(self) -> None:
         adata = sheet()

@@ -14,8 +14,8 @@ from scipy import sparse
 
 import umapcore
 from umapcore import Checkpoint, OptimizerSpec, Snapshots, verify
+from umapcore.layout.spec import LAYOUT_VERSION
 from umapcore.runs.provenance import Provenance
-from umapcore.spec import LAYOUT_VERSION
 from umapcore.tl import umap
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ class TestReproduced:
         assert checked(adata, init_pos=first)
 
     def test_rapids_that_falls_back(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("umapcore.dispatch.gpu_problem", lambda: "there is none here.")
+        monkeypatch.setattr("umapcore.device.select.gpu_problem", lambda: "there is none here.")
         with pytest.warns(UserWarning, match="runs on the CPU"):
             adata = embedded(sheet(), method="rapids")
         with pytest.warns(UserWarning, match="runs on the CPU"):

@@ -13,17 +13,17 @@ from umapcore.settings import settings
 
 if TYPE_CHECKING:
     from umapcore import accel, pl, pp, tl
-    from umapcore.curve import find_ab_params
-    from umapcore.engine import simplicial_set_embedding
+    from umapcore.layout.curve import find_ab_params
+    from umapcore.layout.embed import simplicial_set_embedding
+    from umapcore.layout.spec import OptimizerSpec
+    from umapcore.layout.transform import place
     from umapcore.measures.comparison import Comparison, compare
     from umapcore.neighbors.fuzzy_graph import fuzzy_simplicial_set
-    from umapcore.placing.placement import place
     from umapcore.runs.checkpoint import Checkpoint
     from umapcore.runs.snapshots import Snapshots
     from umapcore.runs.verdict import Verification
-    from umapcore.runs.verification import verify
-    from umapcore.spec import OptimizerSpec
     from umapcore.tl import umap
+    from umapcore.verification import verify
 
 __version__ = "0.1.0"
 
@@ -52,16 +52,16 @@ _MODULES = {"accel", "pl", "pp", "tl"}
 _HOMES = {
     "Checkpoint": "runs.checkpoint",
     "Comparison": "measures.comparison",
-    "OptimizerSpec": "spec",
+    "OptimizerSpec": "layout.spec",
     "Snapshots": "runs.snapshots",
     "Verification": "runs.verdict",
     "compare": "measures.comparison",
-    "find_ab_params": "curve",
-    "place": "placing.placement",
+    "find_ab_params": "layout.curve",
+    "place": "layout.transform",
     "fuzzy_simplicial_set": "neighbors.fuzzy_graph",
-    "simplicial_set_embedding": "engine",
+    "simplicial_set_embedding": "layout.embed",
     "umap": "tl",
-    "verify": "runs.verification",
+    "verify": "verification",
 }
 
 

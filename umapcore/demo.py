@@ -111,14 +111,14 @@ def draw(adata: AnnData, path: Path) -> None:
     from matplotlib.figure import Figure
 
     from umapcore import pl
-    from umapcore.files.whole_path import complete_or_absent
+    from umapcore.files.atomic_write import atomic_write
 
     # A figure of its own: no window, no global state, no display needed.
     figure = Figure(figsize=(8.0, 6.4), dpi=160, layout="constrained")
     ax = figure.add_subplot()
     title = f"{adata.n_obs:,} cord blood cells"
     pl.umap(adata, color="cell_type", ax=ax, legend_loc="on data", title=title)
-    with complete_or_absent(path) as beside:
+    with atomic_write(path) as beside:
         figure.savefig(beside, format="png", bbox_inches="tight", metadata={"Software": _SOFTWARE})
 
 
@@ -130,7 +130,7 @@ def _timed(stages: dict[str, float], stage: str) -> Iterator[None]:
 
 
 def _embed(adata: AnnData, n_threads: int | None, stages: dict[str, float]) -> None:
-    from umapcore.compile_time import counted_compiling
+    from umapcore._kit.compile_time import counted_compiling
     from umapcore.tl import umap
 
     measured = {"compiling": 0.0}
@@ -141,7 +141,7 @@ def _embed(adata: AnnData, n_threads: int | None, stages: dict[str, float]) -> N
 
 
 def _say_times(first: dict[str, float], again: dict[str, float], n_threads: int | None) -> None:
-    from umapcore.threads import thread_count
+    from umapcore._kit.threads import thread_count
 
     threads = thread_count(n_threads)
     said = f"{threads} thread{'' if threads == 1 else 's'}"

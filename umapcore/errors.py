@@ -32,7 +32,7 @@ def bad_type(name: str, value: object, allowed: str) -> TypeError:
     return TypeError(f"{name}={_short(value)} has type {kind}: {name} must be {allowed}.")
 
 
-def nearest(name: str, candidates: Iterable[str]) -> str:
+def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     """Hint at what an unknown name was probably meant to be.
 
     Returns

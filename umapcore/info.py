@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from umapcore_cupy.driver import Gpu
+    from umapcore_cupy.host.driver import Gpu
 
 PACKAGES = ("numpy", "scipy", "numba", "llvmlite", "anndata", "h5py", "tqdm", "tbb", "matplotlib")
 
@@ -95,8 +95,8 @@ def cpu_name() -> str | None:
 
 
 def _threads() -> dict[str, Any]:
+    from umapcore._kit.threads import load_tbb, thread_count
     from umapcore.settings import settings
-    from umapcore.threads import load_tbb, thread_count
 
     numba: Any = import_module("numba")
     tbb = load_tbb()
@@ -124,8 +124,8 @@ def _threads() -> dict[str, Any]:
 
 def _gpu() -> dict[str, Any]:
     from umapcore.settings import settings
-    from umapcore_cupy import driver, kernel_cache
-    from umapcore_cupy.problem import cupy_package, diagnose
+    from umapcore_cupy.host import driver, kernel_cache
+    from umapcore_cupy.host.problem import cupy_package, diagnose
 
     problem = diagnose()
     newest = driver.driver_version()
@@ -154,8 +154,8 @@ def _device(number: int, gpu: Gpu) -> str:
 
 def _cuda_of_cupy(*, installed: bool) -> dict[str, str | None]:
     """CUDA that CuPy was built for and the NVRTC that it finds, which need no driver."""
-    from umapcore_cupy import compile as compilation
-    from umapcore_cupy import driver
+    from umapcore_cupy.host import compile as compilation
+    from umapcore_cupy.host import driver
 
     found: dict[str, str | None] = {"CuPy's CUDA": None, "NVRTC": None}
     if installed:

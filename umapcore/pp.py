@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from umapcore.adata.anndata_io import check_target, copied
-from umapcore.adata.representation import choose_representation
-from umapcore.adata.write_together import write_together
-from umapcore.checks import check_integer
-from umapcore.dispatch import check_method
+from umapcore._kit.checks import check_integer
+from umapcore._kit.threads import thread_count
+from umapcore.anndata_io.read import check_target, copied
+from umapcore.anndata_io.representation import choose_representation
+from umapcore.anndata_io.transaction import write_transaction
+from umapcore.device.select import check_method
 from umapcore.errors import bad_type, bad_value
 from umapcore.logs import logger
 from umapcore.neighbors.fuzzy_graph import fuzzy_graph
 from umapcore.neighbors.knn import KNN, checked_knn, with_self_first
 from umapcore.neighbors.metrics import metric_name
-from umapcore.neighbors.neighbor_search import nearest_neighbors
-from umapcore.threads import thread_count
+from umapcore.neighbors.search import nearest_neighbors
 from umapcore.tl import seed_from
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def neighbors(
     if computed_pca is not None:
         entries[:0] = _pca_entries(computed_pca)
     target = copied(adata) if copy else adata
-    write_together(target, entries)
+    write_transaction(target, entries)
     logger.info(
         "added .uns[%r], .obsp[%r] and .obsp[%r], a graph of %d weights",
         key,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-from umapcore.errors import bad_type, bad_value, nearest
+from umapcore.errors import bad_type, bad_value, did_you_mean
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
@@ -35,7 +35,7 @@ class Settings:
         if name not in self.__dataclass_fields__:
             known = ", ".join(self.__dataclass_fields__)
             msg = f"{full_name} is no setting; there are {known}."
-            raise AttributeError(msg + nearest(name, self.__dataclass_fields__))
+            raise AttributeError(msg + did_you_mean(name, self.__dataclass_fields__))
         if name == "gpu_fallback" and not isinstance(value, bool):
             raise bad_type(full_name, value, "True or False")
         if name == "n_threads" and value is not None:

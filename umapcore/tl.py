@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from umapcore import __version__
-from umapcore.adata.anndata_io import (
+from umapcore._kit.checks import check_integer
+from umapcore._kit.seeds import seed_from, stored_seed
+from umapcore._kit.threads import thread_count
+from umapcore.anndata_io.ingest import ingest
+from umapcore.anndata_io.read import (
     check_target,
     copied,
     read_distances,
@@ -18,20 +22,16 @@ from umapcore.adata.anndata_io import (
     start_kind,
     write_embedding,
 )
-from umapcore.checks import check_integer
-from umapcore.dispatch import check_method
-from umapcore.engine import embed
+from umapcore.device.select import check_method
 from umapcore.errors import bad_type
+from umapcore.layout.embed import embed
+from umapcore.layout.spec import OptimizerSpec
 from umapcore.logs import logger
-from umapcore.placing.ingest import ingest
 from umapcore.runs.checkpoint import check_checkpoint
 from umapcore.runs.digest import positions_digest
 from umapcore.runs.provenance import Origin, Provenance
 from umapcore.runs.run import Run
 from umapcore.runs.snapshots import recorder_for
-from umapcore.seeds import seed_from, stored_seed
-from umapcore.spec import OptimizerSpec
-from umapcore.threads import thread_count
 
 if TYPE_CHECKING:
     import os

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from umapcore.errors import GPUMemoryError
+from umapcore.layout.plan import build_plan
 from umapcore.logs import logger
-from umapcore.plan import build_plan
-from umapcore_cupy.device import Array
-from umapcore_cupy.graph import DeviceGraph, adopt_graph, bring_graph, to_host
-from umapcore_cupy.layout import DeviceLayout
-from umapcore_cupy.linalg import CupyLinalg
-from umapcore_cupy.memory import estimate, in_words
-from umapcore_cupy.placer import DevicePlacer
-from umapcore_cupy.plan import DevicePlan, bring, build_on_device
-from umapcore_cupy.start import adopt_start
-from umapcore_cupy.streamed import EdgesOnDevice, EdgesOnHost
+from umapcore_cupy.host.device import Array
+from umapcore_cupy.host.memory import estimate, in_words
+from umapcore_cupy.layout.graph import DeviceGraph, adopt_graph, bring_graph, to_host
+from umapcore_cupy.layout.layout import DeviceLayout
+from umapcore_cupy.layout.plan import DevicePlan, bring, build_on_device
+from umapcore_cupy.layout.start import adopt_start
+from umapcore_cupy.layout.streamed import EdgesOnDevice, EdgesOnHost
+from umapcore_cupy.spectral.ops import CupySpectralOps
+from umapcore_cupy.transform.transformer import DeviceTransform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
-    from umapcore.density import Density
-    from umapcore.spec import OptimizerSpec
-    from umapcore_cupy.device import Device
-    from umapcore_cupy.memory import Place
-    from umapcore_cupy.streamed import Edges
+    from umapcore.layout.density import Density
+    from umapcore.layout.spec import OptimizerSpec
+    from umapcore_cupy.host.device import Device
+    from umapcore_cupy.host.memory import Place
+    from umapcore_cupy.layout.streamed import Edges
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class CupyBackend:
         """The device, opened when it is first asked for."""
         if self._opened is None:
             if self._open is None:
-                from umapcore_cupy.cupy_device import CupyDevice
+                from umapcore_cupy.host.cupy_device import CupyDevice
 
                 self._open = CupyDevice
             self._opened = self._open()
@@ -86,9 +86,9 @@ class CupyBackend:
             return self.device.download(start).reshape(shape)
         return start  # type: ignore[no-any-return]
 
-    def linalg(self, *, n_threads: int | None = None) -> CupyLinalg:
+    def spectral_ops(self, *, n_threads: int | None = None) -> CupySpectralOps:
         """Give the operations of the spectral start."""
-        return CupyLinalg(self.device, self._bring)
+        return CupySpectralOps(self.device, self._bring)
 
     def plan(self, graph: Any, spec: OptimizerSpec, *, n_threads: int | None = None) -> GPUPlan:
         """Plan a layout, as far on the device as its memory allows.
@@ -138,20 +138,20 @@ class CupyBackend:
         density: Density | None = None,
         n_threads: int | None = None,
     ) -> DeviceLayout:
-        """Begin a layout; see :class:`umapcore.backend.Backend`."""
+        """Begin a layout; see :class:`umapcore.device.protocol.Backend`."""
         with self.device.at_work():
             return DeviceLayout(self.device, plan.plan, plan.edges, start, spec, density)
 
-    def begin_placement(
+    def begin_transform(
         self,
         reference: NDArray[Any],
         steps: NDArray[Any],
         spec: OptimizerSpec,
         *,
         n_threads: int | None = None,
-    ) -> DevicePlacer:
-        """Make ready to place new heads; see :class:`umapcore.backend.Backend`."""
-        return DevicePlacer(self.device, reference, steps, spec)
+    ) -> DeviceTransform:
+        """Make ready to place new heads; see :class:`umapcore.device.protocol.Backend`."""
+        return DeviceTransform(self.device, reference, steps, spec)
 
     def close(self) -> None:
         """Give back everything that is held on the device."""

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
-from umapcore.curve import exact_log2
-from umapcore.plan import build_plan, most_edges_of_a_group
-from umapcore.threads import load_tbb, thread_count
-from umapcore_numba.density import prepare_density
-from umapcore_numba.epochs import run_parallel, run_serial
-from umapcore_numba.lanes import POOL_STRIDE, float_scratch, int_scratch
-from umapcore_numba.linalg import NumbaLinalg
-from umapcore_numba.pace import Pace
-from umapcore_numba.placer import NumbaPlacer
-from umapcore_numba.prefetch import LINE
-from umapcore_numba.sample_pool import POOL_PARTS
-from umapcore_numba.schedule import LISTED, WORD_BITS
-from umapcore_numba.team import team_state_size
+from umapcore._kit.threads import load_tbb, thread_count
+from umapcore.layout.curve import exact_log2
+from umapcore.layout.plan import build_plan, most_edges_of_a_group
+from umapcore_numba.layout.density import prepare_density
+from umapcore_numba.layout.epochs import run_parallel, run_serial
+from umapcore_numba.layout.lanes import POOL_STRIDE, float_scratch, int_scratch
+from umapcore_numba.layout.prefetch import LINE
+from umapcore_numba.layout.sample_pool import POOL_PARTS
+from umapcore_numba.layout.schedule import LISTED, WORD_BITS
+from umapcore_numba.layout.thread_tuner import ThreadTuner
+from umapcore_numba.layout.work_queue import queue_state_size
+from umapcore_numba.spectral.ops import NumbaSpectralOps
+from umapcore_numba.transform.transformer import NumbaTransform
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
-    from umapcore.density import Density
-    from umapcore.plan import EdgePlan
-    from umapcore.spec import OptimizerSpec
+    from umapcore.layout.density import Density
+    from umapcore.layout.plan import EdgePlan
+    from umapcore.layout.spec import OptimizerSpec
 
 #: Graphs with fewer edges run on one thread from the start and never wake numba's threads: their
 #: layouts take less than the parallel kernels take to compile.
@@ -69,9 +69,9 @@ class NumbaBackend:
         """Give positions as they are."""
         return start
 
-    def linalg(self, *, n_threads: int | None = None) -> NumbaLinalg:
+    def spectral_ops(self, *, n_threads: int | None = None) -> NumbaSpectralOps:
         """Give the operations of the spectral start."""
-        return NumbaLinalg(n_threads)
+        return NumbaSpectralOps(n_threads)
 
     def plan(
         self,
@@ -80,7 +80,7 @@ class NumbaBackend:
         *,
         n_threads: int | None = None,
     ) -> EdgePlan:
-        """Plan a layout; see :func:`umapcore.plan.build_plan`."""
+        """Plan a layout; see :func:`umapcore.layout.plan.build_plan`."""
         return build_plan(graph, spec, n_threads=n_threads)
 
     def close(self) -> None:
@@ -95,22 +95,22 @@ class NumbaBackend:
         density: Density | None = None,
         n_threads: int | None = None,
     ) -> NumbaLayout:
-        """Begin a layout; see :class:`umapcore.backend.Backend`."""
+        """Begin a layout; see :class:`umapcore.device.protocol.Backend`."""
         threads = thread_count(n_threads)
         if plan.n_edges < SMALL_GRAPH_EDGES:
             threads = 1
         return NumbaLayout(plan, start, spec, threads, density)
 
-    def begin_placement(
+    def begin_transform(
         self,
         reference: NDArray[np.float32],
         steps: NDArray[np.float32],
         spec: OptimizerSpec,
         *,
         n_threads: int | None = None,
-    ) -> NumbaPlacer:
-        """Make ready to place new heads; see :class:`umapcore.backend.Backend`."""
-        return NumbaPlacer(reference, steps, spec, n_threads)
+    ) -> NumbaTransform:
+        """Make ready to place new heads; see :class:`umapcore.device.protocol.Backend`."""
+        return NumbaTransform(reference, steps, spec, n_threads)
 
 
 class NumbaLayout:
@@ -176,14 +176,14 @@ class NumbaLayout:
         self._words = np.empty((n_workers, n_words), np.uint64)
         self._meets_itself = np.zeros((n_workers, plan.pool_size), np.int16)
         self._before = np.empty((n_workers, n_words), np.int32)
-        self._team = _aligned_zeros(1, team_state_size(n_workers), np.int64)[0]
+        self._team = _aligned_zeros(1, queue_state_size(n_workers), np.int64)[0]
         self._claims = _aligned_zeros(n_workers, 16, np.int64)
         self._density: tuple[Any, ...] = ()
         self._density_epoch = plan.n_epochs
         if density is not None:
             self._density = prepare_density(density, plan, spec)
             self._density_epoch = spec.density_epoch(plan.n_epochs)
-        self._pace = Pace(n_workers)
+        self._tuner = ThreadTuner(n_workers)
         self._parallel = n_workers > 1
         if self._parallel:
             load_tbb()
@@ -200,7 +200,7 @@ class NumbaLayout:
         if not self._parallel:
             run_serial(0, *self._arguments(first_epoch, stop_epoch, 1), density)
             return
-        workers = self._pace.threads()
+        workers = self._tuner.threads()
         wall, processor = time.perf_counter(), time.process_time()
         outside = numba.get_num_threads()
         numba.set_num_threads(min(workers, int(numba.config.NUMBA_NUM_THREADS)))
@@ -210,7 +210,7 @@ class NumbaLayout:
         finally:
             numba.set_num_threads(outside)
         epochs = max(1, stop_epoch - first_epoch)
-        self._pace.record(
+        self._tuner.record(
             workers,
             (time.perf_counter() - wall) / epochs,
             (time.process_time() - processor) / epochs,

@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from umapcore.jit import inline
+from umapcore._kit.jit import inline
 
 # numba types a bare literal as float64 or int64, which would silently widen the whole expression.
 ZERO = np.float32(0.0)

@@ -10,15 +10,15 @@ import numpy as np
 
 from benchmarks.gpu.clock import CudaClock, stream_of
 from benchmarks.gpu.floor import Rates
-from umapcore_cupy import driver
-from umapcore_cupy.compile import OPTIONS, compile_program, import_cupy, nvrtc_version
+from umapcore_cupy.host import driver
+from umapcore_cupy.host.compile import OPTIONS, compile_program, import_cupy, nvrtc_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from benchmarks.gpu.clock import Clock
-    from umapcore_cupy.cupy_device import CupyDevice
-    from umapcore_cupy.device import Device
+    from umapcore_cupy.host.cupy_device import CupyDevice
+    from umapcore_cupy.host.device import Device
 
 REPEATS = 5
 #: Bytes of a large copy, far more than any cache holds.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.gpu.runs import digest
-from umapcore_cupy.memory import estimate
+from umapcore_cupy.host.memory import estimate
 from umapcore_numba.backend import NumbaBackend
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from benchmarks.generated import Generated
     from benchmarks.gpu.runs import Rig
-    from umapcore.backend import Backend
-    from umapcore.spec import OptimizerSpec
+    from umapcore.device.protocol import Backend
+    from umapcore.layout.spec import OptimizerSpec
 
 
 def parity(rig: Rig, bench: Generated, spec: OptimizerSpec, stop: int) -> dict[str, Any]:

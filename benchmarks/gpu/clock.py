@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from umapcore_cupy.compile import import_cupy
+from umapcore_cupy.host.compile import import_cupy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from umapcore_cupy.device import Device
+    from umapcore_cupy.host.device import Device
 
 Result = TypeVar("Result")
 
@@ -48,7 +48,7 @@ class CudaClock:
     Parameters
     ----------
     device
-        A :class:`umapcore_cupy.cupy_device.CupyDevice`.
+        A :class:`umapcore_cupy.host.cupy_device.CupyDevice`.
     """
 
     def __init__(self, device: Any) -> None:

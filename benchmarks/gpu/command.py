@@ -30,9 +30,9 @@ from benchmarks.gpu.measurements import Measurements
 from benchmarks.gpu.runs import Rig
 from benchmarks.gpu.table import tables
 from benchmarks.gpu.ten_minutes import ten_minutes
-from umapcore.dispatch import gpu_problem
+from umapcore.device.select import gpu_problem
 from umapcore_cupy.backend import CupyBackend
-from umapcore_cupy.cupy_device import CupyDevice
+from umapcore_cupy.host.cupy_device import CupyDevice
 
 RESULTS = report.RESULTS / "gpu.json"
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)

@@ -52,8 +52,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.report import table
-from umapcore_cupy import compile as compilation
-from umapcore_cupy.programs import PROGRAMS, defines
+from umapcore_cupy.host import compile as compilation
+from umapcore_cupy.host.programs import PROGRAMS, defines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -80,9 +80,9 @@ def first_layout(path: Path, open_backend: Callable[[], Any] | None = None) -> d
     import numpy as np
     from scipy import sparse
 
-    from umapcore.spec import OptimizerSpec
+    from umapcore.layout.spec import OptimizerSpec
     from umapcore_cupy.backend import CupyBackend
-    from umapcore_cupy.compile import import_cupy
+    from umapcore_cupy.host.compile import import_cupy
 
     if open_backend is None:
         import_cupy()
@@ -114,8 +114,8 @@ def first_layout(path: Path, open_backend: Callable[[], Any] | None = None) -> d
 
 def compile_seconds(architecture: int) -> dict[str, Any]:
     """Time NVRTC on each program, some times, and weigh what it makes."""
-    from umapcore_cupy import programs
-    from umapcore_cupy.compile import compile_program
+    from umapcore_cupy.host import programs
+    from umapcore_cupy.host.compile import compile_program
 
     found: dict[str, Any] = {}
     for name, dimensions in COMPILED:

@@ -14,7 +14,7 @@ from benchmarks.gpu.runs import Rig, measure, the_other_way
 from benchmarks.gpu.sections import Sections
 from benchmarks.gpu.start import start
 from umapcore import OptimizerSpec
-from umapcore.graph import prepare_graph
+from umapcore.graph.csr import prepare_graph
 
 if TYPE_CHECKING:
     import argparse

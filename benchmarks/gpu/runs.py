@@ -12,10 +12,10 @@ import numpy as np
 
 from benchmarks.gpu.clock import counted_launches, spread
 from benchmarks.gpu.floor import Rates, Work, floor
-from umapcore_cupy import layout
-from umapcore_cupy.graph import bring_graph
-from umapcore_cupy.memory import estimate
-from umapcore_cupy.programs import WALK_THREADS
+from umapcore_cupy.host.memory import estimate
+from umapcore_cupy.host.programs import WALK_THREADS
+from umapcore_cupy.layout import layout
+from umapcore_cupy.layout.graph import bring_graph
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from benchmarks.generated import Generated
     from benchmarks.gpu.clock import Clock, Timing
-    from umapcore.spec import OptimizerSpec
+    from umapcore.layout.spec import OptimizerSpec
     from umapcore_cupy.backend import CupyBackend, GPUPlan
-    from umapcore_cupy.device import Device
+    from umapcore_cupy.host.device import Device
 
 STAGES = ("upload", "plan", "begin", "epochs", "download")
 

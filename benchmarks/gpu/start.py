@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.gpu.clock import spread
-from umapcore.start.spectral import spectral_layout
-from umapcore_cupy.graph import bring_graph
+from umapcore.init.spectral import spectral_layout
+from umapcore_cupy.layout.graph import bring_graph
 
 if TYPE_CHECKING:
     from benchmarks.generated import Generated
@@ -32,11 +32,9 @@ def start(rig: Rig, bench: Generated, *, runs: int, compared: bool) -> dict[str,
         clock = rig.clock_of(backend.device)
         there = bring_graph(backend.device, bench.graph)
         timings, layouts = [], []
-        with backend.linalg() as linalg:
+        with backend.spectral_ops() as ops:
             for _ in range(1 + runs):
-                layout, timing = clock.time(
-                    lambda: spectral_layout(there, 2, seed=0, linalg=linalg)
-                )
+                layout, timing = clock.time(lambda: spectral_layout(there, 2, seed=0, ops=ops))
                 layouts.append(layout.tobytes())
                 timings.append(timing)
         n_edges = int(bench.graph.nnz)

@@ -20,7 +20,7 @@ NAMES = ("cuML", "cuML seeded")
 
 def problem(package: str) -> str | None:
     """Say why cuml or rapids_singlecell cannot run here, in a sentence; None when it can."""
-    from umapcore.dispatch import gpu_problem
+    from umapcore.device.select import gpu_problem
 
     if find_spec(package) is None:
         return f"{package} is not installed."

@@ -10,8 +10,8 @@ from matplotlib.collections import LineCollection
 from sheet import sheet
 from style import BLUE, GREY, ORANGE, bare, figure
 
-from umapcore.counter import mix64
-from umapcore.plan_rows import N_BUCKETS
+from umapcore._kit.rng import mix64
+from umapcore.layout.plan_kernels import N_BUCKETS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

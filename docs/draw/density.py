@@ -9,8 +9,8 @@ from style import bare, figure
 
 import umapcore as uc
 from umapcore.demo import load_cells
-from umapcore.density import density_of
-from umapcore.graph import prepare_graph
+from umapcore.graph.csr import prepare_graph
+from umapcore.layout.density import density_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

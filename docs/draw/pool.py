@@ -10,8 +10,8 @@ from style import GREY, ORANGE, bare, figure
 
 import umapcore as uc
 from umapcore.demo import load_cells
-from umapcore.graph import prepare_graph
-from umapcore.plan import build_plan
+from umapcore.graph.csr import prepare_graph
+from umapcore.layout.plan import build_plan
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,8 +9,8 @@ from style import BLUE, GREY, figure
 
 from umapcore import OptimizerSpec
 from umapcore.demo import load_cells
-from umapcore.graph import prepare_graph
-from umapcore.plan import build_plan
+from umapcore.graph.csr import prepare_graph
+from umapcore.layout.plan import build_plan
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

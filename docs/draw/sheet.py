@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import graphs
 
 import umapcore as uc
-from umapcore.plan import build_plan
+from umapcore.layout.plan import build_plan
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from scipy import sparse
 
-    from umapcore.plan import EdgePlan
+    from umapcore.layout.plan import EdgePlan
 
 SPEC = uc.OptimizerSpec(n_epochs=200, seed=1)
 #: The epoch that is looked into.

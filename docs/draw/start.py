@@ -9,8 +9,8 @@ import graphs
 import numpy as np
 from style import bare, figure
 
-from umapcore.start import multilevel
-from umapcore_numba.linalg import NumbaLinalg
+from umapcore.init import multilevel
+from umapcore_numba.spectral.ops import NumbaSpectralOps
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,11 +47,11 @@ def _levels(graph: Any, place: NDArray[Any]) -> list[tuple[NDArray[Any], NDArray
     """
     places, sizes = [place], [np.ones(len(place))]
     blocks: list[NDArray[Any]] = []
-    coarsen, improve = NumbaLinalg.coarsen, multilevel._improve
+    coarsen, improve = NumbaSpectralOps.coarsen, multilevel._improve
     coarsest = multilevel._coarsest_vectors
 
-    def watched_coarsen(linalg: Any, level: Any) -> Any:
-        smaller, aggregates = coarsen(linalg, level)
+    def watched_coarsen(ops: Any, level: Any) -> Any:
+        smaller, aggregates = coarsen(ops, level)
         n, of = smaller.n_vertices, aggregates.coarse
         size = np.bincount(of, sizes[-1], n)
         summed = [np.bincount(of, sizes[-1] * places[-1][:, k], n) for k in range(2)]
@@ -70,10 +70,10 @@ def _levels(graph: Any, place: NDArray[Any]) -> list[tuple[NDArray[Any], NDArray
         return solved
 
     with (
-        mock.patch.object(NumbaLinalg, "coarsen", watched_coarsen),
+        mock.patch.object(NumbaSpectralOps, "coarsen", watched_coarsen),
         mock.patch.object(multilevel, "_improve", watched_improve),
         mock.patch.object(multilevel, "_coarsest_vectors", watched_coarsest),
-        NumbaLinalg(1) as linalg,
+        NumbaSpectralOps(1) as ops,
     ):
-        multilevel.smallest_eigenvectors(graph, 2, linalg)
+        multilevel.smallest_eigenvectors(graph, 2, ops)
     return list(zip(blocks, places[: len(blocks)][::-1], strict=True))

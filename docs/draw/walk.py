@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from umapcore.plan import EdgePlan
+    from umapcore.layout.plan import EdgePlan
 
 f32 = np.float32
 

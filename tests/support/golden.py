@@ -2,7 +2,7 @@
 
 ``python -m tests.support.golden`` compares them with ``tests/data/golden.json`` and says what
 differs; ``--write`` writes the file anew, and refuses where a layout changed but
-`umapcore.spec.LAYOUT_VERSION` did not.
+`umapcore.layout.spec.LAYOUT_VERSION` did not.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import numpy as np
 import scipy.sparse as sp
 
 from umapcore import OptimizerSpec, place, simplicial_set_embedding
-from umapcore.density import density_of
-from umapcore.graph import prepare_graph
+from umapcore.graph.csr import prepare_graph
+from umapcore.init.paga import positions_from_paga
+from umapcore.init.positions import start_positions
+from umapcore.layout.density import density_of
+from umapcore.layout.plan import build_plan
+from umapcore.layout.spec import LAYOUT_VERSION
 from umapcore.neighbors.fuzzy_graph import fuzzy_graph
-from umapcore.neighbors.nearest import nearest
-from umapcore.neighbors.neighbor_search import nearest_neighbors
-from umapcore.plan import build_plan
-from umapcore.spec import LAYOUT_VERSION
-from umapcore.start.initialize import start_positions
-from umapcore.start.paga import positions_from_paga
+from umapcore.neighbors.query import nearest
+from umapcore.neighbors.search import nearest_neighbors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -257,7 +257,7 @@ def main() -> str | None:
             for case, value in before[name].items()
         )
         if changed and before["layout_version"] == LAYOUT_VERSION:
-            return "Digests changed: raise umapcore.spec.LAYOUT_VERSION first, on purpose."
+            return "Digests changed: raise umapcore.layout.spec.LAYOUT_VERSION first, on purpose."
     FILE.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return None
 

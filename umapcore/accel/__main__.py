@@ -10,7 +10,7 @@ import sys
 from importlib.util import find_spec
 
 from umapcore.accel import install
-from umapcore.dispatch import METHODS
+from umapcore.device.select import METHODS
 
 _USAGE = "python -m umapcore.accel [options] (script.py | -m module) [arguments …]"
 

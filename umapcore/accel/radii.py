@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from umapcore.density import log_radii
-from umapcore.graph import prepare_graph
+from umapcore.graph.csr import prepare_graph
+from umapcore.layout.density import log_radii
+from umapcore.layout.plan import least_weight
 from umapcore.neighbors.fuzzy_graph import fuzzy_graph
-from umapcore.neighbors.neighbor_search import nearest_neighbors
-from umapcore.plan import least_weight
+from umapcore.neighbors.search import nearest_neighbors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from umapcore.spec import OptimizerSpec
+    from umapcore.layout.spec import OptimizerSpec
 
 
 def radii_of_data(

@@ -24,11 +24,11 @@ class Options:
     n_threads: int | None = None
 
     def __post_init__(self) -> None:
-        from umapcore.dispatch import check_method
+        from umapcore.device.select import check_method
 
         check_method(self.method)
         if self.n_threads is not None:
-            from umapcore.checks import check_integer
+            from umapcore._kit.checks import check_integer
 
             n_threads = check_integer("n_threads", self.n_threads, 1, or_none=True)
             object.__setattr__(self, "n_threads", n_threads)

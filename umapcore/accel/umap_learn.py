@@ -73,8 +73,8 @@ def _take(
         msg = "an output metric other than Euclidean is not offered by umapcore."
         raise NotOfferedError(msg)
 
-    from umapcore.engine import simplicial_set_embedding
-    from umapcore.spec import OptimizerSpec
+    from umapcore.layout.embed import simplicial_set_embedding
+    from umapcore.layout.spec import OptimizerSpec
     from umapcore.tl import seed_from
 
     n_epochs = given["n_epochs"]

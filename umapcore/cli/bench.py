@@ -65,9 +65,9 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do what the arguments say."""
-    from umapcore.adata.anndata_io import read_neighbors
+    from umapcore.anndata_io.read import read_neighbors
+    from umapcore.layout.spec import OptimizerSpec
     from umapcore.measures.bench import bench, thread_counts
-    from umapcore.spec import OptimizerSpec
 
     threads = sorted(set(args.threads)) if args.threads else thread_counts()
     if args.input is None:

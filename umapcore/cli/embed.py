@@ -205,7 +205,7 @@ def _add_running(embed: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Do what the arguments say."""
-    from umapcore.spec import OptimizerSpec
+    from umapcore.layout.spec import OptimizerSpec
 
     layout = {
         name: getattr(args, name)
@@ -239,16 +239,16 @@ def run(args: argparse.Namespace) -> None:
     if args.movie is not None:
         if args.n_components == 1:
             args.refuse("--movie needs --n-components of at least 2")
-        from umapcore.pl.film import Film
+        from umapcore.pl.movie_file import MovieFile
 
         try:
-            film = Film(args.movie, args.color[0] if args.color else None, args.movie_every)
+            film = MovieFile(args.movie, args.color[0] if args.color else None, args.movie_every)
         except ValueError as error:
             args.refuse(f"--movie: {error}")
 
     names = ("n_neighbors", "use_rep", "n_pcs", "metric")
     graph = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    from umapcore.files.embed_file import embed_file
+    from umapcore.cli.embed_file import embed_file
 
     done = embed_file(
         args.input,

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from umapcore.files.anndata_files import open_file
-    from umapcore.runs.verification import verify
+    from umapcore.verification import verify
 
     if not args.input.exists():
         msg = f"{args.input}: no such file."

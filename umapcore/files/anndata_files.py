@@ -7,9 +7,9 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from umapcore.errors import nearest
+from umapcore.errors import did_you_mean
 from umapcore.files import zarr_store
-from umapcore.files.whole_path import complete_or_absent
+from umapcore.files.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -156,7 +156,7 @@ def read_embedding(path: Path, key: str) -> AnnData:
             obs, obsm, read = whole.obs, whole.obsm, lambda found: found
         name = key if key in obsm else f"X_{key}"
         if name not in obsm:
-            msg = f"{path}: did not find .obsm[{key!r}].{nearest(key, obsm.keys())}"
+            msg = f"{path}: did not find .obsm[{key!r}].{did_you_mean(key, obsm.keys())}"
             raise ValueError(msg)
         return anndata.AnnData(obs=obs[[]], obsm={"X_umap": read(obsm[name])})
 
@@ -209,7 +209,7 @@ def write_with(source: Path, target: Path, elements: Mapping[str, Any]) -> None:
         )
         raise OSError(msg)
     fmt = format_of(target)
-    with complete_or_absent(target) as beside:
+    with atomic_write(target) as beside:
         if fmt != format_of(source):
             _rewrite(source, beside, fmt, elements)
         elif fmt == "zarr":

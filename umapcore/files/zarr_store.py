@@ -7,7 +7,7 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from umapcore.files.whole_path import remove
+from umapcore.files.atomic_write import remove
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from umapcore.dispatch import gpu_problem
-from umapcore.engine import simplicial_set_embedding
-from umapcore.graph import prepare_graph
+from umapcore._kit.threads import thread_count
+from umapcore.device.select import gpu_problem
+from umapcore.graph.csr import prepare_graph
+from umapcore.layout.embed import simplicial_set_embedding
+from umapcore.measures.baselines import rivals
 from umapcore.measures.quality import effective_loss, neighbor_recall
-from umapcore.measures.rivals import rivals
-from umapcore.threads import thread_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from umapcore.measures.rivals import Run
-    from umapcore.spec import OptimizerSpec
+    from umapcore.layout.spec import OptimizerSpec
+    from umapcore.measures.baselines import Run
 
 STAGES = ("graph", "plan", "optimise", "whole call")
 

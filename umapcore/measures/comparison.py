@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore.checks import check_integer
-from umapcore.errors import bad_type, bad_value, nearest
+from umapcore._kit.checks import check_integer
+from umapcore.errors import bad_type, bad_value, did_you_mean
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -138,7 +138,7 @@ def _embedding(name: str, given: Any, key: str) -> tuple[NDArray[Any] | None, ND
     if isinstance(given, AnnData):
         found = key if key in given.obsm else f"X_{key}"
         if found not in given.obsm:
-            msg = f"{name}: did not find .obsm[{key!r}].{nearest(key, given.obsm.keys())}"
+            msg = f"{name}: did not find .obsm[{key!r}].{did_you_mean(key, given.obsm.keys())}"
             raise ValueError(msg)
         names, given = given.obs_names.to_numpy(), given.obsm[found]
     positions = np.asarray(given.toarray() if hasattr(given, "toarray") else given)

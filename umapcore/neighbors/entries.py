@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from umapcore.jit import inline
-from umapcore.lanes import LANES, load, same_bits, store, where
+from umapcore._kit.jit import inline
+from umapcore._kit.simd import LANES, load, same_bits, store, where
 
 #: Comes after every entry.
 NO_ENTRY = np.int64(np.iinfo(np.int64).max)

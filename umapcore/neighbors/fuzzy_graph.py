@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from umapcore.checks import check_real
-from umapcore.curve import exact_log2
-from umapcore.lanes import LANES
-from umapcore.neighbors.fuzzy_union import ROWS_PER_TASK, fuzzy_union
+from umapcore._kit.checks import check_real
+from umapcore._kit.parallel import for_rows
+from umapcore._kit.simd import LANES
+from umapcore.layout.curve import exact_log2
+from umapcore.neighbors.bandwidth import LEAST_BANDWIDTH
 from umapcore.neighbors.knn import KNN, checked_knn
-from umapcore.neighbors.sigma import LEAST_SIGMA
 from umapcore.neighbors.smooth_knn import memberships, sum_of_distances
-from umapcore.rows import over_rows
+from umapcore.neighbors.union import ROWS_PER_TASK, fuzzy_union
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -98,12 +98,12 @@ def fuzzy_graph(
     indices, distances = knn
     n = indices.shape[0]
     # Summed by ranges of fixed length, and these in order: the same for any number of threads.
-    parts = over_rows(n, n_threads, lambda a, b: sum_of_distances(a, b, distances), ROWS_PER_TASK)
+    parts = for_rows(n, n_threads, lambda a, b: sum_of_distances(a, b, distances), ROWS_PER_TASK)
     total, present = 0.0, 0
     for part, count in parts:
         total += part
         present += count
-    least_of_all = LEAST_SIGMA * (total / present) if present else 0.0
+    least_of_all = LEAST_BANDWIDTH * (total / present) if present else 0.0
     # Whole vectors, and an end behind the last entry of each row.
     views = np.empty((n, (indices.shape[1] // LANES + 1) * LANES), np.int64)
     counts = np.empty(n, np.int64)
@@ -114,7 +114,7 @@ def fuzzy_graph(
         twice: int = memberships(a, b, *given, views, counts)
         return twice
 
-    twice = max(over_rows(n, n_threads, weigh, ROWS_PER_TASK))
+    twice = max(for_rows(n, n_threads, weigh, ROWS_PER_TASK))
     if twice >= 0:
         msg = f"knn_indices has the same neighbour twice in row {twice}."
         raise ValueError(msg)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from umapcore._kit.jit import kernel
+from umapcore._kit.parallel import for_rows
 from umapcore.errors import bad_type
-from umapcore.graph import in_memory
-from umapcore.jit import kernel
+from umapcore.graph.csr import in_memory
 from umapcore.logs import logger
-from umapcore.rows import over_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -168,7 +168,7 @@ def given_matrix(value: object, name: str, kinds: str, allowed: str) -> NDArray[
 def _found(knn: KNN, n_threads: int | None) -> int:
     """Give all that is to be found about the neighbours."""
     n = knn.indices.shape[0]
-    parts = over_rows(n, n_threads, lambda a, b: _inspect(a, b, *knn), _ROWS_PER_TASK)
+    parts = for_rows(n, n_threads, lambda a, b: _inspect(a, b, *knn), _ROWS_PER_TASK)
     return int(np.bitwise_or.reduce(parts))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore.errors import nearest
+from umapcore.errors import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,4 +77,4 @@ def unknown_metric(metric: Any, known: Any) -> ValueError:
     """Make the error for a metric that no search knows."""
     msg = f"metric={metric!r} is unknown: metric must be one of "
     msg += ", ".join(map(repr, sorted(known))) + ", or a function of two points."
-    return ValueError(msg + nearest(str(metric), known))
+    return ValueError(msg + did_you_mean(str(metric), known))

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from umapcore import lanes
-from umapcore.jit import inline, kernel
-from umapcore.lanes import LANES, any_lane, least, load, single_bits, store, where
-from umapcore.neighbors import entries, exp64, sigma
+from umapcore._kit import exp64, simd
+from umapcore._kit.jit import inline, kernel
+from umapcore._kit.simd import LANES, any_lane, least, load, single_bits, store, where
+from umapcore.neighbors import bandwidth, entries
+from umapcore.neighbors.bandwidth import LEAST_BANDWIDTH, NO_NEIGHBOR, fade, find_scales
 from umapcore.neighbors.entries import COLUMN_SHIFT, NO_ENTRY, entry_of, sort_lanes
-from umapcore.neighbors.sigma import LEAST_SIGMA, NO_NEIGHBOR, fade, find_scales
 
 #: A fractional part of the local connectivity up to this is none, as in umap-learn.
 _INTERPOLATED = 1e-5
@@ -39,7 +39,7 @@ def sum_of_distances(first: Any, last: Any, distances: Any) -> Any:
     return total, count
 
 
-@kernel(entries, exp64, lanes, sigma)
+@kernel(entries, exp64, simd, bandwidth)
 def memberships(
     first: Any,
     last: Any,
@@ -85,7 +85,7 @@ def memberships(
             rho = _nearest(distances[i], local_connectivity)
             mean = _load(lane, i, indices, distances, rho, excess, shares, found, near, far)
             # A row of zeros has the mean of all rows for its scale.
-            smallest = LEAST_SIGMA * mean if rho > 0.0 else least_of_all
+            smallest = LEAST_BANDWIDTH * mean if rho > 0.0 else least_of_all
             most[lane] = 1.0 / smallest if smallest > 0.0 else np.inf
         s = find_scales(excess, shares, k, load(near, zero), load(far, zero), target)
         limit = load(most, zero)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from umapcore.pl.frames import movie
+from umapcore.pl.render import movie
 from umapcore.pl.scatter import umap
 
 __all__ = ["movie", "umap"]

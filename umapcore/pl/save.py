@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from umapcore.errors import nearest
+from umapcore.errors import did_you_mean
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ class Picture:
         raw = () if adata.raw is None else adata.raw.var_names
         for name in self.colors:
             if not any(name in names for names in (adata.obs.columns, adata.var_names, raw)):
-                hint = nearest(name, [*map(str, adata.obs.columns), *adata.var_names[:50_000]])
+                hint = did_you_mean(name, [*map(str, adata.obs.columns), *adata.var_names[:50_000]])
                 msg = f"Did not find the color {name!r}: neither in obs nor in var_names.{hint}"
                 raise ValueError(msg)
 

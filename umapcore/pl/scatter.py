@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from umapcore.errors import bad_type, bad_value, nearest
-from umapcore.pl import furniture
+from umapcore.errors import bad_type, bad_value, did_you_mean
+from umapcore.pl import decorations
 from umapcore.pl.points import Canvas
 from umapcore.pl.style import RASTER_ABOVE, on_dark
 from umapcore.pl.values import Groups, read_values, shades
@@ -182,17 +182,17 @@ def umap(
             canvas.groups(panel.values, colors_of)
             if legend_loc == "right margin":
                 rest = "missing" if groups is None else "other"
-                furniture.legend(place, panel.values, colors_of, (rest, canvas.na_color))
+                decorations.legend(place, panel.values, colors_of, (rest, canvas.na_color))
         else:
             scale = canvas.numbers(panel.values, cmap, panel.limits, sort_order=sort_order)
-            furniture.color_bar(place, scale)
-        furniture.tidy(place, axis_names, heading)
+            decorations.color_bar(place, scale)
+        decorations.tidy(place, axis_names, heading)
     if made:
         make_room(axes, min(ncols, len(axes)))
     if legend_loc == "on data":
         for place, panel, colors_of in zip(axes, panels, chosen, strict=True):
             if isinstance(panel.values, Groups):
-                furniture.names_on_data(place, points, panel.values, colors_of)
+                decorations.names_on_data(place, points, panel.values, colors_of)
     return axes[0] if one else axes
 
 
@@ -244,7 +244,7 @@ def _positions(
     """Positions of the points, with as many columns as the picture has dimensions."""
     key = basis if basis in adata.obsm else f"X_{basis}"
     if key not in adata.obsm:
-        hint = nearest(basis, adata.obsm.keys()) or " Run `umapcore.tl.umap` first."
+        hint = did_you_mean(basis, adata.obsm.keys()) or " Run `umapcore.tl.umap` first."
         msg = f"Did not find .obsm[{basis!r}].{hint}"
         raise ValueError(msg)
     stored = adata.obsm[key]
@@ -282,7 +282,7 @@ def _limits(
     import matplotlib as mpl
 
     if isinstance(cmap, str) and cmap not in mpl.colormaps:
-        hint = nearest(cmap, list(mpl.colormaps))
+        hint = did_you_mean(cmap, list(mpl.colormaps))
         raise bad_value("cmap", cmap, f"the name of a colour map of matplotlib.{hint}")
     finite = values[np.isfinite(values)]
     low = _limit("vmin", vmin, finite, 0.0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore.errors import bad_type, bad_value, nearest
+from umapcore.errors import bad_type, bad_value, did_you_mean
 from umapcore.logs import logger
 from umapcore.pl.palette import group_colors
 
@@ -39,7 +39,7 @@ class Groups:
             chosen = [chosen]
         for name in chosen:
             if str(name) not in self.names:
-                allowed = "names of groups." + nearest(str(name), self.names)
+                allowed = "names of groups." + did_you_mean(str(name), self.names)
                 raise bad_value("groups", chosen, allowed)
         wanted = {str(name) for name in chosen}
         kept = [i for i, name in enumerate(self.names) if name in wanted]
@@ -131,7 +131,7 @@ def _variable(
     """Values of a variable in all cells, dense."""
     if layer is not None and layer not in adata.layers:
         layers = [key for key in adata.layers if isinstance(key, str)]
-        raise bad_value("layer", layer, f"None or a key of layers.{nearest(layer, layers)}")
+        raise bad_value("layer", layer, f"None or a key of layers.{did_you_mean(layer, layers)}")
     if use_raw and layer is not None:
         msg = f"use_raw={use_raw!r} and layer={layer!r} exclude each other: give one of the two."
         raise ValueError(msg)
@@ -158,13 +158,13 @@ def _variable(
             raise bad_value("color", name, "a column of obs, or adata needs X or a layer")
         matrix = matrix.compute() if hasattr(matrix, "compute") else matrix
         return np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix).ravel()
-    hint = nearest(name, [*map(str, adata.obs.columns), *known])
+    hint = did_you_mean(name, [*map(str, adata.obs.columns), *known])
     raise bad_value("color", name, f"None, a column of obs or a name in var_names.{hint}")
 
 
 def _symbols(source: Any, column: str) -> Any:
     if column not in source.var.columns:
-        hint = nearest(column, map(str, source.var.columns))
+        hint = did_you_mean(column, map(str, source.var.columns))
         raise bad_value("gene_symbols", column, f"None or a column of var.{hint}")
     return source.var[column].astype(str).to_numpy()
 
@@ -245,7 +245,7 @@ def _from_colormap(name: str, count: int) -> list[str]:
     from matplotlib.colors import ListedColormap, to_hex
 
     if name not in mpl.colormaps:
-        hint = nearest(name, list(mpl.colormaps))
+        hint = did_you_mean(name, list(mpl.colormaps))
         raise bad_value("palette", name, f"colours or the name of a colour map.{hint}")
     cmap = mpl.colormaps[name]
     if isinstance(cmap, ListedColormap) and cmap.N < 256:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from umapcore.checks import check_real
+from umapcore._kit.checks import check_real
 from umapcore.errors import bad_type
 from umapcore.logs import logger
 from umapcore.runs.checkpoint_file import State, part_of, read_state, write_state

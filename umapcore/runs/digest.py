@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore.graph import is_sparse
-from umapcore.rows import over_rows
-from umapcore.start.components import row_pieces
+from umapcore._kit.parallel import for_rows
+from umapcore.graph.csr import is_sparse
+from umapcore.init.rooms import row_pieces
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,8 +28,8 @@ def graph_digest(graph: Any, *, n_threads: int | None = None) -> str:
     Parameters
     ----------
     graph
-        CSR, as :func:`umapcore.graph.prepare_graph` makes it: the digest is that of the graph as
-        it is laid out, whatever format, dtype or order of entries it was given in.
+        CSR from :func:`umapcore.graph.csr.prepare_graph`: the digest is that of the graph as it
+        is laid out, whatever format, dtype or order of entries it was given in.
     n_threads
         Threads to use.
 
@@ -48,7 +48,7 @@ def graph_digest(graph: Any, *, n_threads: int | None = None) -> str:
         )
 
     n = int(graph.shape[0])
-    return _tree(b"graph", (n,), over_rows(n, n_threads, block))
+    return _tree(b"graph", (n,), for_rows(n, n_threads, block))
 
 
 def positions_digest(positions: NDArray[Any], *, n_threads: int | None = None) -> str:
@@ -63,7 +63,7 @@ def positions_digest(positions: NDArray[Any], *, n_threads: int | None = None) -
     def block(first: int, last: int) -> bytes:
         return _hashed(_bytes(positions[first:last], "<f4"))
 
-    return _tree(b"positions", (n, d), over_rows(n, n_threads, block))
+    return _tree(b"positions", (n, d), for_rows(n, n_threads, block))
 
 
 def radii_digest(radii: NDArray[np.float32], *, n_threads: int | None = None) -> str:
@@ -77,7 +77,7 @@ def radii_digest(radii: NDArray[np.float32], *, n_threads: int | None = None) ->
     def block(first: int, last: int) -> bytes:
         return _hashed(_bytes(radii[first:last], "<f4"))
 
-    return _tree(b"radii", radii.shape, over_rows(radii.shape[0], n_threads, block))
+    return _tree(b"radii", radii.shape, for_rows(radii.shape[0], n_threads, block))
 
 
 def representation_digest(representation: Any, metric: str) -> str:

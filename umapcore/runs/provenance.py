@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from umapcore.errors import bad_value
-from umapcore.spec import LAYOUT_VERSION, OptimizerSpec
+from umapcore.layout.spec import LAYOUT_VERSION, OptimizerSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +77,7 @@ class Provenance:
         Digest of the log radii of the data, which follow from the distances that the neighbours
         entry names; empty where no density is preserved.
     layout_version
-        :data:`umapcore.spec.LAYOUT_VERSION` of the umapcore that wrote it.
+        :data:`umapcore.layout.spec.LAYOUT_VERSION` of the umapcore that wrote it.
     """
 
     version: str

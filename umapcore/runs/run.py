@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from umapcore.checks import check_integer
+from umapcore._kit.checks import check_integer
+from umapcore._kit.threads import thread_count
 from umapcore.errors import bad_type
 from umapcore.runs.checkpoint import Keeper, check_checkpoint
 from umapcore.runs.snapshots import check_snapshots
-from umapcore.threads import thread_count
 
 if TYPE_CHECKING:
     import os
 
+    from umapcore.runs.callbacks import Callback
     from umapcore.runs.checkpoint import Checkpoint
     from umapcore.runs.provenance import Origin
     from umapcore.runs.snapshots import Snapshots
-    from umapcore.runs.watchers import Callback
 
 
 @dataclass

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore.checks import check_integer
+from umapcore._kit.checks import check_integer
 from umapcore.errors import bad_type
 from umapcore.logs import logger
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from umapcore import __version__
-from umapcore.spec import LAYOUT_VERSION
+from umapcore.layout.spec import LAYOUT_VERSION
 
 
 @dataclass(frozen=True, kw_only=True)

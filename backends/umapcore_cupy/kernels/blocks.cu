@@ -1,5 +1,5 @@
 // Operations on blocks of vectors: n rows of `width` columns, float32, row after row. Sums have the
-// order that umapcore/linalg.py describes. A thread works out one entry, so that neighbouring
+// order that umapcore/device/spectral_ops.py describes. A thread works out one entry, so that neighbouring
 // threads read neighbouring columns of the same row.
 #include "cooperative.cuh"
 

@@ -1,4 +1,4 @@
-// Connected components by union-find: see umapcore/start/union_find.py.
+// Connected components by union-find: see umapcore/graph/components.py.
 #include "cuda.cuh"
 
 KERNEL begin_trees(int64 n, int* parents) {

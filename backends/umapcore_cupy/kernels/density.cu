@@ -2,7 +2,7 @@
 // preserves densities: as umapcore_numba/density.py describes it, in the same order.
 #include "points.cuh"
 
-// Of umapcore/density.py.
+// Of umapcore/layout/density.py.
 #define EPSILON 1e-8
 #define MOST_TERM 1048576.0
 #define MOST_TERM_BY_RADIUS 1099511627776.0

@@ -14,7 +14,7 @@
 // for more, and lets the forces of the samples wait for one another.
 #define WALK_BLOCKS (DIMENSIONS <= 4 ? 3 : 2)
 
-// No product with a vertex' terms overflows below this slope of the curve; see umapcore/density.py.
+// No product with a vertex' terms overflows below this slope of the curve; see umapcore/layout/density.py.
 #define MOST_SLOPE 1073741824.0f
 
 // A row of a walker has at most LONGEST_WALK edges. Which of them fire, 32 to a word, is kept for all

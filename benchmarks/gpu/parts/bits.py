@@ -16,15 +16,15 @@ import numpy as np
 from benchmarks.gpu.parts.cases import Case, cases
 from benchmarks.gpu.parts.differences import difference
 from benchmarks.gpu.parts.results import Results, from_command_line
-from umapcore.neighbors.nearest import nearest
-from umapcore.placing.placement_plan import build_placement, placement_steps
-from umapcore.plan import EdgePlan, build_plan
-from umapcore.spec import OptimizerSpec
-from umapcore.start.spectral import spectral_layout
+from umapcore.init.spectral import spectral_layout
+from umapcore.layout.plan import EdgePlan, build_plan
+from umapcore.layout.spec import OptimizerSpec
+from umapcore.layout.transform_plan import build_transform, transform_steps
+from umapcore.neighbors.query import nearest
 from umapcore_cupy.backend import CupyBackend, GPUPlan
-from umapcore_cupy.graph import bring_graph, to_host
-from umapcore_cupy.plan import bring
-from umapcore_cupy.streamed import EdgesOnDevice
+from umapcore_cupy.layout.graph import bring_graph, to_host
+from umapcore_cupy.layout.plan import bring
+from umapcore_cupy.layout.streamed import EdgesOnDevice
 from umapcore_numba.backend import NumbaBackend
 
 if TYPE_CHECKING:
@@ -108,8 +108,8 @@ def planned(case: Case, backend: CupyBackend, stages: Stages) -> GPUPlan:
 def start(case: Case, backend: CupyBackend, stages: Stages) -> None:
     """Work out the spectral start on both."""
     d = case.spec.n_components
-    with backend.linalg() as linalg:
-        found = spectral_layout(case.graph, d, seed=0, linalg=linalg)
+    with backend.spectral_ops() as ops:
+        found = spectral_layout(case.graph, d, seed=0, ops=ops)
     stages.append(_stage("spectral start", found, spectral_layout(case.graph, d, seed=0)))
 
 
@@ -147,12 +147,12 @@ def placement(backend: CupyBackend) -> dict[str, Any]:
     points, new = rng.normal(size=(2 * PLACED, 4)), rng.normal(size=(PLACED, 4))
     reference = rng.random((2 * PLACED, 2), np.float32) * 10
     spec = OptimizerSpec()
-    plan = build_placement(*nearest(points, new, 7), reference, spec.seed)
-    steps = placement_steps(spec, PLACEMENT_EPOCHS)
+    plan = build_transform(*nearest(points, new, 7), reference, spec.seed)
+    steps = transform_steps(spec, PLACEMENT_EPOCHS)
     placed: list[NDArray[np.float32]] = []
     for one in (backend, NumbaBackend()):
         try:
-            placed.append(one.begin_placement(reference, steps, spec).place(plan))
+            placed.append(one.begin_transform(reference, steps, spec).place(plan))
         finally:
             one.close()
     return difference(*placed)

@@ -11,8 +11,8 @@ from scipy import sparse
 from benchmarks.generated import generated
 from benchmarks.gpu.checks import in_dimensions
 from umapcore import OptimizerSpec
-from umapcore.density import Density, density_of
-from umapcore.graph import prepare_graph
+from umapcore.graph.csr import prepare_graph
+from umapcore.layout.density import Density, density_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

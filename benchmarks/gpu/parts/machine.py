@@ -26,7 +26,7 @@ def main() -> int:
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     _print({**report.machine(), "cores_allowed": allowed, "load": report.load_average()})
     _print(report.versions())
-    from umapcore_cupy.problem import problem
+    from umapcore_cupy.host.problem import problem
 
     found = problem()
     print(f"--- problem: {found}")

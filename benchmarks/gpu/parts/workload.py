@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.generated import generated
 from umapcore import OptimizerSpec
-from umapcore.start.spectral import spectral_layout
+from umapcore.init.spectral import spectral_layout
 from umapcore_cupy.backend import CupyBackend
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def main(
     backend = open_backend()
     try:
         if options.start:
-            with backend.linalg() as linalg:
-                spectral_layout(bench.graph, 2, seed=0, linalg=linalg)
+            with backend.spectral_ops() as ops:
+                spectral_layout(bench.graph, 2, seed=0, ops=ops)
         layout = backend.begin(backend.plan(bench.graph, spec), bench.start, spec)
         layout.advance(1, 1 + options.epochs)
         print(f"{options.epochs} epochs of {bench.name}: {layout.positions().mean():.4f}")

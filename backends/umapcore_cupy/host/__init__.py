@@ -1,0 +1,1 @@
+"""The GPU as the host sees it: driver, compiler, memory, programs."""

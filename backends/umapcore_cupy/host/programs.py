@@ -1,0 +1,119 @@
+"""Which files in ``kernels/`` are compiled together, and with which macros."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import NamedTuple
+
+from umapcore.device.spectral_ops import BLOCK_ROWS, RUN
+from umapcore.layout.plan import GROUP, LONGEST_MOVE, LONGEST_WALK
+from umapcore.layout.plan_kernels import N_BUCKETS, N_PHASES
+from umapcore_cupy.host.compile import KERNELS
+
+#: Threads of a block of the walk, which takes a group of walkers.
+WALK_THREADS = GROUP
+#: Threads of a block of all other kernels.
+THREADS = 256
+#: Numbers that one thread of a running sum adds up at least.
+CHUNK = 8
+#: Edges of the members of an aggregate from which on a whole block works out its row.
+LONG_ROW = 1024
+#: Blocks of a cooperative launch at most, and the 64-bit words that they share: see
+#: kernels/cooperative.cuh.
+MOST_BLOCKS = 2047
+GRID_WORDS = 1 + MOST_BLOCKS
+#: Offsets of negative samples: so many to a hash, of so many bits, as in numba's `repulsion`.
+SAMPLES_A_WORD, SAMPLE_BITS = 5, 12
+
+_KERNEL = re.compile(
+    r"\b(KERNEL|COOPERATIVE)\s+(?:__launch_bounds__\([\w, ]+\)\s*)?(\w+)\(([^)]*)\)"
+)
+
+#: Files of each program.
+PROGRAMS: dict[str, tuple[str, ...]] = {
+    "inputs": ("graph.cu", "start.cu"),
+    "plan": ("count.cu", "buckets.cu", "order.cu", "scan.cu", "fill.cu"),
+    "spectral": (
+        "scan.cu", "components.cu", "levels.cu", "matching.cu", "contract.cu", "blocks.cu",
+    ),
+    "layout": ("permute.cu", "epoch.cu", "pool.cu", "walk.cu", "apply.cu"),
+    "epochs": ("permute.cu", "epochs.cu"),
+    "density": ("density.cu", "walk_and_spread.cu"),
+    "placement": ("place.cu",),
+}  # fmt: skip
+
+
+def defines(name: str, dimensions: int = 2, samples: int = 5) -> dict[str, int]:
+    """Macros of a program.
+
+    Those of positions are compiled for a number of dimensions, walks for a number of negative
+    samples a fire too.
+    """
+    if name == "inputs":
+        return {}
+    if name == "plan":
+        return {
+            "N_BUCKETS": N_BUCKETS,
+            "N_PHASES": N_PHASES,
+            "LONGEST_WALK": LONGEST_WALK,
+            "THREADS": THREADS,
+        }
+    if name == "spectral":
+        return {"THREADS": THREADS, "RUN": RUN, "BLOCK_ROWS": BLOCK_ROWS, "LONG_ROW": LONG_ROW}
+    if name == "placement":
+        return {"DIMENSIONS": dimensions, "N_SAMPLES": samples}
+    return {
+        "DIMENSIONS": dimensions,
+        "N_BUCKETS": N_BUCKETS,
+        "N_SAMPLES": samples,
+        "WALK_THREADS": WALK_THREADS,
+        "LONGEST_WALK": LONGEST_WALK,
+        "LONGEST_MOVE": int(LONGEST_MOVE),
+        "SAMPLES_A_WORD": SAMPLES_A_WORD,
+        "SAMPLE_BITS": SAMPLE_BITS,
+    }
+
+
+def variants(name: str) -> list[dict[str, int]]:
+    """Macros of every form of a program that tests should compile."""
+    if name not in {"layout", "epochs", "density", "placement"}:
+        return [defines(name)]
+    # The usual form first. Of more than 4, 10 and 16 dimensions less is kept in shared memory or in
+    # registers; of other numbers of samples than 5 words of offsets are begun and not used up.
+    forms = ((2, 5), (1, 5), (3, 5), (5, 5), (10, 5), (17, 7), (2, 0), (3, 12))
+    return [defines(name, dimensions, samples) for dimensions, samples in forms]
+
+
+class Kernel(NamedTuple):
+    """A kernel as it is declared.
+
+    Attributes
+    ----------
+    types
+        C types of its arguments.
+    cooperative
+        Whether its blocks wait for one another. The device gives it its first argument, and it may
+        be started with fewer threads than there is work for.
+    """
+
+    types: tuple[str, ...]
+    cooperative: bool
+
+
+@cache
+def kernels_of(name: str) -> dict[str, Kernel]:
+    """Read the kernels of a program from its sources."""
+    found = {}
+    for file in PROGRAMS[name]:
+        text = re.sub(r"//.*|__restrict__", "", (KERNELS / file).read_text(encoding="utf-8"))
+        for kind, kernel, arguments in _KERNEL.findall(text):
+            types = [" ".join(argument.split()[:-1]) for argument in arguments.split(",")]
+            types = [one.removeprefix("const ") for one in types]
+            found[kernel] = Kernel(tuple(types), kind == "COOPERATIVE")
+    return found
+
+
+def block_size(kernel: str) -> int:
+    """Threads of a block of a kernel."""
+    return WALK_THREADS if kernel.startswith("walk") else THREADS

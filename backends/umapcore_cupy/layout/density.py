@@ -1,0 +1,83 @@
+"""What a layout that preserves densities keeps on a device, and works out before an epoch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from umapcore.layout.curve import exact_log2
+
+if TYPE_CHECKING:
+    from umapcore.layout.density import Density
+    from umapcore.layout.spec import OptimizerSpec
+    from umapcore_cupy.host.device import Array, Device
+    from umapcore_cupy.layout.plan import DevicePlan
+    from umapcore_cupy.layout.streamed import Edges
+
+#: Threads that sum over vertices; each takes many.
+_SUM_THREADS = 16 * 1024
+
+
+class DeviceDensity:
+    """Radii in the data and in the embedding; see :mod:`umapcore_numba.layout.density`.
+
+    Parameters
+    ----------
+    device, plan, edges, spec
+        Of the layout.
+    density
+        Of the data, on the host.
+
+    Attributes
+    ----------
+    terms
+        float32, two a vertex: what :meth:`measure` works out.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        plan: DevicePlan,
+        edges: Edges,
+        spec: OptimizerSpec,
+        density: Density,
+    ) -> None:
+        self._device, self._plan, self._edges = device, plan, edges
+        device.compile("density", spec.n_components, spec.negative_sample_rate)
+        n = plan.n_vertices
+        order = device.download(plan.order)
+        self._radii = device.upload(density.radii[order])
+        self._sums = device.empty(2 * plan.n_walkers, np.float32)
+        self._logs = device.empty(n, np.float32)
+        self._totals = device.zeros(3, np.uint64)
+        self.terms: Array = device.zeros(2 * n, np.float32)
+        a, b = spec.curve()
+        self._curve = (np.float32(b), np.float32(exact_log2(a)))
+        self._constants = (
+            np.float64(density.strength(spec)),
+            np.float64(spec.density_shift),
+            np.float64(density.n_counted),
+        )
+
+    def measure(self, positions: Array) -> None:
+        """Work out the terms of all vertices from where they stand."""
+        plan, launch = self._plan, self._device.launch
+        n = np.int64(plan.n_vertices)
+
+        def walk(first: int, last: int, first_edge: int, tails: Array, rates: Array) -> None:
+            launch(
+                "measure_walkers", last - first, np.int64(first), np.int64(last), plan.heads,
+                plan.row_offsets, np.int64(first_edge), tails, positions, *self._curve,
+                self._sums, self._totals,
+            )  # fmt: skip
+
+        self._edges.walk(0, plan.n_walkers, 1, walk)
+        launch(
+            "log_radii", min(plan.n_vertices, _SUM_THREADS), n, plan.first_walkers, self._sums,
+            self._radii, self._logs, self._totals,
+        )  # fmt: skip
+        launch(
+            "weigh", plan.n_vertices, n, plan.first_walkers, self._sums, self._radii, self._logs,
+            self._totals, *self._constants, self.terms,
+        )  # fmt: skip

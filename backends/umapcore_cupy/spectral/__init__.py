@@ -1,0 +1,1 @@
+"""The spectral start on the GPU."""

@@ -1,0 +1,69 @@
+"""The pool of vertices that serve a bucket as negative samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from umapcore._kit.jit import inline
+from umapcore._kit.rng import mix64_of
+from umapcore_numba.layout.lanes import LANES, POOL_STRIDE, dimensions
+
+#: Pieces of work that a pool is drawn in.
+POOL_PARTS = 4
+
+WORD = np.uint64(32)
+LOW_WORD = np.uint64(0xFFFFFFFF)
+
+
+@inline
+def bucket_key(seed: Any, epoch: Any, bucket: Any) -> Any:
+    """Key of the random numbers of one bucket in one epoch."""
+    return mix64_of(mix64_of(seed) ^ ((np.uint64(epoch) << np.uint64(32)) | np.uint64(bucket)))
+
+
+@inline
+def draw_pool(
+    part: Any,
+    dims: Any,
+    n_components: Any,
+    key: Any,
+    start: Any,
+    end: Any,
+    positions: Any,
+    pool: Any,
+    pool_places: Any,
+    own_entries: Any,
+) -> None:
+    """Draw one part of the vertices that serve a bucket as negative samples.
+
+    The bucket has the places `start` … `end` - 1. `pool` receives the coordinates in columns, each
+    followed by its own beginning: the w-th walker of a group reads entries from w on, modulo the
+    size of the pool. Row `part` of `own_entries` receives the entries that are of the bucket, and
+    how many these are at its end.
+    """
+    d = dimensions(dims, n_components)
+    stride = np.uint64(d)
+    n = np.uint64(positions.shape[0]) // stride
+    size = pool_places.shape[0]
+    half = size // 2
+    quota = half // POOL_PARTS
+    own = own_entries[part]
+    n_own = 0
+    for e in range(part * quota, (part + 1) * quota):
+        # Both halves of a hash are used: the upper one for entry e, the lower for half + e.
+        bits = mix64_of(key + np.uint64(e))
+        pool_places[e] = np.int64(((bits >> WORD) * n) >> WORD)
+        pool_places[half + e] = np.int64(((bits & LOW_WORD) * n) >> WORD)
+    for begin in (part * quota, half + part * quota):
+        for e in range(begin, begin + quota):
+            place = pool_places[e]
+            for k in range(d):
+                x = positions[np.uint64(place) * stride + np.uint64(k)]
+                pool[k * POOL_STRIDE + e] = x
+                if e < LANES:
+                    pool[k * POOL_STRIDE + size + e] = x
+            own[n_own] = e
+            n_own += start <= place < end
+    own[own.shape[0] - 1] = n_own

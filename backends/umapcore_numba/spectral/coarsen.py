@@ -1,0 +1,183 @@
+"""Coarsening of a graph by heavy-edge matching, the same for any number of threads.
+
+In every round each free vertex proposes to its heaviest free neighbour, and pairs who chose each
+other are matched (Karypis and Kumar, SIAM J. Sci. Comput. 20, 1998; in parallel as "locally
+dominant" edges: Preis, STACS 1999). Edges weigh W_ij / sqrt(D_i D_j), so that large aggregates
+are not preferred; ties are broken by a hash of the edge, since fuzzy graphs have many edges of
+weight 1.
+
+What is left has mostly no free neighbour, such as the leaves of a star. Two of these with the
+same heaviest neighbour become an aggregate, and one that remains joins its neighbour's. So no
+level has much more than half the vertices of the one before, and no aggregate more than four.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from umapcore._kit.rng import mix64
+from umapcore.device.spectral_ops import FEW, ROUNDS, SECLUDED, TOSSES
+from umapcore.graph.csr import read_only
+from umapcore_numba.spectral import blocks, contraction
+from umapcore_numba.spectral.level import Aggregates, make_level
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from umapcore_numba.spectral.level import NumbaLevel
+    from umapcore_numba.spectral.ranges import Ranges
+
+#: Aggregates that one task contracts at most, which bounds its memory.
+_CONTRACTED = 262_144
+
+
+def coarsen(ranges: Ranges, level: NumbaLevel) -> tuple[NumbaLevel, Aggregates]:
+    """Make a level of about half as many vertices, and say which belong together."""
+    root = _matched(ranges, level)
+    is_root = root == np.arange(root.shape[0], dtype=np.int32)
+    number = np.cumsum(is_root, dtype=np.int32) - np.int32(1)
+    coarse = number[root]
+    sizes = np.bincount(coarse)
+    offsets = np.zeros(sizes.shape[0] + 1, np.int64)
+    np.cumsum(sizes, out=offsets[1:])
+    members = group(coarse, offsets)
+    indptr, indices, weights = contract(ranges, level, offsets, members, coarse)
+    # One addition after the other, in the order of the vertices.
+    degrees = np.bincount(coarse, level.degrees).astype(np.float64, copy=False)
+    shares = row_sums(ranges, indptr, weights) / degrees
+    smaller = make_level(indptr, indices, weights, degrees, shares)
+    return smaller, Aggregates(coarse, offsets, members)
+
+
+def _matched(ranges: Ranges, level: NumbaLevel) -> NDArray[np.int32]:
+    """Give every vertex the first vertex of the pair that its aggregate is made of."""
+    n = level.n_vertices
+    root = np.arange(n, dtype=np.int32)
+    stays = level.shares < SECLUDED * np.median(level.shares)
+    free = np.flatnonzero(~stays).astype(np.int32)
+    choice = np.empty(n, np.int32)
+    taken = stays.copy()
+    scale = np.sqrt(level.inverse)
+    least = np.zeros(n, np.float32)
+    for _ in range(ROUNDS):
+        propose(ranges, level, free, scale, taken, least, choice)
+        chosen = choice[free]
+        # Whoever was chosen is free, so its own choice is of this round too.
+        mutual = (chosen >= 0) & (choice[chosen] == free)
+        pairs = free[mutual]
+        root[pairs] = np.minimum(pairs, chosen[mutual])
+        taken[pairs] = True
+        free = free[~mutual]
+        if free.size == 0 or pairs.size < FEW * n:
+            break
+    if free.size:
+        taken[:] = False
+        propose(ranges, level, free, scale, taken, least, choice)
+        _place_leftovers(free, choice[free], stays, root)
+    return root
+
+
+def _place_leftovers(
+    free: NDArray[np.int32],
+    heaviest: NDArray[np.int32],
+    stays: NDArray[np.bool_],
+    root: NDArray[np.int32],
+) -> None:
+    """Pair vertices with the same heaviest neighbour; the odd ones join it, unless it `stays`.
+
+    Where that is odd itself, as along a path of rising weights, coins decide who goes first.
+    """
+    order = np.argsort(heaviest, kind="stable")
+    free, heaviest = free[order], heaviest[order]
+    starts = np.flatnonzero(np.diff(heaviest, prepend=np.int32(-2)))
+    counts = np.diff(starts, append=heaviest.shape[0])
+    turn = np.arange(heaviest.shape[0]) - np.repeat(starts, counts)
+    odd = turn == np.repeat(counts - 1, counts)
+    odd &= turn % 2 == 0
+    second = turn % 2 == 1
+    root[free[second]] = free[np.flatnonzero(second) - 1]
+    lone, neighbour = free[odd], heaviest[odd]
+    is_lone = np.zeros(root.shape[0], np.bool_)
+    is_lone[lone] = True
+    for toss in range(2 * TOSSES + 1):
+        if toss % 2 == 0:
+            joins = ~is_lone[neighbour] & ~stays[neighbour]
+        else:
+            coins = mix64(lone.astype(np.uint64) + np.uint64(toss << 32)) >> np.uint64(63)
+            heads = np.zeros(root.shape[0], np.bool_)
+            heads[lone[coins == 1]] = True
+            # No two odd vertices have the same heaviest neighbour, so nobody is joined twice.
+            joins = heads[lone] & is_lone[neighbour] & ~heads[neighbour]
+        root[lone[joins]] = root[neighbour[joins]]
+        is_lone[lone[joins]] = is_lone[neighbour[joins]] = False
+        lone, neighbour = lone[is_lone[lone]], neighbour[is_lone[lone]]
+
+
+def row_sums(ranges: Ranges, indptr: Any, weights: Any) -> NDArray[np.float64]:
+    """Sum every row in float64, in the order of its edges."""
+    out = np.empty(indptr.shape[0] - 1)
+    source = (read_only(indptr), read_only(weights))
+    ranges.over(out.shape[0], lambda a, b: blocks.degrees(a, b, *source, out))
+    return out
+
+
+def propose(
+    ranges: Ranges,
+    level: NumbaLevel,
+    vertices: Any,
+    scale: Any,
+    taken: Any,
+    least: Any,
+    choice: Any,
+) -> None:
+    """Write the heaviest neighbour of some vertices into their places in `choice`.
+
+    Heaviest by ``weights[e] * scale[neighbour]``, of equals the one whose edge has the largest
+    hash; neighbours that are `taken` do not count; -1 where there is none.
+    """
+    source = (vertices, level.indptr, level.indices, level.weights, scale, taken, least, choice)
+    ranges.over(vertices.shape[0], lambda a, b: contraction.propose(a, b, *source))
+
+
+def group(coarse: Any, offsets: Any) -> NDArray[np.int32]:
+    """Sort vertices by aggregate, and within it by number."""
+    members = np.empty(coarse.shape[0], np.int32)
+    contraction.group(coarse, offsets[:-1].copy(), members)
+    return members
+
+
+def contract(
+    ranges: Ranges, level: NumbaLevel, offsets: Any, members: Any, coarse: Any
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float32]]:
+    """Add up the edges between aggregates.
+
+    Aggregate c has the vertices ``members[offsets[c]:offsets[c + 1]]``; `coarse` is the aggregate
+    of every vertex. In a row of the result neighbours come in the order in which the members'
+    edges first meet them; weights are summed in that order in float64.
+
+    Returns
+    -------
+    indptr, indices, weights of the CSR of aggregates.
+    """
+    n = offsets.shape[0] - 1
+    lengths = np.diff(level.indptr)[members]
+    most = np.zeros(members.shape[0] + 1, np.int64)
+    np.cumsum(lengths, out=most[1:])
+    counts = np.empty(n, np.int64)
+    source = (offsets, members, coarse, level.indptr, level.indices, level.weights)
+
+    def task(first: int, last: int) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        room = int(most[offsets[last]] - most[offsets[first]])
+        indices, sums = np.empty(room, np.int32), np.empty(room)
+        seen = np.full(n, -1, np.int32 if room < 2**31 else np.int64)
+        used = contraction.contract(first, last, *source, indices, sums, counts, seen)
+        return indices[:used].astype(level.indices.dtype), sums[:used].astype(np.float32)
+
+    parts = ranges.over(n, task, _CONTRACTED)
+    indptr = np.zeros(n + 1, level.indptr.dtype)
+    np.cumsum(counts, out=indptr[1:])
+    indices = parts[0][0] if len(parts) == 1 else np.concatenate([p[0] for p in parts])
+    weights = parts[0][1] if len(parts) == 1 else np.concatenate([p[1] for p in parts])
+    return indptr, indices, weights

@@ -1,0 +1,106 @@
+"""Kernels that make a graph smaller: proposals of a matching, sums of edges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from umapcore._kit import rng
+from umapcore._kit.jit import inline, kernel
+from umapcore._kit.rng import mix64_of
+from umapcore.device.spectral_ops import STRONG
+
+U1 = np.uint64(1)
+_STRONG = np.float32(STRONG)
+_HALF_WORD = np.uint64(32)
+
+
+@inline
+def edge_hash(i: Any, j: Any) -> Any:
+    """Give the two directions of an edge one number, unlike that of other edges."""
+    return mix64_of((np.uint64(min(i, j)) << _HALF_WORD) | np.uint64(max(i, j)))
+
+
+@kernel(rng)
+def propose(
+    first: Any,
+    last: Any,
+    vertices: Any,
+    indptr: Any,
+    indices: Any,
+    weights: Any,
+    scale: Any,
+    taken: Any,
+    least: Any,
+    choice: Any,
+) -> None:
+    """Find heaviest neighbours; see `SpectralOps`."""
+    for place in range(np.uint64(first), np.uint64(last)):
+        i = np.uint64(vertices[place])
+        best, most, largest = np.int64(-1), least[i], np.uint64(0)
+        for e in range(np.uint64(indptr[i]), np.uint64(indptr[i + U1])):
+            j = np.uint64(indices[e])
+            if taken[j]:
+                continue
+            weight = weights[e] * scale[j]
+            if weight >= most:
+                hashed = edge_hash(i, j)
+                if best < 0 or weight > most or hashed > largest:
+                    best, most, largest = np.int64(j), weight, hashed
+        choice[i] = best
+        least[i] = max(least[i], _STRONG * most)
+
+
+@kernel()
+def contract(
+    first: Any,
+    last: Any,
+    offsets: Any,
+    members: Any,
+    coarse: Any,
+    indptr: Any,
+    indices: Any,
+    weights: Any,
+    out_indices: Any,
+    out_weights: Any,
+    counts: Any,
+    seen: Any,
+) -> Any:
+    """Add up the edges of the aggregates `first` … `last` - 1, packed from place 0 on.
+
+    `seen` starts as -1: where in the output an aggregate was written last. Places of earlier
+    rows are below that where the row at hand begins, so it never has to be cleared.
+
+    Returns
+    -------
+    Number of edges written.
+    """
+    used = np.uint64(0)
+    for c in range(np.uint64(first), np.uint64(last)):
+        start = used
+        for m in range(np.uint64(offsets[c]), np.uint64(offsets[c + U1])):
+            i = np.uint64(members[m])
+            for e in range(np.uint64(indptr[i]), np.uint64(indptr[i + U1])):
+                other = np.uint64(coarse[np.uint64(indices[e])])
+                if other == c:
+                    continue
+                at = seen[other]
+                if at < np.int64(start):
+                    seen[other] = used
+                    out_indices[used] = other
+                    out_weights[used] = np.float64(weights[e])
+                    used += U1
+                else:
+                    out_weights[np.uint64(at)] += np.float64(weights[e])
+        counts[c] = used - start
+    return np.int64(used)
+
+
+@kernel()
+def group(coarse: Any, cursors: Any, members: Any) -> None:
+    """Sort vertices by their aggregates; `cursors` starts as the aggregates' offsets."""
+    for i in range(np.uint64(coarse.shape[0])):
+        c = np.uint64(coarse[i])
+        members[np.uint64(cursors[c])] = i
+        cursors[c] += 1

@@ -1,0 +1,87 @@
+"""Levels of the hierarchy of graphs that the spectral start works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from umapcore.device.spectral_ops import BOUND, LARGEST_INVERSE
+from umapcore.graph.csr import read_only
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class NumbaLevel:
+    """See :class:`umapcore.device.spectral_ops.Level`.
+
+    Attributes
+    ----------
+    indptr, indices
+        Offsets and columns of a CSR; no self-loops.
+    weights
+        float32, (edges,).
+    degrees
+        float64, (n,): weight of every vertex, that of edges inside of an aggregate included.
+    shares
+        float64, (n,): what of its degree leaves a vertex, by the edges that are stored.
+    inverse
+        float32, (n,): 1 / degrees.
+    """
+
+    indptr: NDArray[Any]
+    indices: NDArray[Any]
+    weights: NDArray[np.float32]
+    degrees: NDArray[np.float64]
+    shares: NDArray[np.float64]
+    inverse: NDArray[np.float32]
+
+    @property
+    def n_vertices(self) -> int:
+        """Number of vertices."""
+        return int(self.degrees.shape[0])
+
+    @property
+    def bound(self) -> float:
+        """No eigenvalue of 1 - P is above this."""
+        return BOUND * float(self.shares.max())
+
+
+@dataclass(frozen=True)
+class Aggregates:
+    """Which vertices of a level are one vertex of the next.
+
+    Attributes
+    ----------
+    coarse
+        int32, (n,): aggregate of every vertex.
+    offsets, members
+        Aggregate c has the vertices ``members[offsets[c]:offsets[c + 1]]``.
+    """
+
+    coarse: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    members: NDArray[np.int32]
+
+
+def make_level(
+    indptr: Any,
+    indices: Any,
+    weights: Any,
+    degrees: NDArray[np.float64],
+    shares: NDArray[np.float64],
+) -> NumbaLevel:
+    """Put a level together; its arrays become read-only."""
+    # Divided in float64: an inverse of one rounding.
+    inverse = np.minimum(1.0 / degrees, LARGEST_INVERSE).astype(np.float32)
+    return NumbaLevel(
+        read_only(indptr),
+        read_only(indices),
+        read_only(weights),
+        read_only(degrees),
+        read_only(shares),
+        read_only(inverse),
+    )

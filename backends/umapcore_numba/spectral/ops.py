@@ -1,0 +1,143 @@
+"""The spectral start's operations on the CPU, over ranges of rows in threads."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from umapcore.device.spectral_ops import BLOCK_ROWS, HostLevel
+from umapcore.graph.components import connected_components
+from umapcore.graph.csr import read_only
+from umapcore.graph.permute import permute
+from umapcore_numba.spectral import blocks
+from umapcore_numba.spectral.coarsen import coarsen, row_sums
+from umapcore_numba.spectral.level import make_level
+from umapcore_numba.spectral.ranges import Ranges
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_array
+
+    from umapcore_numba.spectral.level import Aggregates, NumbaLevel
+
+
+class NumbaSpectralOps:
+    """See :class:`umapcore.device.spectral_ops.SpectralOps`.
+
+    Parameters
+    ----------
+    n_threads
+        Threads to run on; None takes the settings' number. No result depends on it.
+    """
+
+    def __init__(self, n_threads: int | None = None) -> None:
+        self._ranges = Ranges(n_threads)
+
+    def __enter__(self) -> NumbaSpectralOps:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ranges.close()
+
+    def components(self, graph: csr_array[Any, Any]) -> tuple[int, NDArray[np.int32]]:
+        """Label components; see `SpectralOps`."""
+        return connected_components(graph, n_threads=self._ranges.n_threads)
+
+    def to_host(self, graph: csr_array[Any, Any]) -> csr_array[Any, Any]:
+        """Give a graph as it is."""
+        return graph
+
+    def finest(self, graph: csr_array[Any, Any]) -> NumbaLevel:
+        """Make a level of a graph; see `SpectralOps`."""
+        arrays = (read_only(graph.indptr), read_only(graph.indices), read_only(graph.data))
+        degrees = row_sums(self._ranges, arrays[0], arrays[2])
+        return make_level(*arrays, degrees, np.ones_like(degrees))
+
+    def coarsen(self, level: NumbaLevel) -> tuple[NumbaLevel, Aggregates]:
+        """Make a smaller level; see :mod:`umapcore_numba.spectral.coarsen`."""
+        return coarsen(self._ranges, level)
+
+    def bring(self, level: NumbaLevel) -> HostLevel:
+        """Give a level as it is."""
+        return HostLevel(level.indptr, level.indices, level.weights, level.degrees)
+
+    def apply(
+        self, level: NumbaLevel, x: Any, y: Any, steps: Sequence[tuple[float, float, float]]
+    ) -> tuple[Any, Any]:
+        """Y = alpha (P - 1) x + beta x + gamma y; see `SpectralOps`."""
+        rows = (level.indptr, level.indices, level.weights, level.inverse)
+        for step in steps:
+            source = (*rows, x, y, *map(np.float32, step))
+            self._ranges.over(level.n_vertices, partial(_apply, source))
+            x, y = y, x
+        return x, y
+
+    def gram(self, level: NumbaLevel, x: Any, y: Any) -> NDArray[np.float64]:
+        """Dot products; see `SpectralOps`."""
+        n, m = x.shape
+        parts = np.zeros((-(-n // BLOCK_ROWS), 3, m, m))
+        self._ranges.over(n, lambda a, b: blocks.gram(a, b, level.degrees, x, y, parts))
+        # A fixed tree: NumPy's own sums depend on the machine.
+        while parts.shape[0] > 1:
+            half = parts.shape[0] // 2
+            parts[:half] += parts[-half:]
+            parts = parts[: parts.shape[0] - half]
+        return parts[0]
+
+    def rotate(
+        self, x: Any, rotation: NDArray[np.float64], offset: NDArray[np.float64], out: Any
+    ) -> None:
+        """Out = x @ rotation - offset; see `SpectralOps`."""
+        self._ranges.over(x.shape[0], lambda a, b: blocks.rotate(a, b, x, rotation, offset, out))
+
+    def unfold(
+        self, aggregates: Aggregates, order: Any, *, by_place: bool
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Order vertices by their aggregates; see `SpectralOps`."""
+        places = np.arange(aggregates.offsets.shape[0] - 1, dtype=np.int32)
+        coarse = places if order is None else order
+        sizes = np.diff(aggregates.offsets)[coarse]
+        starts = aggregates.offsets[coarse] - (np.cumsum(sizes) - sizes)
+        which = np.repeat(starts, sizes)
+        which += np.arange(which.shape[0])
+        return aggregates.members[which], np.repeat(places if by_place else coarse, sizes)
+
+    def reorder(self, level: NumbaLevel, order: Any) -> NumbaLevel:
+        """Renumber vertices; see `SpectralOps`."""
+        graph = (level.indptr, level.indices, level.weights)
+        renumbered = permute(*graph, order, n_threads=self._ranges.n_threads)
+        return make_level(*renumbered, level.degrees[order], level.shares[order])
+
+    def source(self, aggregates: Aggregates) -> NDArray[np.int32]:
+        """Rows to prolong from; see `SpectralOps`."""
+        return aggregates.coarse
+
+    def block(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Take values as they are."""
+        return values
+
+    def zeros_like(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Make a block of zeros."""
+        return np.zeros_like(x)
+
+    def prolong(self, x: NDArray[np.float32], source: Any) -> NDArray[np.float32]:
+        """Repeat rows; see `SpectralOps`."""
+        rows: NDArray[np.float32] = x[source]
+        return rows
+
+    def unscale(self, level: NumbaLevel, x: Any, order: Any, n_vectors: int) -> NDArray[np.float64]:
+        """Give sqrt(D) x; see `SpectralOps`."""
+        out = np.empty((x.shape[0], n_vectors))
+        where = np.empty(0, np.int32) if order is None else order
+        self._ranges.over(
+            x.shape[0], lambda a, b: blocks.unscale(a, b, level.degrees, x, where, out)
+        )
+        return out
+
+
+def _apply(source: tuple[Any, ...], begin: int, end: int) -> None:
+    blocks.apply(begin, end, *source)

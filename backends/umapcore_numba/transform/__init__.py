@@ -1,0 +1,1 @@
+"""New points in an embedding, on the CPU."""

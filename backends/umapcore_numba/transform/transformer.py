@@ -1,0 +1,69 @@
+"""Placement of new heads on the CPU."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from umapcore._kit.parallel import for_rows
+from umapcore.graph.csr import read_only
+from umapcore.layout.curve import exact_log2
+from umapcore_numba.transform.walk import transform_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from umapcore.layout.spec import OptimizerSpec
+    from umapcore.layout.transform_plan import TransformPlan
+
+#: Dimensions for which the kernel is compiled specially.
+SPECIAL_DIMENSIONS = (1, 2, 3)
+#: Heads that a thread takes at a time.
+_ROWS_PER_TASK = 1024
+
+
+class NumbaTransform:
+    """Places heads in a reference; see :class:`umapcore.device.protocol.Transform`.
+
+    Parameters
+    ----------
+    reference, steps, spec, n_threads
+        As for :meth:`umapcore.device.protocol.Backend.begin_transform`.
+    """
+
+    def __init__(
+        self,
+        reference: NDArray[np.float32],
+        steps: NDArray[np.float32],
+        spec: OptimizerSpec,
+        n_threads: int | None,
+    ) -> None:
+        d = reference.shape[1]
+        self._dims = ((0,) * d if d in SPECIAL_DIMENSIONS else (), d)
+        self._reference = read_only(np.ascontiguousarray(reference).reshape(-1))
+        self._steps = steps
+        a, b = spec.curve()
+        self._constants = (
+            np.float32(b),
+            np.float32(exact_log2(a)),
+            np.float32(spec.gamma),
+            np.int64(spec.negative_sample_rate),
+        )
+        self._n_threads = n_threads
+
+    def place(self, plan: TransformPlan) -> NDArray[np.float32]:
+        """Place some heads."""
+        placed = plan.start.copy()
+        flat = placed.reshape(-1)
+
+        given = [read_only(array) for array in (plan.tails, plan.rates, plan.keys)]
+
+        def walk(a: int, b: int) -> None:
+            transform_rows(
+                *self._dims, a, b, self._steps.shape[0], *given,
+                self._reference, self._steps, *self._constants, flat,
+            )  # fmt: skip
+
+        for_rows(plan.start.shape[0], self._n_threads, walk, _ROWS_PER_TASK)
+        return placed

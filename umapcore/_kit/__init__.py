@@ -1,0 +1,1 @@
+"""The common floor: how kernels are compiled, random numbers, threads, checks."""

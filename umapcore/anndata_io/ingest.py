@@ -1,0 +1,267 @@
+"""New cells into an AnnData's embedding: ``umapcore.tl.ingest``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from umapcore import __version__
+from umapcore._kit.checks import check_integer
+from umapcore._kit.seeds import seed_from, stored_seed
+from umapcore.anndata_io.labels import check_labels, vote
+from umapcore.anndata_io.read import check_target, copied, read_params
+from umapcore.anndata_io.shared_space import shared_representation
+from umapcore.anndata_io.transaction import write_transaction
+from umapcore.device.select import check_method
+from umapcore.errors import bad_type, did_you_mean
+from umapcore.layout.spec import OptimizerSpec
+from umapcore.layout.transform import check_run, checked_reference, place
+from umapcore.layout.transform_plan import transform_epochs
+from umapcore.logs import logger
+from umapcore.neighbors.query import checked_neighbours, nearest
+from umapcore.runs.digest import positions_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from anndata import AnnData
+    from numpy.random import Generator, RandomState
+    from numpy.typing import ArrayLike, NDArray
+
+#: Neighbours where the reference does not say how many its graph was made with.
+_N_NEIGHBORS = 15
+_EMBEDDINGS = ("umap", "pca")
+
+
+def ingest(
+    adata: AnnData,
+    adata_ref: AnnData,
+    *,
+    obs: str | Iterable[str] | None = None,
+    embedding_method: str | Iterable[str] = _EMBEDDINGS,
+    labeling_method: str = "knn",
+    neighbors_key: str | None = None,
+    inplace: bool = True,
+    use_rep: str | None = None,
+    n_neighbors: int | None = None,
+    knn: tuple[ArrayLike, ArrayLike] | None = None,
+    key_added: str | None = None,
+    maxiter: int | None = None,
+    alpha: float = 1.0,
+    gamma: float = 1.0,
+    negative_sample_rate: int = 5,
+    random_state: int | RandomState | Generator | None = 0,
+    a: float | None = None,
+    b: float | None = None,
+    method: str = "umap",
+    n_threads: int | None = None,
+    progress: bool | None = None,
+) -> AnnData | None:
+    """Place new cells in the embedding of a reference, and give them its labels.
+
+    Takes and writes what ``scanpy.tl.ingest`` does. The reference stays as it is. Where a cell
+    goes depends on the reference and on that cell alone: not on the other new cells, nor on the
+    number of threads, the processor or the method. Whatever fails, a keyboard interrupt included,
+    leaves `adata` as it was.
+
+    Parameters
+    ----------
+    adata
+        New cells. Changed only at the end.
+    adata_ref
+        Cells with an embedding, as :func:`umapcore.tl.umap` or scanpy's ``tl.umap`` leave them,
+        and with the entry of ``pp.neighbors``.
+    obs
+        Columns of ``adata_ref.obs`` to carry over: each new cell gets the label that most of its
+        neighbours have; of several with as many, that of the nearest neighbour.
+    embedding_method
+        ``'umap'``, ``'pca'`` or both. ``'pca'`` writes the new cells' principal components where
+        they are worked out.
+    labeling_method
+        ``'knn'``, the only one.
+    neighbors_key
+        Entry of ``adata_ref.uns`` that says what the reference's graph was made with; None:
+        ``'neighbors'``. The graph itself is not needed, and with `use_rep` neither is the entry.
+    inplace
+        Write to `adata`; else return a copy with the results.
+    use_rep
+        Where both objects have coordinates in one common space: a key of `obsm`, or ``'X'``.
+        None: what the reference's graph was made from. If that is ``'X_pca'``, the new cells are
+        projected on the reference's components (``varm['PCs']``) and centred by the reference's
+        means, where that is found to reproduce the reference's own coordinates; else
+        ``adata.obsm['X_pca']`` has to be in the reference's space.
+    n_neighbors
+        Neighbours of each new cell; None: as many as the reference's graph was made with, or 15.
+    knn
+        The neighbours, when they are known: their numbers in the reference and their distances,
+        both n_obs × k. Nothing is then searched or projected.
+    key_added
+        Key of `obsm` and `uns` that the embedding has in `adata_ref` and gets in `adata`; None:
+        ``obsm['X_umap']`` and ``uns['umap']``.
+    maxiter
+        Number of epochs; None: 100. 0 gives the weighted means of the neighbours' positions.
+    alpha, gamma, negative_sample_rate
+        As for :func:`umapcore.tl.umap`; cells take steps of `alpha` / 4, as in umap-learn.
+    random_state
+        As for :func:`umapcore.tl.umap`.
+    a, b
+        Parameters of the curve; None takes those of the reference's embedding.
+    method, n_threads, progress
+        As for :func:`umapcore.tl.umap`. The search for neighbours runs on the CPU.
+
+    Returns
+    -------
+    None, or the new object when `inplace` is false. It holds:
+
+    ``.obsm['X_umap' | key_added]``
+        Embedding, float32, n_obs × n_components.
+    ``.obsm['X_pca']``
+        Where new cells were projected.
+    ``.obs[…]``
+        Labels, categorical, with the reference's categories; their colours, where the reference
+        has some, come with them.
+    ``.uns['umap' | key_added]``
+        ``{'params': {'a': …, 'b': …}, 'placement': …}``: what the cells were placed with.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For bad input, naming the parameter, its value and what is allowed.
+
+    Examples
+    --------
+    >>> import umapcore as uc
+    >>> uc.tl.ingest(adata_new, adata_ref, obs="cell_type")  # doctest: +SKIP
+    """
+    from anndata import AnnData
+
+    neighbors_key = "neighbors" if neighbors_key is None else neighbors_key
+    if not isinstance(neighbors_key, str):
+        raise bad_type("neighbors_key", neighbors_key, "None or a key of adata_ref.uns")
+    check_target(adata, key_added, neighbors_key, copy=not inplace)
+    if not isinstance(adata_ref, AnnData):
+        raise bad_type("adata_ref", adata_ref, "an AnnData object")
+    if not isinstance(inplace, (bool, np.bool_)):
+        raise bad_type("inplace", inplace, "True or False")
+    check_method(method)
+    check_run(n_threads, progress)
+    methods = _checked_methods(embedding_method, labeling_method)
+    key_obsm, key_uns = ("X_umap", "umap") if key_added is None else (key_added, key_added)
+    columns = check_labels(adata_ref, obs)
+    reference, curve = _read_reference(adata_ref, key_obsm, key_uns, a, b)
+    spec = OptimizerSpec(
+        n_components=reference.shape[1], alpha=alpha, gamma=gamma,
+        negative_sample_rate=negative_sample_rate, a=curve[0], b=curve[1],
+        seed=seed_from(random_state),
+    )  # fmt: skip
+    if maxiter is not None:
+        maxiter = check_integer("maxiter", maxiter, 0, or_none=True)
+
+    params: Mapping[str, Any] = {}
+    if (knn is None and use_rep is None) or neighbors_key in adata_ref.uns:
+        params = read_params(adata_ref, neighbors_key)
+    metric = str(params.get("metric", "euclidean"))
+    projected = None
+    if knn is None:
+        count = _count(n_neighbors, params, adata_ref.n_obs)
+        rep = shared_representation(adata, adata_ref, params, use_rep)
+        if rep.projected and "pca" in methods:
+            projected = rep.new
+        indices, distances = nearest(
+            rep.reference_to_search, rep.new_to_search, count, metric=metric,
+            metric_kwds=params.get("metric_kwds"), seed=spec.seed, n_threads=n_threads,
+        )  # fmt: skip
+        source = rep.name
+    else:
+        indices, distances = _given(knn, adata.n_obs, adata_ref.n_obs)
+        source = "knn"
+
+    results: list[tuple[str, str, Any]] = []
+    if projected is not None:
+        results.append(("obsm", "X_pca", projected))
+    if "umap" in methods:
+        placed = place(
+            reference, indices, distances, spec,
+            n_epochs=maxiter, method=method, n_threads=n_threads, progress=progress,
+        )  # fmt: skip
+        written = {"a": curve[0], "b": curve[1]} | stored_seed(random_state)
+        epochs = transform_epochs(spec, maxiter)
+        how = {
+            "umapcore": __version__,
+            # As text: not every file holds all integers of 64 bits.
+            "spec": spec.replace(n_epochs=epochs).to_dict() | {"seed": str(spec.seed)},
+            "n_neighbors": int(indices.shape[1]),
+            "metric": metric,
+            "representation": source,
+            "reference": {"digest": positions_digest(reference, n_threads=n_threads)},
+            "embedding": {"digest": positions_digest(placed, n_threads=n_threads)},
+        }
+        results.append(("obsm", key_obsm, placed))
+        results.append(("uns", key_uns, {"params": written, "placement": how}))
+    for column in columns:
+        results.append(("obs", column, vote(adata_ref.obs[column], indices, adata.obs_names)))
+        colors = adata_ref.uns.get(f"{column}_colors")
+        if colors is not None:
+            results.append(("uns", f"{column}_colors", np.array(colors)))
+    target = adata if inplace else copied(adata)
+    write_transaction(target, results)
+    logger.info("added %s", ", ".join(f".{home}[{key!r}]" for home, key, _ in results))
+    return None if inplace else target
+
+
+def _checked_methods(embedding_method: Any, labeling_method: Any) -> tuple[str, ...]:
+    methods = (embedding_method,) if isinstance(embedding_method, str) else embedding_method
+    allowed = "'umap', 'pca', or both"
+    try:
+        methods = tuple(methods)
+    except TypeError:
+        raise bad_type("embedding_method", embedding_method, allowed) from None
+    for name in methods:
+        if name not in _EMBEDDINGS:
+            msg = f"embedding_method={name!r} is unknown: embedding_method must be {allowed}."
+            raise ValueError(msg + did_you_mean(str(name), _EMBEDDINGS))
+    if labeling_method not in ("knn", ["knn"], ("knn",)):
+        msg = f"labeling_method={labeling_method!r} is unknown: labeling_method must be 'knn'."
+        raise ValueError(msg)
+    return methods
+
+
+def _read_reference(
+    adata_ref: AnnData, key_obsm: str, key_uns: str, a: float | None, b: float | None
+) -> tuple[NDArray[np.float32], tuple[float, float]]:
+    """Find the reference's embedding and the curve it was laid out with."""
+    if key_obsm not in adata_ref.obsm:
+        msg = f"Did not find adata_ref.obsm[{key_obsm!r}], the embedding. Run `tl.umap` on the "
+        msg += "reference first." + did_you_mean(key_obsm, adata_ref.obsm)
+        raise ValueError(msg)
+    reference = checked_reference(adata_ref.obsm[key_obsm], f"adata_ref.obsm[{key_obsm!r}]")
+    if a is not None or b is not None:
+        return reference, OptimizerSpec(a=a, b=b).curve()
+    try:
+        stored = adata_ref.uns[key_uns]["params"]
+        curve = float(stored["a"]), float(stored["b"])
+    except (KeyError, TypeError, ValueError, IndexError):
+        msg = (
+            f"adata_ref.uns[{key_uns!r}] does not have the a and b that its embedding was laid "
+            "out with: give both (umapcore.find_ab_params works them out)."
+        )
+        raise ValueError(msg) from None
+    return reference, OptimizerSpec(a=curve[0], b=curve[1]).curve()
+
+
+def _count(n_neighbors: Any, params: Mapping[str, Any], n_reference: int) -> int:
+    if n_neighbors is None:
+        return min(int(params.get("n_neighbors", _N_NEIGHBORS)), n_reference)
+    return check_integer("n_neighbors", n_neighbors, 1, n_reference, or_none=True)
+
+
+def _given(knn: Any, n: int, n_reference: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    allowed = f"None or two arrays of {n} rows: numbers in the reference, and distances"
+    if not isinstance(knn, (tuple, list)) or len(knn) != 2:
+        raise bad_type("knn", knn, allowed)
+    indices, distances = checked_neighbours(knn[0], knn[1], n_reference)
+    if indices.shape[0] != n:
+        msg = f"knn has {indices.shape[0]} rows: it must be {allowed}."
+        raise ValueError(msg)
+    return indices, distances

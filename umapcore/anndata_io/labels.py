@@ -1,0 +1,80 @@
+"""Labels of a reference for new cells, by the votes of their neighbours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from umapcore.errors import bad_type, did_you_mean
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+
+def check_labels(adata_ref: AnnData, obs: Any) -> list[str]:
+    """Give the names of the columns that `obs` stands for.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When there is no such column, or when it holds real numbers.
+    """
+    if obs is None:
+        return []
+    allowed = "None, a column of adata_ref.obs, or several"
+    try:
+        columns = [obs] if isinstance(obs, str) else list(obs)
+    except TypeError:
+        raise bad_type("obs", obs, allowed) from None
+    for column in columns:
+        if column not in adata_ref.obs:
+            msg = f"obs={column!r} is unknown: obs must be {allowed}."
+            raise ValueError(msg + did_you_mean(str(column), map(str, adata_ref.obs.columns)))
+        if getattr(adata_ref.obs[column].dtype, "kind", "O") == "f":
+            msg = f"obs={column!r} holds real numbers: neighbours can only vote on labels."
+            raise ValueError(msg)
+    return columns
+
+
+def vote(labels: Any, indices: NDArray[np.int32], names: Any) -> Any:
+    """Give each cell the label that most of its neighbours have.
+
+    Parameters
+    ----------
+    labels
+        Series of the reference. Missing ones do not vote.
+    indices
+        (n, k): neighbours, the nearest first, -1 for none. Of labels with as many votes, that of
+        the nearest neighbour is taken.
+    names
+        Index of the result.
+
+    Returns
+    -------
+    Categorical series with the categories of the reference; missing where nobody votes.
+    """
+    import pandas as pd
+
+    categories = labels.astype("category").cat
+    # One more label, for those who do not vote; a neighbour -1 is the last entry, which does not.
+    n_labels = len(categories.categories)
+    codes = np.append(np.asarray(categories.codes, np.int64), -1)
+    cast = codes[indices]
+    cast[cast < 0] = n_labels
+    n, k = cast.shape
+    rows = np.arange(n)
+    score = np.zeros((n, n_labels + 1), np.int32)
+    rank = np.zeros((n, n_labels + 1), np.int32)
+    for j in range(k - 1, -1, -1):
+        score[rows, cast[:, j]] += k + 1
+        rank[rows, cast[:, j]] = k - j
+    score += rank
+    score[:, n_labels] = 0
+    chosen = score.argmax(axis=1)
+    chosen[score.max(axis=1) == 0] = -1
+    values = pd.Categorical.from_codes(
+        chosen, categories=categories.categories, ordered=categories.ordered
+    )
+    return pd.Series(values, index=names)

@@ -1,0 +1,345 @@
+"""What is read from an AnnData object, and how the embedding gets into it: all or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from umapcore.anndata_io.representation import FEW_VARIABLES
+from umapcore.anndata_io.transaction import write_transaction
+from umapcore.errors import bad_type, did_you_mean
+from umapcore.graph.csr import in_memory, is_sparse, on_gpu
+from umapcore.init.paga import positions_from_paga
+from umapcore.init.positions import NAMED_STARTS, check_positions
+from umapcore.logs import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+#: Methods of ``params['method']`` whose weights are UMAP's.
+_UMAP_METHODS = {"umap", "rapids"}
+
+
+def read_neighbors(adata: AnnData, key: str) -> tuple[Any, str, dict[str, Any]]:
+    """Find the graph that a neighbours entry of `uns` describes.
+
+    Parameters
+    ----------
+    adata
+        Holds ``uns[key]``, as scanpy's ``pp.neighbors`` writes it.
+    key
+        Name of the entry.
+
+    Returns
+    -------
+    graph
+        As it is stored, maybe on a disk or a device.
+    name
+        Where it was found, for messages.
+    params
+        What the graph was made with; empty where it is not known.
+
+    Raises
+    ------
+    ValueError
+        When the entry or its graph is missing.
+    """
+    neighbors = _neighbors(adata, key)
+    graph_key = str(_plain(neighbors.get("connectivities_key", "connectivities")))
+    if graph_key in adata.obsp:
+        graph, name = adata.obsp[graph_key], f".obsp[{graph_key!r}]"
+    elif "connectivities" in neighbors:  # files of before anndata 0.7 had no obsp
+        graph, name = neighbors["connectivities"], f".uns[{key!r}]['connectivities']"
+    else:
+        msg = f"Did not find .obsp[{graph_key!r}], the graph that .uns[{key!r}] names."
+        msg += " Run `pp.neighbors` first." + did_you_mean(graph_key, adata.obsp)
+        raise ValueError(msg)
+    params = read_params(adata, key)
+    method = params.get("method", "umap")
+    if method not in _UMAP_METHODS:
+        logger.warning(
+            "%s has not been computed by UMAP's method but by %r; it is laid out as it is",
+            name,
+            method,
+        )
+    return graph, name, params
+
+
+def read_distances(adata: AnnData, key: str) -> tuple[Any, str]:
+    """Find the distances between neighbours that a neighbours entry of `uns` describes.
+
+    Returns
+    -------
+    distances
+        As they are stored, maybe on a disk or a device.
+    name
+        Where they were found, for messages.
+
+    Raises
+    ------
+    ValueError
+        When there are none.
+    """
+    neighbors = _neighbors(adata, key)
+    found_key = str(_plain(neighbors.get("distances_key", "distances")))
+    if found_key in adata.obsp:
+        return adata.obsp[found_key], f".obsp[{found_key!r}]"
+    if "distances" in neighbors:  # files of before anndata 0.7 had no obsp
+        return neighbors["distances"], f".uns[{key!r}]['distances']"
+    msg = (
+        f"Did not find .obsp[{found_key!r}], the distances that .uns[{key!r}] names and that "
+        "density_weight needs. `pp.neighbors` writes them."
+    )
+    raise ValueError(msg + did_you_mean(found_key, adata.obsp))
+
+
+def read_params(adata: AnnData, key: str) -> dict[str, Any]:
+    """Find what a neighbours entry of `uns` was made with; empty where it is not known.
+
+    Raises
+    ------
+    ValueError
+        When there is no such entry.
+    """
+    stored = _neighbors(adata, key).get("params")
+    if not isinstance(stored, Mapping):
+        return {}
+    return {str(name): _plain(value) for name, value in stored.items()}
+
+
+def _neighbors(adata: AnnData, key: str) -> Mapping[str, Any]:
+    if key not in adata.uns:
+        option = "" if key == "neighbors" else f", key_added={key!r}"
+        msg = f"Did not find .uns[{key!r}]. Run `pp.neighbors` first."
+        msg += f" `umapcore.pp.neighbors(adata{option})` makes that graph."
+        raise ValueError(msg + did_you_mean(key, adata.uns))
+    neighbors = adata.uns[key]
+    if not isinstance(neighbors, Mapping):
+        msg = (
+            f".uns[{key!r}] is of type {type(neighbors).__name__}: a dictionary is needed, as "
+            "`pp.neighbors` writes it."
+        )
+        raise ValueError(msg)
+    return neighbors
+
+
+def _plain(value: Any) -> Any:
+    """Scalars as Python has them: files give NumPy scalars, arrays of one, or bytes."""
+    if isinstance(value, Mapping):
+        return value
+    if hasattr(value, "compute") or hasattr(value, "shape"):
+        value = in_memory(value)
+        if getattr(value, "ndim", None) == 0:
+            value = value.item()
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def read_representation(adata: AnnData, params: Mapping[str, Any]) -> Any:
+    """Find the coordinates that the graph was computed from, as scanpy would choose them.
+
+    Nothing is computed: unlike scanpy this never runs a PCA, and what is missing is just missing.
+
+    Parameters
+    ----------
+    adata
+        Holds them in `obsm` or `X`.
+    params
+        Of the neighbours: 'use_rep' and 'n_pcs', both optional.
+
+    Returns
+    -------
+    Something of two dimensions with a row for each observation, maybe on a disk; or None.
+    """
+    use_rep, n_pcs = params.get("use_rep"), params.get("n_pcs")
+    if use_rep is None:
+        use_rep = "X" if n_pcs == 0 or adata.n_vars <= FEW_VARIABLES else "X_pca"
+    found = adata.X if use_rep == "X" else adata.obsm.get(use_rep)
+    if use_rep != "X" and found is not None and n_pcs:
+        found = _first_columns(found, int(n_pcs))
+    shape: tuple[int, ...] = getattr(found, "shape", ())
+    numeric = getattr(getattr(found, "dtype", np.dtype(float)), "kind", "O") in "buif"
+    if len(shape) != 2 or shape[0] != adata.n_obs or not numeric:
+        logger.info("there is no representation %r to place the graph's components by", use_rep)
+        return None
+    return found
+
+
+def read_start(
+    adata: AnnData, init_pos: Any, *, n_components: int, seed: int, leave_on_gpu: bool = False
+) -> Any:
+    """Find the start positions that `init_pos` stands for.
+
+    Parameters
+    ----------
+    adata
+        May hold them.
+    init_pos
+        A key of `obsm` (which, as in scanpy, goes before the names), 'spectral', 'random',
+        'paga', None (spectral), or positions.
+    n_components
+        Dimensions d of the embedding. Of an `obsm` entry the first d columns are taken.
+    seed
+        For PAGA, which jitters.
+    leave_on_gpu
+        Leave positions on a GPU there, unchecked.
+
+    Returns
+    -------
+    'spectral', 'random', or positions, float32, (n_obs, n_components).
+
+    Raises
+    ------
+    ValueError, TypeError
+        When there is no such start, or when its shape is wrong or its values are not finite.
+    """
+    if init_pos is None:
+        return "spectral"
+    n = adata.n_obs
+    if not isinstance(init_pos, str):
+        if leave_on_gpu and on_gpu(init_pos):
+            return init_pos
+        return check_positions(_in_order(init_pos, adata), n, n_components, name="init_pos")
+    if init_pos in adata.obsm:
+        stored = adata.obsm[init_pos]
+        name = f"init_pos: .obsm[{init_pos!r}]"
+        shape: tuple[int, ...] = getattr(stored, "shape", ())
+        if len(shape) == 2 and shape[1] > n_components:
+            logger.info(
+                "start positions: the first %d of the %d columns of .obsm[%r]",
+                n_components,
+                shape[1],
+                init_pos,
+            )
+            stored = _first_columns(stored, n_components)
+        if leave_on_gpu and on_gpu(stored):
+            return stored
+        return check_positions(stored, n, n_components, name=name)
+    if init_pos == "paga":
+        if "paga" not in adata.uns:
+            msg = "init_pos='paga' needs .uns['paga']. Run `tl.paga` and `pl.paga` first."
+            raise ValueError(msg)
+        found = positions_from_paga(
+            adata.uns["paga"], adata.obs, n_components=n_components, seed=seed
+        )
+        return check_positions(found, n, n_components, name="init_pos='paga'")
+    if init_pos not in NAMED_STARTS:
+        named = (*NAMED_STARTS, "paga")
+        msg = (
+            f"init_pos={init_pos!r} is unknown: init_pos must be one of "
+            f"{_listed(named)}, a key of .obsm ({_listed(adata.obsm) or 'which is empty'}), "
+            f"an array of shape ({n}, {n_components}), or None."
+        )
+        raise ValueError(msg + did_you_mean(init_pos, [*named, *adata.obsm]))
+    return init_pos
+
+
+def start_kind(adata: AnnData, init_pos: Any) -> tuple[str, str]:
+    """Say what kind of start `init_pos` is, and the key of `obsm` where it is one.
+
+    Returns
+    -------
+    One of :data:`umapcore.runs.provenance.START_KINDS`, and a key or ''.
+    """
+    if init_pos is None:
+        return "spectral", ""
+    if not isinstance(init_pos, str):
+        return "array", ""
+    return ("obsm", init_pos) if init_pos in adata.obsm else (init_pos, "")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in names)
+
+
+def _first_columns(matrix: Any, count: int) -> Any:
+    if type(matrix).__module__.split(".")[0] == "pandas":
+        return matrix.iloc[:, :count]
+    return matrix.tocsc()[:, :count] if is_sparse(matrix) else matrix[:, :count]
+
+
+def _in_order(positions: Any, adata: AnnData) -> Any:
+    """Rows of a data frame that is labelled by observations, in their order."""
+    index: Any = getattr(positions, "index", None)
+    if type(positions).__module__.split(".")[0] != "pandas" or index.equals(adata.obs_names):
+        return positions
+    if not index.is_unique or set(index) != set(adata.obs_names):
+        if index.equals(type(index)(range(len(index)))):  # no labels, just positions
+            return positions
+        msg = "init_pos is a data frame whose index differs from .obs_names."
+        raise ValueError(msg)
+    logger.info("init_pos: rows of the data frame are put in the order of .obs_names")
+    return positions.loc[adata.obs_names]
+
+
+def check_target(adata: Any, key_added: Any, neighbors_key: str, *, copy: bool) -> None:
+    """Refuse an object or a key that the embedding could not be written to.
+
+    Raises
+    ------
+    ValueError, TypeError
+        With what is allowed.
+    """
+    from anndata import AnnData
+
+    if not isinstance(adata, AnnData):
+        raise bad_type("adata", adata, "an AnnData object, which anndata.read_h5ad gives of a file")
+    if adata.is_view and adata.isbacked and not copy:
+        msg = (
+            "adata is a view of an object that is backed by a file, which cannot be written to: "
+            "use copy=True, or adata.to_memory()."
+        )
+        raise ValueError(msg)
+    if key_added is None:
+        return
+    allowed = "None or a name without '/'"
+    if not isinstance(key_added, str):
+        raise bad_type("key_added", key_added, allowed)
+    if not key_added or "/" in key_added:
+        msg = f"key_added={key_added!r} could not be saved: key_added must be {allowed}."
+        raise ValueError(msg)
+    if key_added == neighbors_key:
+        msg = f"key_added={key_added!r} would overwrite the neighbours in .uns[{key_added!r}]."
+        raise ValueError(msg)
+
+
+def copied(adata: AnnData) -> AnnData:
+    """Copy an object in memory; one that is backed by a file is loaded."""
+    if adata.isbacked:
+        return adata.to_memory(copy=True)
+    try:
+        return adata.copy()
+    except (AttributeError, NotImplementedError):  # arrays on disk cannot be copied
+        return adata.to_memory(copy=True)
+
+
+def write_embedding(
+    adata: AnnData,
+    key_obsm: str,
+    key_uns: str,
+    embedding: NDArray[np.float32],
+    params: Any,
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    """Write an embedding and its parameters, or, whatever happens, nothing.
+
+    Parameters
+    ----------
+    adata
+        Receives ``obsm[key_obsm]`` and ``uns[key_uns] = {'params': params, **more}``. A view
+        becomes an object of its own, as it does whenever something is written to it.
+    key_obsm, key_uns
+        The keys.
+    embedding
+        (n_obs, n_components).
+    params
+        Plain Python numbers.
+    more
+        What else belongs to the embedding.
+    """
+    entry = {"params": dict(params)} | dict(more or {})
+    write_transaction(adata, [("obsm", key_obsm, embedding), ("uns", key_uns, entry)])

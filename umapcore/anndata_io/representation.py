@@ -1,0 +1,170 @@
+"""Which coordinates of an AnnData object neighbours are searched in."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from umapcore._kit.checks import check_integer
+from umapcore.errors import bad_type, did_you_mean
+from umapcore.graph.csr import in_memory, is_sparse
+from umapcore.logs import logger
+from umapcore.neighbors.pca import PrincipalComponents, principal_components
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+#: Up to so many variables X itself is taken, as in scanpy; and components of a PCA.
+FEW_VARIABLES = 50
+
+
+@dataclass(frozen=True)
+class Representation:
+    """Coordinates, and what is to be remembered about them.
+
+    Attributes
+    ----------
+    points
+        float32, finite, (n_obs, p): dense in C order, or canonical CSR.
+    use_rep, n_pcs
+        What the neighbours' params are to hold; None for nothing.
+    computed_pca
+        Principal components that were computed for want of others, to be stored; or None.
+    """
+
+    points: Any
+    use_rep: str | None
+    n_pcs: int | None
+    computed_pca: PrincipalComponents | None = None
+
+
+def choose_representation(
+    adata: AnnData, use_rep: str | None = None, n_pcs: int | None = None
+) -> Representation:
+    """Choose coordinates as scanpy does, and check them.
+
+    Parameters
+    ----------
+    adata
+        Holds them in `obsm` or `X`, which may be on a disk or a device.
+    use_rep
+        A key of `obsm`, or 'X'. None: X when it has at most 50 variables or `n_pcs` is 0, else
+        ``obsm['X_pca']``, else principal components of X, with a warning. Other than in scanpy
+        an X that is absent, or has fewer variables than there are components in ``X_pca``, and
+        so cannot be where they come from, gives way to ``X_pca``.
+    n_pcs
+        How many of the first columns are taken; None: all.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When there are no such coordinates, or they are not finite numbers.
+    """
+    if n_pcs is not None:
+        n_pcs = check_integer("n_pcs", n_pcs, 0, or_none=True)
+    if use_rep is not None and not isinstance(use_rep, str):
+        raise bad_type("use_rep", use_rep, "None, 'X' or a key of .obsm")
+    wanted = use_rep
+    if use_rep is None:
+        use_rep, wanted = _default(adata, n_pcs)
+    if use_rep == "X" and "X" not in adata.obsm:
+        if _x_of(adata) is None:
+            msg = "There is no .X to find neighbours in: use_rep must be a key of .obsm "
+            raise ValueError(msg + f"({_listed(adata)}).")
+        logger.info("neighbours: in .X, %d variables", adata.n_vars)
+        return Representation(_checked(_x_of(adata), adata.n_obs, ".X"), wanted, n_pcs)
+    if use_rep == "X_pca" and "X_pca" not in adata.obsm and wanted is None:
+        return _by_pca(adata, n_pcs)
+    if use_rep not in adata.obsm:
+        msg = f"use_rep={use_rep!r}: there is no .obsm[{use_rep!r}]; it must be 'X' or a key of "
+        msg += f".obsm ({_listed(adata)})."
+        raise ValueError(msg + did_you_mean(use_rep, adata.obsm))
+    points = _checked(adata.obsm[use_rep], adata.n_obs, f".obsm[{use_rep!r}]")
+    if n_pcs:
+        if n_pcs > points.shape[1]:
+            msg = f"n_pcs={n_pcs}: .obsm[{use_rep!r}] has {points.shape[1]} columns only."
+            raise ValueError(msg)
+        points = points[:, :n_pcs]
+        points = points if is_sparse(points) else np.ascontiguousarray(points)
+    logger.info("neighbours: in .obsm[%r], %d dimensions", use_rep, points.shape[1])
+    return Representation(points, wanted, n_pcs)
+
+
+def _default(adata: AnnData, n_pcs: int | None) -> tuple[str, str | None]:
+    """Choose where nothing is named, and say what params have to tell about it."""
+    if n_pcs == 0:
+        return "X", None
+    if adata.n_vars > FEW_VARIABLES:
+        return "X_pca", None
+    stored = adata.obsm.get("X_pca")
+    if stored is not None and (_x_of(adata) is None or adata.n_vars < stored.shape[1]):
+        return "X_pca", "X_pca"
+    return "X", None
+
+
+def _by_pca(adata: AnnData, n_pcs: int | None) -> Representation:
+    if _x_of(adata) is None:
+        msg = "There is neither .X nor .obsm['X_pca'] to find neighbours in: use_rep must be a "
+        raise ValueError(msg + f"key of .obsm ({_listed(adata)}).")
+    matrix = _checked(_x_of(adata), adata.n_obs, ".X")
+    most = min(matrix.shape) - 1
+    if n_pcs is not None and n_pcs > most:
+        msg = f"n_pcs={n_pcs}: .X, of shape {matrix.shape}, has at most {most}."
+        raise ValueError(msg)
+    if most < 1:
+        return Representation(matrix, "X", None)
+    count = min(FEW_VARIABLES, most) if n_pcs is None else n_pcs
+    warnings.warn(
+        f".X has {adata.n_vars} variables and there is no .obsm['X_pca']: {count} principal "
+        "components of .X, as it is, are computed and stored there. use_rep='X' takes .X itself.",
+        UserWarning,
+        stacklevel=4,
+    )
+    components = principal_components(matrix, count)
+    return Representation(components.scores, None, n_pcs, components)
+
+
+def _x_of(adata: AnnData) -> Any:
+    """Give X, or None: of a file without X that is open, anndata fails to say so."""
+    try:
+        return adata.X
+    except KeyError:
+        return None
+
+
+def _checked(stored: Any, n: int, name: str) -> Any:
+    """Bring coordinates into memory, as finite float32 of two dimensions."""
+    matrix = in_memory(stored)
+    if not is_sparse(matrix):
+        matrix = np.asarray(matrix)
+        if matrix.ndim == 1:
+            matrix = matrix[:, None]
+    if matrix.dtype.kind not in "buif":
+        msg = f"{name} has dtype {matrix.dtype}: neighbours are found in real numbers."
+        raise TypeError(msg)
+    if matrix.ndim != 2 or matrix.shape[0] != n or matrix.shape[1] == 0:
+        msg = f"{name} has shape {matrix.shape}: it must have {n} rows and at least one column."
+        raise ValueError(msg)
+    points: Any
+    if is_sparse(matrix):
+        points = sparse.csr_array(matrix, dtype=np.float32, copy=False)
+        if not points.has_canonical_format:
+            points = points.copy()
+            points.sum_duplicates()
+        values = points.data
+    else:
+        with np.errstate(over="ignore"):
+            points = values = np.ascontiguousarray(matrix, dtype=np.float32)
+    if not np.isfinite(values).all():
+        count = int((~np.isfinite(values)).sum())
+        msg = f"{name} has {count} values that are NaN, infinite or beyond float32."
+        raise ValueError(msg)
+    return points
+
+
+def _listed(adata: AnnData) -> str:
+    return ", ".join(repr(key) for key in adata.obsm) or "which is empty"

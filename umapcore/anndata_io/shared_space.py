@@ -1,0 +1,181 @@
+"""Coordinates of new cells in the space of a reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from umapcore.anndata_io.representation import FEW_VARIABLES
+from umapcore.errors import bad_type, did_you_mean
+from umapcore.graph.csr import in_memory, is_sparse
+from umapcore.logs import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+#: Cells of the reference on which it is seen whether a projection is the one it had.
+_PROBES = 200
+#: Largest difference that may be, as a share of the largest coordinate.
+_ALIKE = 1e-2
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Coordinates of both.
+
+    Attributes
+    ----------
+    name
+        Where they are from.
+    reference, new
+        (n_reference, d) and (n, d), finite.
+    n_used
+        Of the d columns, the first so many count.
+    projected
+        Whether the new ones were worked out here.
+    """
+
+    name: str
+    reference: NDArray[Any]
+    new: NDArray[Any]
+    n_used: int
+    projected: bool
+
+    @property
+    def reference_to_search(self) -> NDArray[Any]:
+        """Columns that count."""
+        return self.reference[:, : self.n_used]
+
+    @property
+    def new_to_search(self) -> NDArray[Any]:
+        """Columns that count."""
+        return self.new[:, : self.n_used]
+
+
+def shared_representation(
+    adata: AnnData, adata_ref: AnnData, params: Mapping[str, Any], use_rep: Any
+) -> Shared:
+    """Find what the reference's graph was made from, and the same of the new cells.
+
+    Parameters
+    ----------
+    adata, adata_ref
+        New cells and reference.
+    params
+        Of the reference's neighbours.
+    use_rep
+        A key of both objects' `obsm`, ``'X'``, or None: as `params` say.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When there is nothing of the kind, with what would help.
+    """
+    if use_rep is not None and not isinstance(use_rep, str):
+        raise bad_type("use_rep", use_rep, "None, 'X' or a key of .obsm of both objects")
+    n_pcs = params.get("n_pcs") if use_rep is None else None
+    key = use_rep if use_rep is not None else params.get("use_rep")
+    if key is None:
+        few = n_pcs == 0 or adata_ref.n_vars <= FEW_VARIABLES
+        key = "X" if few else "X_pca"
+    if key == "X":
+        _check_variables(adata, adata_ref)
+        reference, new = _dense(adata_ref.X, "adata_ref.X"), _dense(adata.X, "adata.X")
+        return Shared("X", reference, new, new.shape[1], projected=False)
+    reference = _from_obsm(adata_ref, key, "adata_ref")
+    n_used = int(n_pcs) if n_pcs else reference.shape[1]
+    if key == "X_pca" and use_rep is None:
+        new_or_reason = _projected(adata, adata_ref, reference)
+        if not isinstance(new_or_reason, str):
+            logger.info("new cells are projected on the reference's principal components")
+            return Shared(key, reference, new_or_reason, n_used, projected=True)
+        if key not in adata.obsm:
+            msg = (
+                f"adata has no .obsm[{key!r}], and its cells cannot be projected on the "
+                f"reference's components: {new_or_reason}. Put their coordinates, in the "
+                "reference's space, into adata.obsm and name the key by use_rep."
+            )
+            raise ValueError(msg)
+        logger.warning(
+            "adata.obsm[%r] is taken to be in the reference's space: its cells cannot be "
+            "projected (%s)",
+            key,
+            new_or_reason,
+        )
+    new = _from_obsm(adata, key, "adata")
+    if new.shape[1] < n_used or (not n_pcs and new.shape[1] != n_used):
+        msg = (
+            f"adata.obsm[{key!r}] has {new.shape[1]} columns and adata_ref.obsm[{key!r}] "
+            f"{reference.shape[1]}: both must be coordinates in one space."
+        )
+        raise ValueError(msg)
+    return Shared(key, reference, new, n_used, projected=False)
+
+
+def _from_obsm(adata: AnnData, key: str, name: str) -> NDArray[Any]:
+    if key not in adata.obsm:
+        msg = f"Did not find {name}.obsm[{key!r}], the coordinates in which neighbours are sought."
+        raise ValueError(msg + did_you_mean(key, adata.obsm))
+    return _dense(adata.obsm[key], f"{name}.obsm[{key!r}]")
+
+
+def _dense(stored: Any, name: str) -> NDArray[Any]:
+    found = in_memory(stored)
+    if is_sparse(found):
+        found = found.toarray()
+    array = np.asarray(found)
+    if array.ndim != 2 or array.shape[1] == 0 or array.dtype.kind not in "buif":
+        msg = f"{name} has shape {array.shape} and dtype {array.dtype}: real numbers are needed, "
+        msg += "one row a cell."
+        raise ValueError(msg)
+    with np.errstate(over="ignore"):
+        bad = int((~np.isfinite(array.astype(np.float32))).any(axis=1).sum())
+    if bad:
+        msg = f"{name} has {bad} rows that are not finite: neighbours of those cannot be found."
+        raise ValueError(msg)
+    return array
+
+
+def _check_variables(adata: AnnData, adata_ref: AnnData) -> None:
+    if not adata.var_names.equals(adata_ref.var_names):
+        msg = (
+            "adata and adata_ref have other variables, or the same in another order: "
+            "adata[:, adata_ref.var_names] puts them in order."
+        )
+        raise ValueError(msg)
+
+
+def _projected(
+    adata: AnnData, adata_ref: AnnData, coordinates: NDArray[Any]
+) -> NDArray[np.float32] | str:
+    """Project new cells as the reference was, or say why that cannot be done.
+
+    scanpy centres new cells by their own means, which moves a sample of other composition away
+    from its like; here the reference's means are taken.
+    """
+    if "PCs" not in adata_ref.varm:
+        return "adata_ref.varm has no 'PCs'"
+    if not adata.var_names.equals(adata_ref.var_names):
+        return "adata and adata_ref have other variables, or in another order"
+    if adata.X is None or adata_ref.X is None:
+        return "one of the objects has no X"
+    components = np.asarray(adata_ref.varm["PCs"], np.float64)
+    if components.shape[1] != coordinates.shape[1]:
+        return "adata_ref.varm['PCs'] and adata_ref.obsm['X_pca'] differ in number"
+    reference = in_memory(adata_ref.X)
+    pca = adata_ref.uns.get("pca", {})
+    centred = bool(pca.get("params", {}).get("zero_center", True))
+    shift = np.zeros(components.shape[1])
+    if centred:
+        shift = np.asarray(reference.mean(axis=0), np.float64).ravel() @ components
+    probes = np.unique(np.linspace(0, adata_ref.n_obs - 1, _PROBES).astype(int))
+    seen = np.asarray(reference[probes] @ components) - shift
+    wanted = np.asarray(coordinates[probes], np.float64)
+    if not np.abs(seen - wanted).max() <= _ALIKE * np.abs(wanted).max():
+        return "adata_ref.X is not what the reference's components were computed from"
+    return np.asarray(np.asarray(in_memory(adata.X) @ components) - shift, np.float32)

@@ -1,0 +1,215 @@
+"""Embed a file into another: everything else in it stays as it was."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from umapcore.files.anndata_files import check_paths, check_target, open_file, write_with
+from umapcore.files.atomic_write import atomic_write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from anndata import AnnData
+
+    from umapcore.pl.movie_file import MovieFile
+    from umapcore.pl.save import Picture
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What :func:`embed_file` did."""
+
+    path: Path
+    key: str
+    shape: tuple[int, ...]
+    timings: dict[str, float] = field(repr=False)
+    #: Epochs that an earlier run had done; None without one.
+    continued: int | None = None
+
+
+def embed_file(
+    source: Path,
+    target: Path,
+    *,
+    overwrite: bool = False,
+    picture: Picture | None = None,
+    film: MovieFile | None = None,
+    checkpoint: Path | None = None,
+    neighbors: Mapping[str, Any] | None = None,
+    **parameters: Any,
+) -> Embedded:
+    """Embed the graph of an .h5ad file or a zarr store and write it with the embedding in it.
+
+    Where there is no graph it is made, and written as well.
+
+    ``X`` is neither loaded nor encoded anew: the target begins as a copy of the source. It
+    appears under its name only when it is complete.
+
+    Parameters
+    ----------
+    source, target
+        Paths; they may be the same with `overwrite`. A target of another format than the
+        source's is written anew.
+    overwrite
+        Whether an existing target, picture and film may be replaced.
+    picture, film
+        What to draw, and where; None draws nothing.
+    checkpoint
+        File that the run is saved to and continued from; removed when the target is written.
+    neighbors
+        Parameters of :func:`umapcore.pp.neighbors`, for a graph that is not there. A graph that
+        is there is never replaced, and parameters given for it are an error. Under a
+        `neighbors_key` that is not there a graph is only made when there are parameters for it.
+    parameters
+        Those of :func:`umapcore.tl.umap`.
+
+    Raises
+    ------
+    FileNotFoundError, FileExistsError, OSError
+        When a file cannot be read or written, or would be overwritten.
+    ValueError, TypeError
+        As :func:`umapcore.tl.umap`.
+    """
+    # A link is followed, so that the file behind it is replaced and not the link.
+    target = target.resolve()
+    check_paths(source, target, overwrite=overwrite)
+    drawings = [drawing for drawing in (picture, film) if drawing is not None]
+    for drawing in drawings:
+        check_target(drawing.path.resolve(), overwrite=overwrite)
+    _check_distinct([target, *(drawing.path for drawing in drawings)], checkpoint)
+
+    from umapcore._kit.compile_time import counted_compiling
+    from umapcore.layout.spec import OptimizerSpec
+    from umapcore.runs.checkpoint import Checkpoint
+    from umapcore.tl import umap
+
+    began = time.perf_counter()
+    adata = open_file(source)
+    opened = time.perf_counter()
+    timings: dict[str, float] = {}
+    continued = None
+    key_added = parameters.get("key_added")
+    key_obsm, key_uns = ("X_umap", "umap") if key_added is None else (key_added, key_added)
+    try:
+        for drawing in drawings:
+            drawing.check(adata)
+        if film is not None:
+            weight = parameters.get("density_weight", 0.0)
+            spec = OptimizerSpec(n_epochs=parameters.get("maxiter"), density_weight=weight)
+            epochs = spec.epochs_for(adata.n_obs)
+            parameters["snapshots"] = film.snapshots(epochs)
+        if checkpoint is not None:
+            continued = _epoch_of(checkpoint)
+            parameters["checkpoint"] = Checkpoint(checkpoint, keep=True)
+        with counted_compiling(timings):
+            made = _make_graph(adata, dict(neighbors or {}), parameters, timings)
+            umap(adata, timings=timings, **parameters)
+        timings["read"] = timings.get("read", 0.0) + opened - began
+        snapshots = parameters.get("snapshots")
+        with (
+            _drawn(picture, adata, key_obsm, timings),
+            _rendered(film, adata, key_obsm, snapshots, timings),
+        ):
+            # Not all systems replace a file that is open.
+            if adata.file.is_open:
+                adata.file.close()
+            began = time.perf_counter()
+            embedding = adata.obsm[key_obsm]
+            elements = {f"obsm/{key_obsm}": embedding, f"uns/{key_uns}": dict(adata.uns[key_uns])}
+            elements |= {f"{parent}/{key}": getattr(adata, parent)[key] for parent, key in made}
+            write_with(source, target, elements)
+            timings["write"] = timings.get("write", 0.0) + time.perf_counter() - began
+    finally:
+        if adata.file.is_open:
+            adata.file.close()
+    if checkpoint is not None:
+        # Only now is the result where no failure can take it.
+        checkpoint.unlink(missing_ok=True)
+    return Embedded(target, key_obsm, embedding.shape, timings, continued)
+
+
+def _make_graph(
+    adata: AnnData,
+    options: dict[str, Any],
+    parameters: Mapping[str, Any],
+    timings: dict[str, float],
+) -> list[tuple[str, str]]:
+    """Make the graph that the file lacks; say what has been added, as attribute and key."""
+    key = parameters.get("neighbors_key") or "neighbors"
+    if key in adata.uns:
+        if options:
+            msg = (
+                f"There is a graph already, .uns[{key!r}], so that {', '.join(options)} would have "
+                "no effect: leave them out, or give the new graph a name by neighbors_key."
+            )
+            raise ValueError(msg)
+        return []
+    if parameters.get("neighbors_key") is not None and not options:
+        return []  # a name that is probably misspelt: the layout says so
+
+    from umapcore.pp import neighbors
+
+    shared = ("random_state", "method", "n_threads")
+    options |= {name: parameters[name] for name in shared if name in parameters}
+    had_pca = "X_pca" in adata.obsm
+    began = time.perf_counter()
+    neighbors(adata, key_added=None if key == "neighbors" else key, **options)
+    timings["neighbours"] = time.perf_counter() - began
+    described = adata.uns[key]
+    added = [("obsp", described[f"{name}_key"]) for name in ("distances", "connectivities")]
+    if not had_pca and "X_pca" in adata.obsm:
+        added += [("obsm", "X_pca"), ("varm", "PCs"), ("uns", "pca")]
+    return [*added, ("uns", key)]
+
+
+@contextmanager
+def _drawn(
+    picture: Picture | None, adata: AnnData, basis: str, timings: dict[str, float]
+) -> Iterator[None]:
+    """Draw before the work in the block is done, and let the picture appear after it."""
+    if picture is None:
+        yield
+        return
+    with atomic_write(picture.path.resolve()) as beside:
+        began = time.perf_counter()
+        picture.draw(adata, basis, beside)
+        timings["draw"] = time.perf_counter() - began
+        yield
+
+
+@contextmanager
+def _rendered(
+    film: MovieFile | None, adata: AnnData, basis: str, snapshots: Any, timings: dict[str, float]
+) -> Iterator[None]:
+    """Do as `_drawn` does, for a movie."""
+    if film is None:
+        yield
+        return
+    with atomic_write(film.path.resolve()) as beside:
+        began = time.perf_counter()
+        film.draw(adata, snapshots, basis, beside)
+        timings["draw"] = timings.get("draw", 0.0) + time.perf_counter() - began
+        yield
+
+
+def _check_distinct(written: list[Path], checkpoint: Path | None) -> None:
+    """Refuse one name for two files."""
+    paths = [path.resolve() for path in (*written, *([checkpoint] if checkpoint else []))]
+    for path in paths:
+        if paths.count(path) > 1:
+            msg = f"{path}: is named for two of output, picture, movie and checkpoint."
+            raise ValueError(msg)
+
+
+def _epoch_of(checkpoint: Path) -> int | None:
+    from umapcore.runs.checkpoint_file import read_state
+
+    try:
+        return read_state(checkpoint).epoch
+    except (OSError, ValueError):  # none, or one that the run will refuse
+        return None

@@ -1,0 +1,1 @@
+"""What a device offers, and which one a method stands for."""

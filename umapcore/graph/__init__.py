@@ -1,0 +1,1 @@
+"""Graphs: one canonical CSR, its components, its vertices renumbered."""

@@ -1,0 +1,352 @@
+"""Reading and checking a graph: whatever holds one becomes one symmetric, canonical CSR.
+
+The caller's arrays are never written to. They may be shared, read-only, when nothing about them
+had to change, which is the usual case and costs one pass over the edges and no copy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from umapcore._kit import rng
+from umapcore._kit.jit import kernel
+from umapcore._kit.parallel import for_rows
+from umapcore._kit.rng import mix64_of
+from umapcore.errors import bad_type
+from umapcore.logs import logger
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_ACCEPTED = "a square sparse matrix or array of real, finite weights of at least 0"
+#: Weights w_ij and w_ji closer than this share of the largest weight differ by rounding alone.
+_ROUNDING = 1e-5
+
+#: Set on what :func:`prepare_graph` returns, so that giving it back costs nothing. Results of
+#: operations do not inherit it, and the arrays are read-only.
+_MARK = "_umapcore_prepared"
+
+# What the pass over the edges can find; a graph with none of these is ready.
+_OUT_OF_RANGE = 1
+_ZERO = 2
+_LOOP = 4
+_UNSORTED = 8
+_DUPLICATE = 16
+_ASYMMETRIC = 32
+
+
+def prepare_graph(
+    graph: object,
+    *,
+    n_vertices: int | None = None,
+    name: str = "graph",
+    n_threads: int | None = None,
+) -> sparse.csr_array[np.float32, tuple[int, int]]:
+    """Check a weighted graph and bring it into the one form that everything else reads.
+
+    Parameters
+    ----------
+    graph
+        Weights, n × n, of any real dtype: a scipy or cupyx sparse matrix or array of any format,
+        a dense array, or something that holds one of these: a dask array, a sparse data set of
+        anndata, an HDF5 or Zarr array, a data frame.
+    n_vertices
+        n, where it is known.
+    name
+        What error messages call the graph.
+    n_threads
+        Threads to use; None takes the settings' number.
+
+    Returns
+    -------
+    Symmetric CSR with float32 weights above 0, columns sorted in every row, no duplicates, no
+    self-loops. Its arrays are read-only and may be the caller's own.
+
+    Duplicate entries are summed, self-loops and explicit zeros dropped; of two unequal weights
+    w_ij and w_ji both take the larger, with a logged warning.
+
+    Raises
+    ------
+    ValueError
+        When the graph is not square, not n × n, has no vertices, or when a weight is NaN,
+        infinite or negative.
+    TypeError
+        When it is not a matrix, or not one of real numbers.
+    """
+    if getattr(graph, _MARK, False) and isinstance(graph, sparse.csr_array):
+        return graph
+    matrix = _matrix(in_memory(graph), name)
+    n = _checked_size(matrix, n_vertices, name)
+    data, indices, indptr = _csr_arrays(matrix, name)
+    found = _inspect(data, indices, indptr, n_threads)
+    if found & _OUT_OF_RANGE:
+        msg = f"{name} is damaged: it has edges to vertices outside of 0 to {n - 1}."
+        raise ValueError(msg)
+    if found & (_ZERO | _LOOP | _UNSORTED | _DUPLICATE):
+        data, indices, indptr = _tidied(data, indices, indptr, found, name)
+        found = _inspect(data, indices, indptr, n_threads)
+    if found & _ASYMMETRIC:
+        data, indices, indptr = _symmetrised(data, indices, indptr, name)
+    ready = _csr(data, indices, indptr)
+    setattr(ready, _MARK, True)
+    return ready
+
+
+def is_sparse(value: object) -> bool:
+    """Whether a value is a SciPy sparse matrix or array."""
+    return bool(sparse.issparse(value))
+
+
+def on_gpu(value: object) -> bool:
+    """Whether a value is an array or matrix of CuPy's."""
+    return type(value).__module__.split(".")[0] in {"cupy", "cupyx"}
+
+
+def in_memory(value: Any) -> Any:
+    """Fetch an array or matrix from a device, a disk or a task graph; others come back as given.
+
+    Nothing is imported for it: the kinds are told apart by what they offer.
+    """
+    home = type(value).__module__.split(".")[0]
+    if on_gpu(value):
+        return value.get()
+    if home == "dask":
+        return in_memory(_computed(value))
+    if home == "anndata" and hasattr(value, "to_memory"):  # a sparse data set on disk
+        return value.to_memory()
+    if home in {"h5py", "zarr"}:
+        return value[...]
+    if home == "pandas":
+        return value.to_numpy()
+    if home == "xarray":
+        return in_memory(value.data)
+    return value
+
+
+def _computed(value: Any) -> Any:
+    """Compute a dask array whose chunks may be sparse, which not every dask can concatenate."""
+    if value.ndim != 2 or value.npartitions == 1:
+        return value.compute()
+    rows = [[in_memory(block.compute()) for block in row] for row in value.to_delayed()]
+    if any(is_sparse(block) for row in rows for block in row):
+        return sparse.block_array(rows, format="csr")
+    return np.block(rows)
+
+
+def _matrix(value: Any, name: str) -> Any:
+    """Scipy sparse matrices as they are, dense arrays as arrays."""
+    if is_sparse(value):
+        return value
+    if isinstance(value, (str, bytes)) or value is None:
+        raise bad_type(name, value, _ACCEPTED)
+    try:
+        dense = np.asarray(value)
+    except ValueError:  # a ragged list
+        raise bad_type(name, value, _ACCEPTED) from None
+    if dense.dtype == object or dense.ndim == 0:
+        raise bad_type(name, value, _ACCEPTED)
+    return dense
+
+
+def _checked_size(matrix: Any, n_vertices: int | None, name: str) -> int:
+    shape = tuple(matrix.shape)
+    if len(shape) != 2 or shape[0] != shape[1]:
+        msg = f"{name} has shape {shape}: it must be square, one row and one column a vertex."
+        raise ValueError(msg)
+    if n_vertices is not None and shape[0] != n_vertices:
+        msg = f"{name} has {shape[0]} vertices: it must have {n_vertices}."
+        raise ValueError(msg)
+    if shape[0] == 0:
+        msg = f"{name} has no vertices."
+        raise ValueError(msg)
+    return int(shape[0])
+
+
+def _csr_arrays(matrix: Any, name: str) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[Any]]:
+    """Weights, columns and offsets of a CSR of the matrix or, where it is CSC, its transpose.
+
+    The transpose does as well: the symmetrised graph is the same.
+    """
+    if not is_sparse(matrix):
+        data = _checked_weights(matrix.ravel(), name).reshape(matrix.shape)
+        matrix = sparse.csr_array(data)
+    elif matrix.format not in {"csr", "csc"}:
+        entries = matrix.tocoo(copy=False)
+        data = _checked_weights(entries.data, name)
+        # Duplicates would be summed by the conversion; here they are counted and logged first.
+        order = np.argsort(entries.row, kind="stable")
+        rows, columns = entries.row[order], entries.col[order]
+        indptr = np.zeros(matrix.shape[0] + 1, np.int64)
+        np.cumsum(np.bincount(rows, minlength=matrix.shape[0]), out=indptr[1:])
+        return data[order], *_indices(columns, indptr)
+    indptr = np.asarray(matrix.indptr)
+    stored = int(indptr[-1])
+    if (
+        indptr[0] != 0
+        or (np.diff(indptr) < 0).any()
+        or min(matrix.data.shape[0], matrix.indices.shape[0]) < stored
+    ):
+        msg = f"{name} is damaged: its row offsets (indptr) do not fit its {matrix.nnz} entries."
+        raise ValueError(msg)
+    data = _checked_weights(np.asarray(matrix.data)[:stored], name)
+    return data, *_indices(np.asarray(matrix.indices)[:stored], indptr)
+
+
+def _checked_weights(data: NDArray[Any], name: str) -> NDArray[np.float32]:
+    """Weights as float32, the array itself where it can be."""
+    if data.dtype.kind not in "buif":
+        msg = f"{name} has weights of dtype {data.dtype}: they must be real numbers."
+        raise TypeError(msg)
+    if data.size:
+        # Both are NaN when any weight is.
+        low, high = data.min(), data.max()
+        if not (low >= 0 and high < np.inf):
+            not_a_number = int(np.isnan(data).sum()) if data.dtype.kind == "f" else 0
+            infinite = int(np.isinf(data).sum()) if data.dtype.kind == "f" else 0
+            negative = int((data < 0).sum())
+            msg = (
+                f"{name} has {not_a_number} weights that are NaN, {infinite} infinite and "
+                f"{negative} negative: weights must be finite and at least 0."
+            )
+            raise ValueError(msg)
+        limits = np.finfo(np.float32)
+        if high > limits.max or 0 < high < limits.tiny / limits.eps:
+            # Only ratios of weights matter, so those beyond float32 can be brought into it.
+            data = data / high
+    return np.ascontiguousarray(data, dtype=np.float32)
+
+
+def _indices(indices: NDArray[Any], indptr: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Bring columns and offsets to one dtype, int32 where it suffices: no second compilation."""
+    n = indptr.shape[0] - 1
+    dtype = np.int32 if max(n, int(indptr[-1])) < 2**31 else np.int64
+    if indices.dtype.itemsize > 4 and indices.size and int(indices.max()) >= n:
+        # A damaged column must not become a valid one by wrapping round; -1 is refused later.
+        indices = np.where(indices < n, indices, -1)
+    return (
+        read_only(np.ascontiguousarray(indices, dtype=dtype)),
+        read_only(np.ascontiguousarray(indptr, dtype=dtype)),
+    )
+
+
+def _tidied(
+    data: NDArray[np.float32],
+    indices: NDArray[Any],
+    indptr: NDArray[Any],
+    found: int,
+    name: str,
+) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[Any]]:
+    """Sort rows, sum duplicates, drop self-loops and explicit zeros, all in copies."""
+    n = indptr.shape[0] - 1
+    if found & (_UNSORTED | _DUPLICATE):
+        matrix = sparse.csr_array((data.copy(), indices.copy(), indptr.copy()), shape=(n, n))
+        matrix.sum_duplicates()
+        if matrix.nnz < data.shape[0]:
+            logger.info("%s: %d duplicate entries summed", name, data.shape[0] - matrix.nnz)
+        data, indices, indptr = matrix.data, matrix.indices, matrix.indptr
+    heads = np.repeat(np.arange(n, dtype=indices.dtype), np.diff(indptr))
+    loops = indices == heads
+    if loops.any():
+        logger.info("%s: %d self-loops dropped", name, int(loops.sum()))
+    kept = ~loops & (data > 0)
+    kept_before = np.zeros(data.shape[0] + 1, indptr.dtype)
+    np.cumsum(kept, out=kept_before[1:])
+    return data[kept], *_indices(indices[kept], kept_before[indptr])
+
+
+def _symmetrised(
+    data: NDArray[np.float32], indices: NDArray[Any], indptr: NDArray[Any], name: str
+) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[Any]]:
+    """Give both directions of every edge the larger of their weights."""
+    matrix = _csr(data, indices, indptr)
+    transposed = matrix.T.tocsr()
+    differences = np.abs((matrix - transposed).data)
+    tolerance = _ROUNDING * data.max()
+    if (differences > tolerance).any():
+        logger.warning(
+            "%s is not symmetric: the two weights of %d pairs of vertices differ; "
+            "both directions of an edge take the larger one.",
+            name,
+            int((differences > tolerance).sum()) // 2,
+        )
+    larger = sparse.csr_array(matrix.maximum(transposed))
+    larger.sum_duplicates()
+    return larger.data, *_indices(larger.indices, larger.indptr)
+
+
+def _csr(
+    data: NDArray[np.float32], indices: NDArray[Any], indptr: NDArray[Any]
+) -> sparse.csr_array[np.float32, tuple[int, int]]:
+    """CSR over read-only views of arrays that are known to be canonical."""
+    n = indptr.shape[0] - 1
+    graph = sparse.csr_array(
+        (read_only(data), read_only(indices), read_only(indptr)), shape=(n, n), copy=False
+    )
+    graph.has_sorted_indices = True
+    graph.has_canonical_format = True
+    return graph
+
+
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """View that cannot be written through; also the one type that kernels are compiled for."""
+    view = array.view(np.ndarray)
+    view.flags.writeable = False
+    return view
+
+
+@kernel(rng)
+def _scan(first: Any, last: Any, indptr: Any, indices: Any, bits: Any) -> Any:
+    """Look at the rows `first` … `last` - 1 once.
+
+    Returns
+    -------
+    found
+        What is not canonical about them.
+    unbalanced
+        Hashes of the edges above the diagonal minus those of their mirrors below it, modulo
+        2**64. Over all rows of a symmetric graph the sum is 0. It is not 0 when one edge has no
+        mirror of its weight, and for any other fault but by a chance of one in 2**64. Following
+        every edge to its mirror instead takes ten times as long: it is nowhere near.
+    """
+    n = np.int64(indptr.shape[0] - 1)
+    found = 0
+    unbalanced = np.uint64(0)
+    for i in range(first, last):
+        previous = np.int64(-1)
+        for e in range(np.uint64(indptr[i]), np.uint64(indptr[i + 1])):
+            j = np.int64(indices[e])
+            if j < 0 or j >= n:
+                return found | _OUT_OF_RANGE, unbalanced
+            if bits[e] & np.uint32(0x7FFFFFFF) == 0:  # 0 or -0
+                found |= _ZERO
+            if j == i:
+                found |= _LOOP
+            if j < previous:
+                found |= _UNSORTED
+            elif j == previous:
+                found |= _DUPLICATE
+            previous = j
+            low, high = np.uint64(i), np.uint64(j)
+            if j < i:
+                low, high = high, low
+            pair = low << np.uint64(32) | high
+            hashed = mix64_of(pair + np.uint64(bits[e]) * np.uint64(0xD1342543DE82EF95))
+            unbalanced += hashed if i < j else ~hashed + np.uint64(1)
+    return found, unbalanced
+
+
+def _inspect(
+    data: NDArray[np.float32], indices: NDArray[Any], indptr: NDArray[Any], n_threads: int | None
+) -> int:
+    """Say what a graph lacks to be canonical and symmetric."""
+    views = (read_only(indptr), read_only(indices), read_only(data).view(np.uint32))
+    parts = for_rows(indptr.shape[0] - 1, n_threads, lambda a, b: _scan(a, b, *views))
+    found = 0
+    unbalanced = 0
+    for part, difference in parts:
+        found |= part
+        unbalanced += int(difference)
+    return found if found or unbalanced % 2**64 == 0 else _ASYMMETRIC

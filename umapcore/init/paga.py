@@ -1,0 +1,126 @@
+"""Start positions from PAGA: every vertex near its group (Wolf et al., Genome Biology 20, 2019).
+
+As in scanpy, a group's vertices fill a box around the group's position, as wide as the way to the
+group that it is connected to most strongly.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from umapcore._kit.rng import uniform
+from umapcore.errors import did_you_mean
+from umapcore.graph.csr import in_memory, prepare_graph
+from umapcore.init.spectral import spectral_layout
+from umapcore.logs import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+_STREAM = 0x70616761
+
+
+def positions_from_paga(
+    paga: Mapping[str, Any], obs: Any, *, n_components: int, seed: int
+) -> NDArray[np.float64]:
+    """Place vertices by the positions of their groups.
+
+    Parameters
+    ----------
+    paga
+        ``adata.uns['paga']``: 'pos', (groups, p), which plotting PAGA makes; 'connectivities',
+        (groups, groups); 'groups', the name of a column of `obs`.
+    obs
+        Data frame with a categorical column of groups.
+    n_components
+        Dimensions d. The first d columns of the groups' positions are used; where d is larger
+        than p, eigenvectors of the graph of groups make the other axes.
+    seed
+        Decides where in its box a vertex lies.
+
+    Returns
+    -------
+    float64, (n, n_components).
+
+    Raises
+    ------
+    ValueError
+        When something is missing, or does not fit the groups.
+    """
+    if "pos" not in paga:
+        msg = "Plot PAGA first, so that `adata.uns['paga']['pos']` exists."
+        raise ValueError(msg)
+    if "connectivities" not in paga:
+        msg = "Did not find .uns['paga']['connectivities']. Run `tl.paga` first."
+        raise ValueError(msg)
+    pos = np.asarray(in_memory(paga["pos"]), np.float64)
+    codes, n_groups = _group_codes(paga, obs)
+    if pos.ndim != 2 or pos.shape[0] != n_groups or not np.isfinite(pos).all():
+        msg = (
+            f".uns['paga']['pos'] has shape {pos.shape}: it must be one finite position for each "
+            f"of the {n_groups} groups. Run and plot PAGA again for the present groups."
+        )
+        raise ValueError(msg)
+    connectivities = sparse.csr_array(in_memory(paga["connectivities"]))
+    if connectivities.shape != (n_groups, n_groups):
+        msg = (
+            f".uns['paga']['connectivities'] has shape {connectivities.shape}: it must have a row "
+            f"and a column for each of the {n_groups} groups. Run PAGA again."
+        )
+        raise ValueError(msg)
+    pos = _with_dimensions(pos, connectivities, n_components)
+    boxes = pos - pos[_strongest_neighbors(connectivities, pos)]
+    # Vertices without a group may lie anywhere.
+    pos = np.vstack([pos, 0.5 * (pos.min(axis=0) + pos.max(axis=0))])
+    boxes = np.vstack([boxes, pos.max(axis=0) - pos.min(axis=0)])
+    if (codes < 0).any():
+        logger.info("PAGA start: %d vertices have no group", int((codes < 0).sum()))
+    within = uniform(seed, _STREAM, codes.shape[0] * n_components) - 0.5
+    positions: NDArray[np.float64] = pos[codes] + within.reshape(-1, n_components) * boxes[codes]
+    return positions
+
+
+def _group_codes(paga: Mapping[str, Any], obs: Any) -> tuple[NDArray[np.int64], int]:
+    """Give the number of every vertex's group, -1 for none, and how many groups there are."""
+    import pandas as pd
+
+    column = paga.get("groups")
+    if not isinstance(column, str) or column not in obs:
+        msg = f"Did not find .obs[{column!r}], the groups that .uns['paga'] names."
+        if isinstance(column, str):
+            msg += did_you_mean(column, [str(name) for name in obs])
+        raise ValueError(msg)
+    groups = pd.Categorical(np.asarray(obs[column])) if obs[column].dtype != "category" else None
+    categorical = obs[column].array if groups is None else groups
+    return np.asarray(categorical.codes, np.int64), len(categorical.categories)
+
+
+def _with_dimensions(
+    pos: NDArray[np.float64], connectivities: Any, n_components: int
+) -> NDArray[np.float64]:
+    n_given = pos.shape[1]
+    if n_given >= n_components:
+        return pos[:, :n_components]
+    graph = prepare_graph(connectivities, name=".uns['paga']['connectivities']")
+    layout = spectral_layout(graph, n_components, seed=0)
+    return np.hstack([pos, layout[:, n_given:]])
+
+
+def _strongest_neighbors(connectivities: Any, pos: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Give the group that each is connected to most strongly; the nearest one where none is."""
+    strongest = np.arange(pos.shape[0])
+    for group in range(pos.shape[0]):
+        row = connectivities[[group]].tocoo()
+        others = (row.col != group) & (row.data > 0)
+        if others.any():
+            strongest[group] = row.col[others][np.argmax(row.data[others])]
+        elif pos.shape[0] > 1:
+            distances = ((pos - pos[group]) ** 2).sum(axis=1)
+            distances[group] = np.inf
+            strongest[group] = np.argmin(distances)
+    return strongest

@@ -1,0 +1,224 @@
+"""Start positions: where a layout begins, scaled as umap-learn scales them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from umapcore._kit import rng
+from umapcore._kit.jit import kernel
+from umapcore._kit.parallel import for_rows
+from umapcore._kit.rng import mix64, mix64_of, stream_key, uniform, unit
+from umapcore.errors import bad_type, did_you_mean
+from umapcore.graph.csr import in_memory, is_sparse
+from umapcore.init.spectral import spectral_layout
+from umapcore.logs import logger
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from umapcore.device.spectral_ops import SpectralOps
+
+#: Starts that have a name, beside arrays.
+NAMED_STARTS = ("spectral", "random")
+
+#: Every axis of the start positions goes from 0 to this.
+EXTENT = 10.0
+#: Standard deviation of the noise that keeps vertices apart, where the largest coordinate is
+#: `EXTENT`.
+NOISE = 1e-4
+
+_RANDOM_STREAM = 0x72616E64
+_NOISE_STREAM = 0x6E6F6973
+
+
+def start_positions(
+    init: object,
+    graph: Any,
+    *,
+    n_components: int,
+    seed: int,
+    representation: Any = None,
+    metric: str = "euclidean",
+    ops: SpectralOps | None = None,
+    n_threads: int | None = None,
+) -> NDArray[np.float32]:
+    """Give the positions that a layout starts from.
+
+    Parameters
+    ----------
+    init
+        ``'spectral'``, ``'random'``, or positions, (n, n_components).
+    graph
+        Symmetric CSR, n × n, from :func:`umapcore.graph.csr.prepare_graph`, or what a backend
+        made of one.
+    n_components
+        Dimensions of the layout.
+    seed
+        Seed of random positions and of the noise.
+    representation
+        Coordinates of the vertices, or a function that gives them or None: places the
+        components of a graph that has several (``'spectral'`` only).
+    metric
+        How distances of the representation are measured.
+    ops
+        Device that a spectral start is worked out on; None: the CPU.
+    n_threads
+        Threads to use; the positions do not depend on it.
+
+    Returns
+    -------
+    float32, C order, (n, n_components); every axis from 0 to 10, or all about 5 when it was
+    constant.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When `init` is unknown, or has a wrong shape or values that are not finite.
+    """
+    n = graph.shape[0]
+    if isinstance(init, str):
+        check_named_start(init)
+        if init == "random":
+            drawn = uniform(seed, _RANDOM_STREAM, n * n_components).reshape(n, n_components)
+            return _scaled(20.0 * drawn - 10.0)
+        layout = spectral_layout(
+            graph,
+            n_components,
+            seed=seed,
+            representation=representation,
+            metric=metric,
+            ops=ops,
+            n_threads=n_threads,
+        )
+        return _scaled(_expanded(layout) + _noise(seed, layout.shape, n_threads))
+    return scaled_start(_checked(init, n, n_components, "init"), seed)
+
+
+def scaled_start(positions: NDArray[Any], seed: int) -> NDArray[np.float32]:
+    """Scale positions that were given, (n, d), finite; equal ones are set apart by noise."""
+    scaled = _scaled(positions.astype(np.float64))
+    if positions.shape[0] > 1 and _has_equal_rows(scaled):
+        logger.info("some start positions are equal; noise sets them apart")
+        centred = scaled.astype(np.float64) - 0.5 * EXTENT
+        scaled = _scaled(_expanded(centred) + _noise(seed, scaled.shape))
+    return scaled
+
+
+def check_named_start(init: str, name: str = "init", also: tuple[str, ...] = ()) -> None:
+    """Refuse a start that has no such name.
+
+    Raises
+    ------
+    ValueError
+        Naming what is allowed, and the nearest match.
+    """
+    if init not in NAMED_STARTS:
+        known = (*NAMED_STARTS, *also)
+        allowed = ", ".join(repr(start) for start in known)
+        msg = f"{name}={init!r} is unknown: {name} must be one of {allowed}, or an array."
+        raise ValueError(msg + did_you_mean(init, known))
+
+
+def check_positions(
+    positions: Any, n_vertices: int, n_components: int, *, name: str = "init"
+) -> NDArray[np.float32]:
+    """Check positions and copy them to float32, C order.
+
+    Parameters
+    ----------
+    positions
+        (n_vertices, n_components): array, sparse matrix, data frame, of any real dtype, on the
+        host or on a GPU.
+    n_vertices, n_components
+        The shape that they must have.
+    name
+        What error messages call them.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When the shape is wrong, or values are not finite real numbers.
+    """
+    return np.array(_checked(positions, n_vertices, n_components, name), np.float32, order="C")
+
+
+def _checked(positions: Any, n_vertices: int, n_components: int, name: str) -> NDArray[Any]:
+    allowed = f"an array of real numbers of shape ({n_vertices}, {n_components})"
+    if positions is None or isinstance(positions, (str, bytes)):
+        raise bad_type(name, positions, allowed)
+    found = in_memory(positions)
+    if is_sparse(found):
+        found = found.toarray()
+    try:
+        array = np.asarray(found)
+    except ValueError:  # a ragged list
+        raise bad_type(name, positions, allowed) from None
+    if array.dtype.kind not in "buif" or array.ndim == 0:
+        raise bad_type(name, positions, allowed)
+    if array.shape != (n_vertices, n_components):
+        msg = f"{name} has shape {array.shape}: it must be {allowed}."
+        raise ValueError(msg)
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(array.astype(np.float32)).all(axis=1)
+    if not finite.all():
+        msg = (
+            f"{name} has {n_vertices - int(finite.sum())} rows that are not finite: "
+            f"{name} must be {allowed}, all finite (float32)."
+        )
+        raise ValueError(msg)
+    return array
+
+
+def _expanded(layout: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scale all axes alike to a largest absolute coordinate of `EXTENT`."""
+    largest = np.abs(layout).max(initial=0.0)
+    return layout * (EXTENT / largest) if largest > 0.0 else layout
+
+
+def _scaled(positions: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Shift and stretch each axis to [0, EXTENT].
+
+    A constant axis goes to the middle, with a little noise where there are several vertices:
+    along an axis without any differences no force ever acts.
+    """
+    low, high = positions.min(axis=0), positions.max(axis=0)
+    extent = high - low
+    flat = extent == 0.0
+    scaled = (positions - low) * (EXTENT / np.where(flat, 1.0, extent))
+    if flat.any():
+        scaled[:, flat] = 0.5 * EXTENT
+        if positions.shape[0] > 1:
+            scaled[:, flat] += _noise(0, positions.shape)[:, flat]
+    return np.ascontiguousarray(scaled, dtype=np.float32)
+
+
+def _noise(seed: int, shape: tuple[int, ...], n_threads: int | None = None) -> NDArray[np.float64]:
+    """Draw near-normal numbers of standard deviation `NOISE`.
+
+    They are sums of twelve uniforms: logarithms and cosines would differ between machines.
+    """
+    keys = np.concatenate([stream_key(seed, _NOISE_STREAM + k) for k in range(12)])
+    noise = np.empty(shape)
+    flat = noise.reshape(-1)
+    for_rows(flat.shape[0], n_threads, lambda a, b: _draw_noise(a, b, keys, flat))
+    return noise
+
+
+@kernel(rng)
+def _draw_noise(first: Any, last: Any, keys: Any, noise: Any) -> None:
+    for i in range(np.uint64(first), np.uint64(last)):
+        total = 0.0
+        for k in range(keys.shape[0]):
+            total += unit(mix64_of(keys[k] + i))
+        noise[i] = (total - 6.0) * NOISE
+
+
+def _has_equal_rows(positions: NDArray[np.float32]) -> bool:
+    """Whether two rows are equal, by a 64-bit hash of each: linear memory, one sort."""
+    hashes = np.zeros(positions.shape[0], np.uint64)
+    for column in (positions + 0.0).T:
+        hashes = mix64(hashes ^ column.astype(np.float32).view(np.uint32))
+    hashes.sort()
+    return bool((hashes[1:] == hashes[:-1]).any())

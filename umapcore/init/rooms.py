@@ -1,0 +1,231 @@
+"""Where each connected component of a graph gets its room.
+
+umap-learn places components by a spectral embedding of all distances between their centroids
+(``umap.spectral.component_layout``), which needs a dense matrix, and gives every component the
+room that its nearest neighbour leaves it. Here each gets a box of a volume in proportion to its
+vertices, and boxes are arranged like the centroids: the unit cube is halved again and again, as in
+a k-d tree, each time between components that lie on either side of each other along the principal
+axes of the centroids. Memory and time are linear in the number of components, but for a logarithm.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from umapcore._kit.rng import uniform
+from umapcore.graph.csr import in_memory, is_sparse
+from umapcore.init.dense import product
+from umapcore.init.jacobi import diagonalise, scaled_columns
+from umapcore.logs import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+#: Entries of a representation that are in memory at a time.
+_CHUNK_ENTRIES = 2**23
+#: Sweeps of the subspace iteration: only the order of centroids along the axes is wanted.
+_SWEEPS = 8
+#: Metrics of which only directions count.
+_OF_DIRECTIONS = ("cosine", "correlation")
+_AXES_STREAM = 0x61786573
+#: Share of a vector below which what is left of it is rounding.
+_DEPENDENT = 1e-10
+#: Centroids' coordinates are rounded to this share of the largest, so that noise on an axis
+#: without extent does not order them.
+_ROUND = 2.0**-20
+
+
+def component_rooms(
+    sizes: NDArray[np.int64], n_dimensions: int, targets: NDArray[np.float64] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Share the unit cube out among components.
+
+    Parameters
+    ----------
+    sizes
+        (components,): vertices of each, at least 1.
+    n_dimensions
+        Dimensions d of the cube.
+    targets
+        (components, d): where each would like to lie, in any unit; only their order along the
+        axes counts. None: large components come first.
+
+    Returns
+    -------
+    low, high
+        float64, (components, d): corners of boxes that do not overlap, with volumes in
+        proportion to `sizes`.
+    """
+    count = sizes.shape[0]
+    if targets is None:
+        targets = np.repeat(-sizes[:, None].astype(np.float64), n_dimensions, axis=1)
+    # Ranks, unlike coordinates, have no ties, and sort with the box's number as one integer.
+    ranks = np.empty((count, n_dimensions), np.int64)
+    by_target = np.argsort(targets, axis=0, kind="stable")
+    np.put_along_axis(ranks, by_target, np.arange(count)[:, None], axis=0)
+    low, high = np.zeros((count, n_dimensions)), np.ones((count, n_dimensions))
+    # Components in the order of their boxes; all components of one box carry its corners.
+    order = np.arange(count)
+    box = np.zeros(count, np.int64)
+    while box[-1] < count - 1:
+        axis = np.argmax(high[order] - low[order], axis=1)
+        order = order[np.argsort(box * count + ranks[order, axis])]
+        starts = np.flatnonzero(np.diff(box, prepend=-1))
+        members = np.diff(starts, append=count)
+        weight = sizes[order]
+        total = np.add.reduceat(weight, starts)
+        # A component goes left when its middle lies in the left half of the box's weight.
+        through = np.cumsum(weight)
+        before = through - weight - np.repeat(through[starts] - weight[starts], members)
+        goes_left = 2 * before + weight < np.repeat(total, members)
+        n_left = np.clip(np.add.reduceat(goes_left, starts, dtype=np.int64), 1, members - 1)
+        place = np.arange(count) - np.repeat(starts, members)
+        is_left = place < np.repeat(n_left, members)
+        left = np.add.reduceat(np.where(is_left, weight, 0), starts)
+        share = np.repeat(left / total, members)
+        # Boxes of one component stay as they are.
+        split = np.repeat(members > 1, members)
+        lo, hi = low[order, axis], high[order, axis]
+        cut = lo + share * (hi - lo)
+        high[order, axis] = np.where(split & is_left, cut, hi)
+        low[order, axis] = np.where(split & ~is_left, cut, lo)
+        second = split & ~is_left
+        box = np.cumsum((place == 0) | (second & (place == np.repeat(n_left, members)))) - 1
+    return low, high
+
+
+def centroid_targets(
+    representation: Any,
+    labels: NDArray[np.int32],
+    sizes: NDArray[np.int64],
+    n_dimensions: int,
+    *,
+    metric: str = "euclidean",
+) -> NDArray[np.float64] | None:
+    """Project the components' centroids on their principal axes.
+
+    Parameters
+    ----------
+    representation
+        Coordinates of the vertices, (n, p): dense or sparse, also on disk or a dask array, which
+        are read piece by piece.
+    labels, sizes
+        Component of every vertex, and vertices of every component.
+    n_dimensions
+        How many axes.
+    metric
+        For ``'cosine'`` and ``'correlation'`` the directions of the centroids are projected,
+        for all others the centroids.
+
+    Returns
+    -------
+    float64, (components, n_dimensions), or None when the representation is not finite.
+    """
+    sums = _sums(representation, labels, sizes.shape[0])
+    finite = np.isfinite(sums.data if is_sparse(sums) else sums).all()
+    if not finite:
+        logger.warning(
+            "the representation has values that are not finite; the graph's %d components are "
+            "placed without it",
+            sizes.shape[0],
+        )
+        return None
+    if is_sparse(sums):
+        centroids = sparse.diags_array(1.0 / sizes).tocsr() @ sums
+    else:
+        centroids = sums / sizes[:, None]
+    if metric in _OF_DIRECTIONS:
+        centroids = _directions(centroids, centred=metric == "correlation")
+    mean = np.asarray(centroids.sum(axis=0)).ravel() / sizes.shape[0]
+
+    def project(axes: NDArray[np.float64]) -> NDArray[np.float64]:
+        projected: NDArray[np.float64] = _product(centroids, axes) - _product(mean[None], axes)
+        return projected
+
+    n_features = mean.shape[0]
+    n_axes = min(n_dimensions + 2, n_features)
+    axes = uniform(0, _AXES_STREAM, n_features * n_axes).reshape(n_features, n_axes) - 0.5
+    for _ in range(_SWEEPS):
+        scores = project(axes)
+        spread = _product(mean[:, None], scores.sum(axis=0)[None])
+        axes = _orthonormal(_product(centroids.T, scores) - spread)
+    scores = project(axes)
+    rotation = diagonalise(_product(scores.T, scores))
+    scores = _product(scores, rotation[:n_dimensions].T)
+    targets = np.zeros((sizes.shape[0], n_dimensions))
+    targets[:, : scores.shape[1]] = np.rint(scaled_columns(scores) / _ROUND)
+    return targets
+
+
+def _directions(centroids: Any, *, centred: bool) -> Any:
+    """Scale centroids to length 1: so distances of directions become Euclidean ones.
+
+    Sparse ones are not centred, which would fill them up; their means are small.
+    """
+    if is_sparse(centroids):
+        squares = np.asarray(centroids.multiply(centroids).sum(axis=1)).ravel()
+    else:
+        if centred:
+            centroids = centroids - centroids.mean(axis=1)[:, None]
+        squares = (centroids * centroids).sum(axis=1)
+    scale = 1.0 / np.sqrt(np.where(squares > 0.0, squares, 1.0))
+    return sparse.diags_array(scale).tocsr() @ centroids
+
+
+def _product(x: Any, y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Matrix product without BLAS, whose rounding differs from machine to machine."""
+    result: NDArray[np.float64] = x @ y if is_sparse(x) else product(x, y)
+    return result
+
+
+def _orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Orthonormalise columns by Gram and Schmidt; those that depend on others become 0."""
+    rows = np.ascontiguousarray(columns.T)
+    for k, row in enumerate(rows):
+        length = np.sqrt((row * row).sum())
+        for _ in range(2):
+            for other in rows[:k]:
+                row -= (row * other).sum() * other
+        rest = np.sqrt((row * row).sum())
+        row *= 1.0 / rest if rest > _DEPENDENT * length else 0.0
+    return rows.T
+
+
+def _sums(representation: Any, labels: NDArray[np.int32], count: int) -> Any:
+    """Sum the coordinates of each component's vertices, dense or sparse as they come."""
+    sums: Any = None
+    for first, rows in row_pieces(representation):
+        present, position = np.unique(labels[first : first + rows.shape[0]], return_inverse=True)
+        shape = (present.shape[0], rows.shape[0])
+        at = (position, np.arange(rows.shape[0]))
+        piece = sparse.csr_array((np.ones(rows.shape[0]), at), shape=shape) @ rows
+        if is_sparse(piece):
+            entries = piece.tocoo()
+            at = (present[entries.row], entries.col)
+            spread = sparse.csr_array((entries.data, at), shape=(count, rows.shape[1]))
+            sums = spread if sums is None else sums + spread
+        else:
+            if sums is None:
+                sums = np.zeros((count, rows.shape[1]))
+            sums[present] += piece
+    return sums
+
+
+def row_pieces(representation: Any) -> Iterator[tuple[int, Any]]:
+    """Rows of a representation, as many at a time as fit in memory, with their first row."""
+    n, n_features = representation.shape
+    if is_sparse(representation):
+        yield 0, representation
+        return
+    step = max(1, _CHUNK_ENTRIES // max(1, n_features))
+    by_position = getattr(representation, "iloc", representation)
+    for first in range(0, n, step):
+        rows = in_memory(by_position[first : first + step])
+        if not is_sparse(rows):
+            rows = np.asarray(rows, np.float64)
+        yield first, rows

@@ -1,0 +1,1 @@
+"""What a layout is: specification, curve, plan, densities; and how one is carried out."""

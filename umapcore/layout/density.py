@@ -1,0 +1,255 @@
+"""How densely the data lie around each vertex: what densMAP preserves.
+
+densMAP (Narayan, Berger and Cho 2021) adds to UMAP's objective the correlation, over all vertices,
+of the log radius in the data with that in the embedding. The radius of a vertex is the mean of its
+squared distances to its neighbours, weighted by their memberships. Those of the data are worked
+out here, once; :mod:`umapcore.device.protocol` says who does the rest.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from umapcore._kit.jit import kernel
+from umapcore._kit.parallel import for_rows
+from umapcore.errors import bad_type
+from umapcore.graph.csr import in_memory, is_sparse
+from umapcore.layout.curve import exact_log2_of
+from umapcore.layout.plan import least_weight
+from umapcore.logs import logger
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from umapcore.layout.spec import OptimizerSpec
+
+#: Added to every radius, so that coincident neighbours have a logarithm; as in umap-learn.
+EPSILON = 1e-8
+#: Log radii whose standard deviation is less differ by rounding: there is nothing to preserve.
+LEAST_DEVIATION = 1e-6
+#: A warning is logged where more than this share of the edges has no distance.
+_MANY = 0.1
+
+#: Sums over vertices are taken as integers, whose order does not matter, in units of
+#: ``2**-SUM_EXPONENT``: so 2**31 squares of a log radius, which is below 90, stay below 2**63.
+SUM_EXPONENT = 18
+#: The two terms of a vertex are limited to these, and what the second one is multiplied by, so
+#: that no product of them overflows float32.
+MOST_TERM = 2.0**20
+MOST_TERM_BY_RADIUS = 2.0**40
+MOST_SLOPE = 2.0**30
+
+_ACCEPTED = "a square sparse matrix or array of finite distances of at least 0"
+
+
+@dataclass(frozen=True)
+class Density:
+    """What a layout has to know of the data to preserve its densities.
+
+    Attributes
+    ----------
+    radii
+        float32, (n,), in the order of the graph: log radii, of mean 0 and variance 1 over the
+        vertices that have edges; 0 for the others.
+    n_counted
+        Number of vertices that have edges after pruning.
+    total_rate
+        Sum of the firing rates of all directed edges, in units of 2**-32.
+    """
+
+    radii: NDArray[np.float32]
+    n_counted: int
+    total_rate: int
+
+    def strength(self, spec: OptimizerSpec) -> float:
+        """Give what the gradient is multiplied by before it is divided by an edge's weight."""
+        total = self.total_rate / 2.0**32
+        return 2.0 * spec.density_weight * total / max(1, self.n_counted)
+
+
+def density_of(
+    graph: Any,
+    distances: Any,
+    spec: OptimizerSpec,
+    *,
+    name: str = "distances",
+    n_threads: int | None = None,
+) -> Density:
+    """Measure the densities of the data, as umap-learn does.
+
+    Parameters
+    ----------
+    graph
+        As :func:`umapcore.graph.csr.prepare_graph` gives it.
+    distances
+        n × n, sparse: distances between neighbours. Where the two of a pair differ, or one is
+        missing, the larger one counts; where both are missing, 0.
+    spec
+        Its number of epochs says which edges are pruned.
+    name
+        What messages call the distances.
+    n_threads
+        Threads to use; the result does not depend on it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When they are no distances, do not fit the graph, or are 0 for all of its edges.
+    """
+    n = int(graph.shape[0])
+    logs, total_rate = log_radii(
+        graph, distances, least_weight(spec, n), name=name, n_threads=n_threads
+    )
+    counted = ~np.isnan(logs)
+    standardised = np.zeros(n, np.float32)
+    standardised[counted] = _standardised(logs[counted])
+    return Density(standardised, int(counted.sum()), total_rate)
+
+
+def log_radii(
+    graph: Any,
+    distances: Any,
+    least: float,
+    *,
+    name: str = "distances",
+    n_threads: int | None = None,
+) -> tuple[NDArray[np.float64], int]:
+    """Give the logarithm of each vertex' mean squared distance to its neighbours.
+
+    Parameters
+    ----------
+    graph, distances, name, n_threads
+        As for :func:`density_of`.
+    least
+        Least weight, relative to the largest, of an edge that counts.
+
+    Returns
+    -------
+    logs
+        (n,): NaN for vertices without edges.
+    total_rate
+        Sum of the firing rates of all directed edges.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`density_of`.
+    """
+    n = int(graph.shape[0])
+    lengths = _symmetric(_checked(distances, n, name))
+    heaviest = float(graph.data.max()) if graph.nnz else 1.0
+    rows = (graph.indptr, graph.indices, graph.data, heaviest, least)
+    given = (lengths.indptr, lengths.indices, lengths.data)
+    radii = np.empty(n, np.float64)
+    found = for_rows(n, n_threads, lambda a, b: _measure_rows(a, b, *rows, *given, radii))
+    total_rate, n_edges, n_missing = (sum(int(part[k]) for part in found) for k in range(3))
+    if n_edges and n_missing == n_edges:
+        msg = f"{name}: all of the graph's {n_edges} edges have distance 0, or none at all."
+        raise ValueError(msg)
+    if n_missing > _MANY * n_edges:
+        logger.warning(
+            "%s: %d of the graph's %d edges have distance 0, or none at all",
+            name,
+            n_missing,
+            n_edges,
+        )
+    logs = np.full(n, np.nan)
+    counted = radii >= 0
+    logs[counted] = exact_log2_of(EPSILON + radii[counted]) * math.log(2.0)
+    return logs, total_rate
+
+
+def _checked(distances: Any, n: int, name: str) -> sparse.csr_array[Any, Any]:
+    """Bring distances into memory, as a canonical CSR of their own."""
+    matrix = in_memory(distances)
+    if not is_sparse(matrix):
+        if matrix is None or isinstance(matrix, (str, bytes)):
+            raise bad_type(name, matrix, _ACCEPTED)
+        matrix = np.asarray(matrix)
+    if matrix.dtype.kind not in "buif":
+        msg = f"{name} has dtype {matrix.dtype}: distances must be real numbers."
+        raise TypeError(msg)
+    if tuple(matrix.shape) != (n, n):
+        msg = f"{name} has shape {tuple(matrix.shape)}: it must be ({n}, {n}), as the graph is."
+        raise ValueError(msg)
+    # Another width would mean another compilation.
+    csr: Any = sparse.csr_array(matrix, dtype=np.float64)
+    if not csr.has_canonical_format:
+        csr = csr.copy()
+        csr.sum_duplicates()
+    wrong = int((~(np.isfinite(csr.data) & (csr.data >= 0))).sum())
+    if wrong:
+        msg = (
+            f"{name} has {wrong} values that are NaN, infinite or negative: it must be {_ACCEPTED}."
+        )
+        raise ValueError(msg)
+    return csr  # type: ignore[no-any-return]
+
+
+def _symmetric(distances: sparse.csr_array[Any, Any]) -> sparse.csr_array[Any, Any]:
+    """Give both directions of every pair the larger of their distances."""
+    larger: Any = sparse.csr_array(distances.maximum(distances.T.tocsr()))
+    larger.sort_indices()
+    width = np.int32 if larger.nnz < 2**31 else np.int64
+    larger.indices = larger.indices.astype(width, copy=False)
+    larger.indptr = larger.indptr.astype(width, copy=False)
+    return larger  # type: ignore[no-any-return]
+
+
+def _standardised(logs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scale to mean 0 and variance 1; sums are exact, so that they have no order."""
+    n = max(1, logs.shape[0])
+    centred: NDArray[np.float64] = logs - math.fsum(logs) / n
+    deviation = math.sqrt(math.fsum(centred * centred) / n)
+    if deviation < LEAST_DEVIATION:
+        return np.zeros_like(logs)
+    return centred / deviation
+
+
+@kernel()
+def _measure_rows(
+    first: Any,
+    last: Any,
+    indptr: Any,
+    indices: Any,
+    weights: Any,
+    heaviest: Any,
+    least: Any,
+    distances_indptr: Any,
+    distances_indices: Any,
+    distances: Any,
+    radii: Any,
+) -> Any:
+    """Write the radii of the rows `first` … `last` - 1, -1 for those without edges.
+
+    Returns
+    -------
+    Sum of the rates, number of edges, and number of those whose distance is 0 or missing.
+    """
+    total_rate, n_edges, n_missing = 0, 0, 0
+    for vertex in range(first, last):
+        spread, weight_sum = 0.0, 0.0
+        # Both rows are sorted.
+        at, end = distances_indptr[vertex], distances_indptr[vertex + 1]
+        for e in range(indptr[vertex], indptr[vertex + 1]):
+            weight = np.float64(weights[e]) / heaviest
+            if weight < least:
+                continue
+            tail = indices[e]
+            while at < end and distances_indices[at] < tail:
+                at += 1
+            length = 0.0
+            if at < end and distances_indices[at] == tail:
+                length = distances[at]
+            spread += weight * (length * length)
+            weight_sum += weight
+            total_rate += min(int(weight * 4294967296.0), 4294967295)
+            n_edges += 1
+            n_missing += length == 0.0
+        radii[vertex] = spread / weight_sum if weight_sum > 0.0 else -1.0
+    return total_rate, n_edges, n_missing

@@ -1,0 +1,119 @@
+"""The passes over a graph's rows that make an edge plan, each over a range of rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from umapcore._kit.jit import kernel
+
+#: Buckets of heads, a power of two. More are closer to the serial algorithm, fewer need fewer
+#: barriers: a GPU walks the longest row of every bucket in turn.
+N_BUCKETS = 16
+#: Phases in which vertices choose their buckets, a power of two. Neighbours of one phase, one in
+#: so many, do not see each other's choice.
+N_PHASES = 32
+
+
+@kernel()
+def part_neighbours(
+    first: Any,
+    last: Any,
+    phase: Any,
+    indptr: Any,
+    indices: Any,
+    weights: Any,
+    hashed: Any,
+    buckets: Any,
+) -> None:
+    """Choose the buckets of the vertices of one phase, those of `first` … `last` - 1.
+
+    A vertex takes the bucket in which its neighbours of earlier phases have the least weight; of
+    equals the first from its own hash on. `first` is a multiple of `N_PHASES`.
+    """
+    weight = np.empty(N_BUCKETS, np.float64)
+    for vertex in range(first + phase, last, N_PHASES):
+        weight[:] = 0.0
+        for e in range(indptr[vertex], indptr[vertex + 1]):
+            tail = indices[e]
+            if tail & (N_PHASES - 1) < phase:
+                weight[buckets[tail]] += weights[e]
+        own = np.int64(hashed[vertex])
+        best = own
+        for i in range(1, N_BUCKETS):
+            bucket = (own + i) & (N_BUCKETS - 1)
+            if weight[bucket] < weight[best]:
+                best = bucket
+        buckets[vertex] = best
+
+
+@kernel()
+def count_rows(
+    first: Any,
+    last: Any,
+    indptr: Any,
+    indices: Any,
+    weights: Any,
+    heaviest: Any,
+    least: Any,
+    degrees: Any,
+    fires: Any,
+) -> None:
+    """Count the edges of each row that survive pruning, and their fires an epoch."""
+    for vertex in range(first, last):
+        kept = 0
+        total = 0.0
+        for e in range(indptr[vertex], indptr[vertex + 1]):
+            weight = np.float64(weights[e]) / heaviest
+            if weight >= least:
+                kept += 1
+                total += weight
+        degrees[vertex] = kept
+        fires[vertex] = total
+
+
+@kernel()
+def fill_rows(
+    first: Any,
+    last: Any,
+    indptr: Any,
+    indices: Any,
+    weights: Any,
+    heaviest: Any,
+    least: Any,
+    order: Any,
+    places: Any,
+    buckets: Any,
+    first_walkers: Any,
+    row_offsets: Any,
+    tails: Any,
+    rates: Any,
+) -> int:
+    """Write the edges of each row.
+
+    Returns
+    -------
+    The largest number of edges that one vertex has into one bucket; as the graph is symmetric,
+    no bucket has more edges into one vertex.
+    """
+    per_bucket = np.zeros(N_BUCKETS, np.int64)
+    crowd = 0
+    for place in range(first, last):
+        vertex = order[place]
+        per_bucket[:] = 0
+        walker = first_walkers[place]
+        n_walkers = first_walkers[place + 1] - walker
+        dealt = 0
+        for e in range(indptr[vertex], indptr[vertex + 1]):
+            weight = np.float64(weights[e]) / heaviest
+            if weight >= least:
+                tail = indices[e]
+                out = row_offsets[walker + dealt % n_walkers] + dealt // n_walkers
+                tails[out] = places[tail]
+                rates[out] = np.uint32(min(int(weight * 4294967296.0), 4294967295))
+                dealt += 1
+                bucket = buckets[tail]
+                per_bucket[bucket] += 1
+                crowd = max(crowd, per_bucket[bucket])
+    return crowd

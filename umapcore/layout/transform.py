@@ -1,0 +1,185 @@
+"""New cells into an embedding that stays as it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from umapcore._kit.checks import check_integer
+from umapcore._kit.threads import thread_count
+from umapcore.device.select import fall_back, resolve_backend
+from umapcore.errors import GPUUnavailableError, bad_type
+from umapcore.graph.csr import in_memory
+from umapcore.layout.spec import OptimizerSpec
+from umapcore.layout.transform_plan import build_transform, transform_epochs, transform_steps
+from umapcore.logs import logger
+from umapcore.neighbors.query import checked_neighbours
+from umapcore.runs.progress import ProgressBar
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from umapcore.device.protocol import Backend, Transform
+
+#: Heads that are placed between looks at the progress bar and Ctrl-C.
+_CHUNK = 32_768
+
+
+def place(
+    reference_embedding: ArrayLike,
+    knn_indices: ArrayLike,
+    knn_distances: ArrayLike,
+    spec: OptimizerSpec | None = None,
+    *,
+    n_epochs: int | None = None,
+    method: str = "umap",
+    n_threads: int | None = None,
+    progress: bool | None = None,
+) -> NDArray[np.float32]:
+    """Place new points in an existing embedding, which stays as it is.
+
+    What ``umap.UMAP.transform`` does from the neighbours on: each new point begins at the mean of
+    its neighbours' positions, weighted by their memberships, and is then attracted by them and
+    repelled by random points of the reference.
+
+    Where a point goes depends on the reference, its own neighbours, and the specification: not
+    on the other new points, their number or order, nor on threads or the method. The bits are the
+    same on every processor.
+
+    Parameters
+    ----------
+    reference_embedding
+        (n_reference, d): positions of the reference, finite; taken as float32.
+    knn_indices
+        (n, k), integers: of each new point the nearest points of the reference, the nearest
+        first. -1 where there are fewer.
+    knn_distances
+        (n, k): their distances, at least 0, in the space in which the reference's graph was made;
+        taken as float32.
+    spec
+        What the reference was laid out with: the curve, step size, gamma, negative samples and
+        seed are taken from it. None: the defaults.
+    n_epochs
+        Number of epochs; None: a third of ``spec.n_epochs``, and 100 where that is None. 0 gives
+        the weighted means.
+    method
+        ``'umap'``, ``'rapids'`` or ``'auto'``: see :func:`umapcore.tl.umap`.
+    n_threads
+        Threads on the CPU; None takes ``umapcore.settings.n_threads``, then numba's number.
+    progress
+        Show a progress bar; None: for a run that lasts, on a terminal or in a notebook.
+
+    Returns
+    -------
+    float32, n × d. A point without any neighbour has NaN for its position, as in umap-learn, and
+    a line in the log says how many there are.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For bad input, naming the parameter, its value and what is allowed.
+    GPUUnavailableError
+        When a GPU is asked for, cannot be used, and ``umapcore.settings.gpu_fallback`` is False.
+
+    Examples
+    --------
+    >>> import numpy as np, umapcore
+    >>> square = np.array([[0, 0], [0, 9], [9, 0], [9, 9]])
+    >>> umapcore.place(square, [[0, 1], [3, 2]], [[1.0, 1.0], [0.0, 2.0]], n_epochs=0)
+    array([[0. , 4.5],
+           [9. , 9. ]], dtype=float32)
+    """
+    if spec is None:
+        spec = OptimizerSpec()
+    elif not isinstance(spec, OptimizerSpec):
+        raise bad_type("spec", spec, "an OptimizerSpec or None")
+    if n_epochs is not None:
+        n_epochs = check_integer("n_epochs", n_epochs, 0, or_none=True)
+    check_run(n_threads, progress)
+    reference = checked_reference(reference_embedding, "reference_embedding")
+    indices, distances = checked_neighbours(knn_indices, knn_distances, reference.shape[0])
+    spec = spec.replace(n_components=reference.shape[1])
+    backend = resolve_backend(method)
+    epochs = transform_epochs(spec, n_epochs)
+    try:
+        try:
+            return _place(backend, reference, indices, distances, spec, epochs, n_threads, progress)
+        except GPUUnavailableError as error:
+            cpu = fall_back(method, str(error))
+        return _place(cpu, reference, indices, distances, spec, epochs, n_threads, progress)
+    finally:
+        backend.close()
+
+
+def check_run(n_threads: Any, progress: Any) -> None:
+    """Refuse what does not concern the cells but how they are placed.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the parameter.
+    """
+    thread_count(n_threads)
+    if progress is not None and not isinstance(progress, bool):
+        raise bad_type("progress", progress, "True, False or None")
+
+
+def checked_reference(embedding: Any, name: str) -> NDArray[np.float32]:
+    """Check the positions of a reference, and give them as float32, C order.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When they are not a matrix of finite real numbers.
+    """
+    allowed = "a matrix of finite real numbers, one row a point of the reference"
+    try:
+        array = np.asarray(in_memory(embedding))
+    except ValueError:  # a ragged list
+        raise bad_type(name, embedding, allowed) from None
+    if array.dtype.kind not in "buif":
+        raise bad_type(name, embedding, allowed)
+    if array.ndim != 2 or 0 in array.shape:
+        msg = f"{name} has shape {array.shape}: it must be {allowed}."
+        raise ValueError(msg)
+    with np.errstate(over="ignore"):
+        reference = np.ascontiguousarray(array, np.float32)
+    bad = int((~np.isfinite(reference)).any(axis=1).sum())
+    if bad:
+        msg = f"{name} has {bad} rows that are not finite: it must be {allowed}."
+        raise ValueError(msg)
+    return reference
+
+
+def _place(
+    backend: Backend,
+    reference: NDArray[np.float32],
+    indices: NDArray[np.int32],
+    distances: NDArray[np.float32],
+    spec: OptimizerSpec,
+    n_epochs: int,
+    n_threads: int | None,
+    progress: bool | None,
+) -> NDArray[np.float32]:
+    n, d = indices.shape[0], reference.shape[1]
+    placed = np.empty((n, d), np.float32)
+    placer: Transform | None = None
+    with ProgressBar(n, progress, unit="cell") as bar:
+        for first in range(0, n, _CHUNK):
+            rows = slice(first, first + _CHUNK)
+            plan = build_transform(
+                indices[rows], distances[rows], reference, spec.seed, n_threads=n_threads
+            )
+            if n_epochs > 1:
+                if placer is None:
+                    steps = transform_steps(spec, n_epochs)
+                    placer = backend.begin_transform(reference, steps, spec, n_threads=n_threads)
+                placed[rows] = placer.place(plan)
+            else:
+                placed[rows] = plan.start
+            bar.update(plan.start.shape[0])
+    lonely = int((indices[:, 0] < 0).sum())
+    if lonely:
+        logger.warning("%d new points have no neighbours: their positions are NaN", lonely)
+    return placed

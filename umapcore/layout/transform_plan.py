@@ -1,0 +1,239 @@
+"""What an optimiser needs to know of new heads: their neighbours, how often these pull, a start.
+
+Each row is worked out from its own neighbours alone, in double precision and in one written order:
+what becomes of a cell depends neither on the cells that are placed with it nor on threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from umapcore._kit import exp64, rng, simd
+from umapcore._kit.jit import inline, kernel
+from umapcore._kit.parallel import for_rows
+from umapcore._kit.rng import mix64, mix64_of
+from umapcore._kit.simd import LANES, any_lane, least, load
+from umapcore.graph.csr import read_only
+from umapcore.layout.curve import exact_log2
+from umapcore.neighbors import bandwidth
+from umapcore.neighbors.bandwidth import LEAST_BANDWIDTH, NO_NEIGHBOR, fade, find_scales
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from umapcore.layout.spec import OptimizerSpec
+
+#: Epochs when the specification does not say how many the reference's layout had. umap-learn takes
+#: 100 for up to 10,000 new points and 30 for more, by which a point's place depends on how many
+#: others there are.
+EPOCHS = 100
+#: Step size beside that of the layout, as in umap-learn.
+STEP_SHARE = 0.25
+
+#: Rows that a thread takes at a time.
+_ROWS_PER_TASK = 1024
+
+
+@dataclass(frozen=True)
+class TransformPlan:
+    """New heads, ready to be placed.
+
+    Attributes
+    ----------
+    tails
+        int32, (n, k): neighbours in the reference.
+    rates
+        uint32, (n, k): an edge fires in epoch t when ``uint32(t * rate) < rate``.
+    keys
+        uint64, (n,): keys of the random numbers of each head.
+    start
+        float32, (n, d): where the heads start; NaN for those without neighbours.
+    """
+
+    tails: NDArray[np.int32]
+    rates: NDArray[np.uint32]
+    keys: NDArray[np.uint64]
+    start: NDArray[np.float32]
+
+
+def transform_epochs(spec: OptimizerSpec, n_epochs: int | None) -> int:
+    """Give the number of epochs: as asked for, else a third of the layout's (umap-learn)."""
+    if n_epochs is not None:
+        return n_epochs
+    return EPOCHS if spec.n_epochs is None else spec.n_epochs // 3
+
+
+def transform_steps(spec: OptimizerSpec, n_epochs: int) -> NDArray[np.float32]:
+    """Give the step size of every epoch, falling linearly from a quarter of the layout's to 0."""
+    epochs = np.arange(n_epochs, dtype=np.float64)
+    return (STEP_SHARE * spec.alpha * (1.0 - epochs / n_epochs)).astype(np.float32)
+
+
+def build_transform(
+    indices: NDArray[np.int32],
+    distances: NDArray[np.float32],
+    reference: NDArray[np.float32],
+    seed: int,
+    *,
+    n_threads: int | None = None,
+) -> TransformPlan:
+    """Weigh the neighbours of new heads and put each head among them.
+
+    Parameters
+    ----------
+    indices, distances
+        (n, k), as :func:`umapcore.neighbors.query.checked_neighbours` gives them.
+    reference
+        (n_reference, d): positions of what stays where it is.
+    seed
+        64-bit seed of the negative samples.
+    n_threads
+        Threads to use; the plan does not depend on it.
+    """
+    n, k = indices.shape
+    plan = TransformPlan(
+        tails=indices,
+        rates=np.empty((n, k), np.uint32),
+        keys=np.empty(n, np.uint64),
+        start=np.empty((n, reference.shape[1]), np.float32),
+    )
+    seed_key = mix64(np.array([seed], np.uint64))[0]
+    target = exact_log2(k)
+
+    given = [read_only(x) for x in (indices, distances, distances.view(np.uint32), reference)]
+
+    def weigh(a: int, b: int) -> None:
+        _weigh_rows(a, b, *given, target, seed_key, plan.rates, plan.keys, plan.start)
+
+    for_rows(n, n_threads, weigh, _ROWS_PER_TASK)
+    return plan
+
+
+@kernel(rng, exp64, simd, bandwidth)
+def _weigh_rows(
+    first: Any,
+    last: Any,
+    indices: Any,
+    distances: Any,
+    bits: Any,
+    reference: Any,
+    target: Any,
+    seed_key: Any,
+    rates: Any,
+    keys: Any,
+    start: Any,
+) -> None:
+    """Write rates, keys and start positions of the heads `first` … `last` - 1.
+
+    A neighbour at distance d counts by exp(-d / sigma), where sigma is such that the weights of
+    all but the nearest sum to `target`: McInnes, Healy and Melville 2018, algorithm 3, with rho
+    = 0, as umap-learn does for new points, whose nearest neighbours may be far.
+    """
+    k = indices.shape[1]
+    # Of the eight heads of a group the first neighbours, then the second ones, and so on.
+    excess, shares = np.empty(k * LANES, np.float64), np.empty(k * LANES, np.float64)
+    near, far = np.empty(LANES, np.float64), np.empty(LANES, np.float64)
+    most = np.empty(LANES, np.float64)
+    sums = np.empty(reference.shape[1], np.float64)
+    zero = np.uint64(0)
+    for group in range(first, last, LANES):
+        for lane in range(LANES):
+            i = min(group + lane, last - 1)
+            keys[i], most[lane] = _load(
+                lane, indices[i], distances[i], bits[i], seed_key, excess, shares, near, far
+            )
+        s = find_scales(excess, shares, k, load(near, zero), load(far, zero), target)
+        limit = load(most, zero)
+        if any_lane(s > limit):
+            fade(excess, shares, k, least(s, limit))
+        for lane in range(min(LANES, last - group)):
+            i = group + lane
+            _begin(lane, indices[i], distances[i], reference, shares, sums, rates[i], start[i])
+
+
+@inline
+def _load(
+    lane: Any,
+    indices: Any,
+    distances: Any,
+    bits: Any,
+    seed_key: Any,
+    excess: Any,
+    shares: Any,
+    near: Any,
+    far: Any,
+) -> Any:
+    """Put the distances of a head into its lane; give its key, and the greatest 1 / sigma."""
+    present = 0
+    n_near = 0
+    n_far = 0
+    total = 0.0
+    key = seed_key
+    for j in range(indices.shape[0]):
+        at = j * LANES + lane
+        # Neighbours and distances beyond those that are there do not enter the key: a longer row
+        # that ends in nothing is the same row.
+        if indices[j] < 0:
+            excess[at] = NO_NEIGHBOR
+            shares[at] = 0.0
+            continue
+        distance = np.float64(distances[j])
+        key = mix64_of(key ^ np.uint64(indices[j]))
+        key = mix64_of(key ^ np.uint64(bits[j]))
+        present += 1
+        total += distance
+        if j > 0 and distance > 0.0:
+            n_far += 1
+        elif j > 0:
+            n_near += 1
+        excess[at] = distance
+        shares[at] = 1.0
+    near[lane] = n_near
+    far[lane] = n_far
+    # For rows like these umap-learn takes the mean distance of all new points, on which a point's
+    # place would then depend.
+    return key, 1.0 / (LEAST_BANDWIDTH * total / present) if total > 0.0 else 0.0
+
+
+@inline
+def _begin(
+    lane: Any,
+    indices: Any,
+    distances: Any,
+    reference: Any,
+    shares: Any,
+    sums: Any,
+    rates: Any,
+    start: Any,
+) -> None:
+    """Write how often the neighbours of a head pull, and where it starts among them."""
+    if indices[0] < 0:
+        rates[:] = np.uint32(0)
+        start[:] = np.float32(np.nan)
+        return
+    present = 0
+    all_weights = 0.0
+    for j in range(indices.shape[0]):
+        rate = 0
+        if indices[j] >= 0:
+            weight = np.float64(np.float32(shares[j * LANES + lane]))
+            all_weights += weight
+            rate = min(int(weight * 4294967296.0), 4294967295)
+            present += 1
+        rates[j] = np.uint32(rate)
+    sums[:] = 0.0
+    if distances[0] == np.float32(0.0):
+        # It coincides with a vertex of the reference, and starts there.
+        for c in range(reference.shape[1]):
+            sums[c] = reference[indices[0], c]
+    else:
+        for j in range(present):
+            weight = np.float64(np.float32(shares[j * LANES + lane]))
+            share = weight / all_weights
+            for c in range(reference.shape[1]):
+                sums[c] += share * np.float64(reference[indices[j], c])
+    for c in range(reference.shape[1]):
+        start[c] = np.float32(sums[c])

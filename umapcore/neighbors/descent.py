@@ -1,0 +1,103 @@
+"""Approximate nearest neighbours by pynndescent, as umap-learn and scanpy call it."""
+
+from __future__ import annotations
+
+import math
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from umapcore._kit.threads import load_tbb
+from umapcore.logs import logger
+from umapcore.neighbors.knn import KNN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+INSTALL = 'python -m pip install "umapcore[neighbors]"'
+
+
+def is_installed() -> bool:
+    """Whether pynndescent can be imported."""
+    return find_spec("pynndescent") is not None
+
+
+def descent_knn(
+    points: Any,
+    n_neighbors: int,
+    *,
+    metric: str | Callable[..., float] = "euclidean",
+    metric_kwds: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> KNN:
+    """Find nearest neighbours by nearest neighbour descent (Dong, Moses and Li 2011).
+
+    Trees, iterations and the one neighbour more that is searched for are those of scanpy, so
+    that the same seed and versions give scanpy's neighbours. It runs on one thread, as there: what
+    it finds depends on the number of threads. The bits are pynndescent's, and may differ between
+    processors and versions.
+
+    Parameters
+    ----------
+    points
+        float32, (n, p), dense or CSR.
+    n_neighbors
+        k; every point is its own first neighbour.
+    metric, metric_kwds
+        pynndescent's name of a metric, or a function compiled by numba; and its parameters.
+    seed
+        From 0 to 2**64 - 1.
+
+    Raises
+    ------
+    ImportError
+        Without pynndescent, saying how to install it.
+    ValueError
+        When pynndescent does not know the metric for such points.
+    """
+    load_tbb()
+    try:
+        from pynndescent import NNDescent
+    except ImportError as error:
+        msg = f"An approximate search for neighbours needs pynndescent: {INSTALL}"
+        raise ImportError(msg) from error
+    n = points.shape[0]
+    index = NNDescent(
+        points,
+        metric=metric,
+        metric_kwds=dict(metric_kwds or {}),
+        n_neighbors=min(n_neighbors + 1, n),
+        n_trees=min(64, 5 + round(math.sqrt(n) / 20.0)),
+        n_iters=max(5, round(math.log2(n))),
+        random_state=_random_state(seed),
+        n_jobs=1,
+    )
+    indices, distances = index.neighbor_graph
+    indices = np.ascontiguousarray(indices[:, :n_neighbors], dtype=np.int32)
+    distances = np.ascontiguousarray(distances[:, :n_neighbors], dtype=np.float32)
+    distances[indices < 0] = np.inf
+    missing = int((indices < 0).any(axis=1).sum())
+    if missing:
+        logger.warning("%d points have fewer than %d neighbours", missing, n_neighbors)
+    return KNN(indices, distances)
+
+
+def known_metrics(*, is_sparse: bool) -> frozenset[str]:
+    """Names of pynndescent's metrics; none when it is not installed."""
+    if not is_installed():
+        return frozenset()
+    load_tbb()
+    if is_sparse:
+        from pynndescent.sparse import sparse_named_distances
+
+        return frozenset(sparse_named_distances)
+    from pynndescent.distances import named_distances
+
+    return frozenset(named_distances)
+
+
+def _random_state(seed: int) -> np.random.RandomState:
+    """NumPy's old generator takes seeds of 32 bits; longer ones as two words."""
+    words = seed if seed < 2**32 else np.array([seed & 0xFFFFFFFF, seed >> 32], np.uint32)
+    return np.random.RandomState(words)

@@ -1,0 +1,91 @@
+"""Exact nearest neighbours: every point is compared with every other.
+
+Euclidean distances, and those of directions (cosine, correlation), have a kernel of our own, in
+which every sum is taken in one written order: the same points have the same neighbours, and these
+the same bits of distances, on every processor and for any number of threads. Other metrics are
+SciPy's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.spatial import distance
+
+from umapcore.graph.csr import is_sparse
+from umapcore.neighbors.directions import directions
+from umapcore.neighbors.knn import KNN
+from umapcore.neighbors.metrics import OWN_METRICS, from_squares, scipy_metric
+from umapcore.neighbors.products import knn_by_products
+from umapcore.neighbors.tiles import knn_by_tiles
+from umapcore.neighbors.top_k import keep_nearest, own_first, rows_of_block
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def exact_knn(
+    points: Any,
+    n_neighbors: int,
+    *,
+    metric: str | Callable[..., float] = "euclidean",
+    metric_kwds: Mapping[str, Any] | None = None,
+    n_threads: int | None = None,
+) -> KNN:
+    """Find the exact nearest neighbours.
+
+    Parameters
+    ----------
+    points
+        float32, finite, (n, p), dense in C order or CSR in canonical form.
+    n_neighbors
+        k, from 1 to n; every point is its own first neighbour.
+    metric, metric_kwds
+        One of ``umapcore.neighbors.metrics.METRICS`` or a function of two points, and its
+        parameters.
+    n_threads
+        Threads to use; None takes the settings' number.
+
+    Returns
+    -------
+    (n, k). Of neighbours at equal distances that with the smaller number comes first.
+
+    Raises
+    ------
+    ValueError
+        When the metric does not suit the points, or a distance is NaN.
+    """
+    own = OWN_METRICS.get(metric) if isinstance(metric, str) else None
+    if own is None:
+        knn = _by_scipy(points, n_neighbors, metric, metric_kwds or {})
+        if np.isnan(knn.distances).any():
+            msg = f"metric={metric!r} gives distances that are NaN for these data."
+            raise ValueError(msg)
+        return knn
+    if metric_kwds:
+        msg = f"metric_kwds={dict(metric_kwds)!r}: metric={metric!r} has no parameters."
+        raise ValueError(msg)
+    if own in {"cosine", "correlation"}:
+        points = directions(points, centred=own == "correlation")
+    if is_sparse(points):
+        indices, squares = knn_by_products(points, n_neighbors, n_threads)
+    else:
+        indices, squares = knn_by_tiles(points, n_neighbors, n_threads)
+    return KNN(indices, from_squares(squares, own))
+
+
+def _by_scipy(points: Any, k: int, metric: Any, metric_kwds: Mapping[str, Any]) -> KNN:
+    """Blocks of all distances by SciPy."""
+    if is_sparse(points):
+        msg = f"metric={metric!r}: an exact search of sparse data knows only "
+        msg += ", ".join(map(repr, OWN_METRICS)) + "."
+        raise ValueError(msg)
+    name, options = scipy_metric(metric, metric_kwds, points)
+    n = points.shape[0]
+    indices, distances = own_first(n, k)
+    step = rows_of_block(n)
+    for first in range(0, n, step):
+        block = distance.cdist(points[first : first + step], points, name, **options)
+        keep_nearest(first, block, indices, distances)
+    return KNN(indices, distances)

@@ -1,0 +1,81 @@
+"""Exact search among sparse points, by products of matrices."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from umapcore._kit.jit import kernel
+from umapcore._kit.threads import thread_count
+from umapcore.neighbors.top_k import keep_nearest, own_first, rows_of_block
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def knn_by_products(
+    points: Any, k: int, n_threads: int | None
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Neighbours and squared distances of sparse points.
+
+    They are chosen by |x|² + |y|² - 2 x·y; their distances are then computed from differences,
+    since that formula takes doubles for near points.
+    """
+    wide = sparse.csr_array(points.astype(np.float64))
+    across = wide.T.tocsr()
+    lengths = np.asarray(wide.multiply(wide).sum(axis=1)).ravel()
+    n = points.shape[0]
+    indices, squares = own_first(n, k)
+    step = rows_of_block(n)
+
+    def search(first: int) -> None:
+        rows = slice(first, min(n, first + step))
+        block = -2.0 * (wide[rows] @ across).toarray()
+        block += lengths
+        block += lengths[rows, None]
+        keep_nearest(first, block, indices, squares)
+        _square_differences(
+            rows.start, rows.stop, wide.indptr, wide.indices, wide.data, indices, squares
+        )
+
+    with ThreadPoolExecutor(thread_count(n_threads)) as pool:
+        list(pool.map(search, range(0, n, step)))
+    return indices, squares
+
+
+@kernel()
+def _square_differences(
+    first: Any, last: Any, indptr: Any, columns: Any, data: Any, indices: Any, squares: Any
+) -> None:
+    """Compute squared distances to the neighbours of some rows from differences; sort them."""
+    for i in range(first, last):
+        for j in range(1, indices.shape[1]):
+            other = indices[i, j]
+            e, end = indptr[i], indptr[i + 1]
+            f, stop = indptr[other], indptr[other + 1]
+            total = 0.0
+            while e < end or f < stop:
+                own = columns[e] if e < end else np.iinfo(np.int32).max
+                their = columns[f] if f < stop else np.iinfo(np.int32).max
+                difference = 0.0
+                if own <= their:
+                    difference += data[e]
+                    e += 1
+                if their <= own:
+                    difference -= data[f]
+                    f += 1
+                total += difference * difference
+            square = np.float32(total)
+            at = j
+            while at > 1 and (
+                squares[i, at - 1] > square
+                or (squares[i, at - 1] == square and indices[i, at - 1] > other)
+            ):
+                indices[i, at] = indices[i, at - 1]
+                squares[i, at] = squares[i, at - 1]
+                at -= 1
+            indices[i, at] = other
+            squares[i, at] = square

@@ -1,0 +1,243 @@
+"""The nearest points of a reference: the search for them, and the check of given ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.spatial.distance import cdist
+
+from umapcore._kit.jit import kernel
+from umapcore._kit.parallel import for_rows
+from umapcore.logs import logger
+from umapcore.neighbors import descent, tiles, top_k
+from umapcore.neighbors.directions import directions
+from umapcore.neighbors.knn import given_matrix
+from umapcore.neighbors.metrics import (
+    METRICS,
+    OWN_METRICS,
+    from_squares,
+    has_exact,
+    scipy_metric,
+    unknown_metric,
+)
+from umapcore.neighbors.tiles import LANES, add_squares, tiled
+from umapcore.neighbors.top_k import keep
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+#: New points whose distances SciPy works out at a time.
+_ROWS_PER_BLOCK = 256
+_ROWS_PER_TASK = 64
+
+
+def checked_neighbours(
+    indices: Any, distances: Any, n_reference: int, name: str = "knn"
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Bring given neighbours in a reference into the one form that everything else reads.
+
+    Parameters
+    ----------
+    indices, distances
+        (n, k). -1 or an infinite distance stands for no neighbour.
+    n_reference
+        Number of points in the reference.
+    name
+        What the two are called in messages: ``name_indices``, ``name_distances``.
+
+    Returns
+    -------
+    indices
+        int32, (n, k), by growing distance, -1 behind the last one.
+    distances
+        float32, (n, k), infinite where there is no neighbour.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When shapes do not fit, an index is out of range or twice in a row, or a distance is
+        negative or NaN.
+    """
+    rows = _matrix(indices, f"{name}_indices", "iu", "integers")
+    lengths = _matrix(distances, f"{name}_distances", "iuf", "real numbers")
+    if rows.shape != lengths.shape:
+        msg = f"{name}_indices has shape {rows.shape} and {name}_distances {lengths.shape}: "
+        msg += "they must be equal."
+        raise ValueError(msg)
+    if rows.size and (int(rows.min()) < -1 or int(rows.max()) >= n_reference):
+        msg = f"{name}_indices has entries outside of 0 to {n_reference - 1}; -1 stands for none."
+        raise ValueError(msg)
+    with np.errstate(over="ignore"):
+        found = np.array(lengths, np.float32)
+    absent = (rows < 0) | (found == np.inf)
+    if not (found[~absent] >= 0).all():
+        msg = f"{name}_distances has entries that are NaN or negative: distances are at least 0."
+        raise ValueError(msg)
+    places = np.array(rows, np.int32)
+    places[absent] = -1
+    found[absent] = np.inf
+    found += np.float32(0)  # no negative zeros
+    if (found[:, 1:] < found[:, :-1]).any():
+        logger.info("%s: rows sorted by distance", name)
+        order = np.argsort(found, axis=1, kind="stable")
+        places = np.take_along_axis(places, order, axis=1)
+        found = np.take_along_axis(found, order, axis=1)
+    by_place = np.sort(places, axis=1)
+    twice = (by_place[:, 1:] == by_place[:, :-1]) & (by_place[:, 1:] >= 0)
+    if twice.any():
+        row = int(np.flatnonzero(twice.any(axis=1))[0])
+        msg = f"{name}_indices has a neighbour twice in row {row}: each may be there once."
+        raise ValueError(msg)
+    return places, found
+
+
+def nearest(
+    reference: NDArray[Any],
+    new: NDArray[Any],
+    k: int,
+    *,
+    metric: str = "euclidean",
+    metric_kwds: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    n_threads: int | None = None,
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Find the k nearest points of a reference.
+
+    By euclidean, cosine and correlation distances all points of the reference are compared, in
+    one written order: the same bits on every processor, and the same for a point whatever others
+    are looked up with it. By other metrics of SciPy's all are compared too; the rest is left to
+    pynndescent, whose search is approximate. Of two points at equal distances the one with the
+    lower number is nearer.
+
+    Parameters
+    ----------
+    reference, new
+        (n_reference, d) and (n, d), dense, finite.
+    k
+        At most n_reference.
+    metric, metric_kwds
+        Name of the metric, and its parameters.
+    seed
+        Of an approximate search.
+    n_threads
+        Threads to use.
+
+    Returns
+    -------
+    indices, distances
+        int32 and float32, (n, k), the nearest first.
+
+    Raises
+    ------
+    ValueError, ImportError
+        When no search knows the metric, or pynndescent is needed and not installed.
+    """
+    points, queries = (np.ascontiguousarray(rows, np.float32) for rows in (reference, new))
+    if metric in OWN_METRICS:
+        return _by_tiles(points, queries, k, OWN_METRICS[metric], n_threads)
+    if has_exact(metric, is_sparse=False):
+        return _by_scipy(points, queries, k, metric, metric_kwds or {})
+    return _by_pynndescent(points, queries, k, metric, metric_kwds or {}, seed)
+
+
+def _by_tiles(
+    points: NDArray[np.float32],
+    queries: NDArray[np.float32],
+    k: int,
+    own: str,
+    n_threads: int | None,
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    n = points.shape[0]
+    if own in {"cosine", "correlation"}:
+        both = directions(np.vstack([points, queries]), centred=own == "correlation")
+        points, queries = both[:n], both[n:]
+    _, across = tiled(points)
+    rows, _ = tiled(queries)
+    indices = np.full((queries.shape[0], k), -1, np.int32)
+    squares = np.full(indices.shape, np.inf, np.float32)
+    for_rows(
+        queries.shape[0],
+        n_threads,
+        lambda a, b: _search(a, b, n, rows, across, indices, squares),
+        _ROWS_PER_TASK,
+    )
+    return indices, from_squares(squares, own)
+
+
+@kernel(tiles, top_k)
+def _search(
+    first: Any, last: Any, n: Any, rows: Any, across: Any, indices: Any, squares: Any
+) -> None:
+    """Compare the new points `first` … `last` - 1 with all of the reference, tile by tile."""
+    k = indices.shape[1]
+    sums = np.empty(LANES, np.float32)
+    for tile in range(across.shape[0]):
+        base = tile * LANES
+        for i in range(first, last):
+            add_squares(rows[i], across[tile], sums)
+            worst = squares[i, k - 1]
+            for lane in range(min(LANES, n - base)):
+                if sums[lane] < worst:
+                    keep(indices[i], squares[i], base + lane, sums[lane], 0)
+                    worst = squares[i, k - 1]
+
+
+def _by_scipy(
+    points: NDArray[np.float32],
+    queries: NDArray[np.float32],
+    k: int,
+    metric: str,
+    metric_kwds: Mapping[str, Any],
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    name, options = scipy_metric(metric, metric_kwds, points)
+    indices = np.empty((queries.shape[0], k), np.int32)
+    distances = np.empty(indices.shape, np.float32)
+    for first in range(0, queries.shape[0], _ROWS_PER_BLOCK):
+        rows = slice(first, first + _ROWS_PER_BLOCK)
+        block = cdist(queries[rows], points, name, **options)
+        if np.isnan(block).any():
+            msg = f"metric={metric!r} gives distances that are NaN for these data."
+            raise ValueError(msg)
+        order = np.argsort(block, axis=1, kind="stable")[:, :k]
+        indices[rows] = order
+        distances[rows] = np.take_along_axis(block, order, axis=1)
+    return indices, distances
+
+
+def _by_pynndescent(
+    points: NDArray[np.float32],
+    queries: NDArray[np.float32],
+    k: int,
+    metric: str,
+    metric_kwds: Mapping[str, Any],
+    seed: int,
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    known = descent.known_metrics(is_sparse=False)
+    if not known:
+        msg = f"metric={metric!r} needs pynndescent: {descent.INSTALL}"
+        raise ImportError(msg)
+    if metric not in known:
+        raise unknown_metric(metric, METRICS | known)
+    from pynndescent import NNDescent
+
+    index = NNDescent(
+        points,
+        metric=metric,
+        metric_kwds=dict(metric_kwds),
+        n_neighbors=max(k, 15),
+        random_state=seed % 2**32,
+    )
+    indices, distances = index.query(queries, k=k, epsilon=0.12)
+    return indices.astype(np.int32), distances.astype(np.float32)
+
+
+def _matrix(value: Any, name: str, kinds: str, what: str) -> NDArray[Any]:
+    allowed = f"a matrix of {what}, one row a new point and one column a neighbour"
+    array = given_matrix(value, name, kinds, allowed)
+    if array.shape[1] == 0:
+        msg = f"{name} has shape {array.shape}: it must be {allowed}."
+        raise ValueError(msg)
+    return array

@@ -1,0 +1,135 @@
+"""Which search for nearest neighbours is taken: exact, approximate, or on a GPU."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from umapcore.device.select import announce_fall_back, gpu_knn, gpu_problem
+from umapcore.errors import GPUUnavailableError
+from umapcore.graph.csr import is_sparse
+from umapcore.logs import logger
+from umapcore.neighbors import descent
+from umapcore.neighbors.directions import directions
+from umapcore.neighbors.exact import exact_knn
+from umapcore.neighbors.knn import KNN, with_self_first
+from umapcore.neighbors.metrics import METRICS, OWN_METRICS, from_squares, has_exact, unknown_metric
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+#: Up to so many products of coordinates, n²p, our own kernel is faster than pynndescent, even
+#: when that has been compiled (which takes it a minute): 31,600 points in 50 dimensions.
+EXACT_WORK = 5e10
+#: As scanpy: below so many points the search by other metrics is exact.
+EXACT_BELOW_OTHERS = 4096
+#: Without pynndescent the search is exact up to so many points, and refused above.
+EXACT_UP_TO = 100_000
+
+
+def nearest_neighbors(
+    points: Any,
+    n_neighbors: int,
+    *,
+    metric: str | Callable[..., float] = "euclidean",
+    metric_kwds: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    method: str = "umap",
+    exact: bool | None = None,
+    n_threads: int | None = None,
+) -> KNN:
+    """Find the nearest neighbours of points.
+
+    Parameters
+    ----------
+    points
+        float32, finite, (n, p), dense in C order or canonical CSR.
+    n_neighbors
+        k, the point itself included, from 1 to n.
+    metric, metric_kwds, seed, method, exact, n_threads
+        As :func:`umapcore.pp.neighbors`.
+
+    Returns
+    -------
+    (n, k); every point is the first in its own row.
+
+    Raises
+    ------
+    ValueError
+        For a metric that is not known, or does not suit the points.
+    ImportError
+        When pynndescent is needed and not installed.
+    GPUUnavailableError
+        When a GPU is asked for, cannot be used or has too little memory, and
+        ``umapcore.settings.gpu_fallback`` is False.
+    """
+    reason = None
+    if method != "umap":
+        reason = gpu_problem() or _no_gpu_search(points, metric, exact=exact)
+        if reason is None:
+            try:
+                return _on_gpu(points, n_neighbors, str(metric))
+            except GPUUnavailableError as error:
+                reason = str(error)
+        announce_fall_back(method, reason, "The neighbours may differ in a few near ties.")
+    options: dict[str, Any] = {"metric": metric, "metric_kwds": metric_kwds}
+    if _is_exact(points, metric, exact=exact):
+        logger.info("nearest neighbours: exact search among %d points", points.shape[0])
+        return exact_knn(points, n_neighbors, n_threads=n_threads, **options)
+    logger.info("nearest neighbours: approximate search among %d points", points.shape[0])
+    found = descent.descent_knn(points, n_neighbors, seed=seed, **options)
+    return with_self_first(found, insert=True)
+
+
+def _is_exact(points: Any, metric: Any, *, exact: bool | None) -> bool:
+    """Whether the search is exact; refuses metrics that the search does not know."""
+    n, sparse = points.shape[0], is_sparse(points)
+    possible = has_exact(metric, is_sparse=sparse)
+    known = descent.known_metrics(is_sparse=sparse)
+    if isinstance(metric, str) and not possible and metric not in known:
+        if sparse and (metric in METRICS or metric in descent.known_metrics(is_sparse=False)):
+            msg = f"metric={metric!r} is not known for sparse data: it must be one of "
+            msg += ", ".join(map(repr, sorted({*OWN_METRICS, *known}))) + "; or densify the data."
+            raise ValueError(msg)
+        raise unknown_metric(metric, METRICS | known)
+    if exact is not None:
+        if exact and not possible:
+            msg = f"exact=True: there is no exact search by metric={metric!r} for such data."
+            raise ValueError(msg)
+        return exact
+    own = not sparse and isinstance(metric, str) and metric in OWN_METRICS
+    few = float(n) ** 2 * points.shape[1] <= EXACT_WORK if own else n < EXACT_BELOW_OTHERS
+    if possible and few:
+        return True
+    if descent.is_installed() or not possible:
+        return False
+    if n > EXACT_UP_TO:
+        msg = (
+            f"{n:,} points: a search for neighbours among so many needs pynndescent "
+            f"({descent.INSTALL}), or exact=True and patience."
+        )
+        raise ImportError(msg)
+    logger.warning(
+        "pynndescent is not installed: the %d points are all compared with each other, which is "
+        "exact and slower; %s",
+        n,
+        descent.INSTALL,
+    )
+    return True
+
+
+def _no_gpu_search(points: Any, metric: Any, *, exact: bool | None) -> str | None:
+    if is_sparse(points):
+        return "The data are sparse."
+    if metric not in OWN_METRICS if isinstance(metric, str) else True:
+        names = ", ".join(map(repr, OWN_METRICS))
+        return f"The GPU's search knows the metrics {names}."
+    return "exact=False asks for an approximate search." if exact is False else None
+
+
+def _on_gpu(points: Any, k: int, metric: str) -> KNN:
+    own = OWN_METRICS[metric]
+    if own in {"cosine", "correlation"}:
+        points = directions(points, centred=own == "correlation")
+    logger.info("nearest neighbours: exact search among %d points on the GPU", points.shape[0])
+    indices, squares = gpu_knn()(points, k)
+    return with_self_first(KNN(indices, from_squares(squares, own)), insert=True)

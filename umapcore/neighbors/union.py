@@ -1,0 +1,193 @@
+"""Union of the views that vertices have of each other: weights of rows → symmetric CSR.
+
+Vertex i sees j by the weight a, and j sees i by the weight b. The edge has the probability that
+at least one of them is there, a + b - ab (McInnes, Healy and Melville 2018, section 3.1).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from umapcore._kit import simd
+from umapcore._kit.jit import kernel
+from umapcore._kit.parallel import for_rows
+from umapcore._kit.simd import LANES, add_lanes, fill, load, where
+from umapcore._kit.threads import thread_count
+from umapcore.neighbors import entries
+from umapcore.neighbors.entries import COLUMN_SHIFT, NO_ENTRY, column_of, entry_of, weight_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Rows of a task of the threads.
+ROWS_PER_TASK = 4096
+_INT32_ENTRIES = 2**31
+#: Parts of the transpose at most, each of which has a number for every vertex.
+_MOST_PARTS = 16
+
+
+def fuzzy_union(
+    views: NDArray[np.int64], counts: NDArray[np.int64], mix_ratio: float, n_threads: int | None
+) -> sparse.csr_array[np.float32, tuple[int, int]]:
+    """Join directed weights to one symmetric graph.
+
+    Parameters
+    ----------
+    views, counts
+        int64, (n, width) and (n,), as :func:`umapcore.neighbors.smooth_knn.memberships` writes
+        them: of row i the first ``counts[i]`` entries, sorted by column, then `NO_ENTRY`.
+    mix_ratio
+        1: the union a + b - ab; 0: the intersection ab; between: a mixture.
+    n_threads
+        Threads to use; None takes the settings' number.
+
+    Returns
+    -------
+    float32, n × n, canonical; the same bits for any number of threads.
+    """
+    n = counts.shape[0]
+    threads = thread_count(n_threads)
+    starts, mirrored = _mirror(views, counts, threads)
+    indptr = np.zeros(n + 1, np.int64)
+    only_both = mix_ratio == 0.0
+    given = (views, counts, starts, mirrored, only_both)
+    for_rows(n, threads, lambda a, b: _count_union(a, b, *given, indptr[1:]), ROWS_PER_TASK)
+    np.cumsum(indptr, out=indptr)
+    small = max(n, int(indptr[-1])) < _INT32_ENTRIES
+    indices = np.empty(int(indptr[-1]), np.int32 if small else np.int64)
+    data = np.empty(indices.shape[0], np.float32)
+
+    def join(a: int, b: int) -> None:
+        _join(a, b, views, starts, mirrored, only_both, mix_ratio, indptr, indices, data)
+
+    for_rows(n, threads, join, ROWS_PER_TASK)
+    graph = sparse.csr_array(
+        (data, indices, indptr.astype(indices.dtype, copy=False)), shape=(n, n), copy=False
+    )
+    graph.has_sorted_indices = True
+    graph.has_canonical_format = True
+    return graph
+
+
+def _mirror(
+    views: NDArray[np.int64], counts: NDArray[np.int64], threads: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Transpose the views by counting, into rows with `NO_ENTRY` behind each, and where they start.
+
+    Each thread writes what some of the rows bring, behind what the rows before these do: the heads
+    of a row of the transpose are in order, and at the same places for any number of threads.
+    """
+    n = counts.shape[0]
+    n_parts = min(threads, _MOST_PARTS) if n > ROWS_PER_TASK else 1
+    step = -(-n // n_parts)
+    places = np.zeros((n_parts, n), np.int64)
+    for_rows(n, threads, lambda a, b: _count_columns(a, b, views, counts, places[a // step]), step)
+    starts = np.empty(n + 1, np.int64)
+    _lay_out(places, starts)
+    mirrored = np.empty(int(starts[-1]), np.int64)
+
+    def transpose(a: int, b: int) -> None:
+        _transpose(a, b, views, counts, places[a // step], mirrored)
+
+    for_rows(n, threads, transpose, step)
+    mirrored[starts[1:] - 1] = NO_ENTRY
+    return starts, mirrored
+
+
+@kernel(entries)
+def _count_columns(first: Any, last: Any, views: Any, counts: Any, seen: Any) -> None:
+    """Count how often the rows `first` … `last` - 1 see each column."""
+    for i in range(first, last):
+        for j in range(counts[i]):
+            seen[column_of(views[i, j])] += 1
+
+
+@kernel()
+def _lay_out(places: Any, starts: Any) -> None:
+    """Turn the numbers that parts have of each column into the places where they begin."""
+    at = 0
+    for column in range(places.shape[1]):
+        starts[column] = at
+        for part in range(places.shape[0]):
+            count = places[part, column]
+            places[part, column] = at
+            at += count
+        at += 1
+    starts[places.shape[1]] = at
+
+
+@kernel(entries)
+def _transpose(first: Any, last: Any, views: Any, counts: Any, free: Any, mirrored: Any) -> None:
+    """Write the entries of the rows `first` … `last` - 1 to the places that are free for them."""
+    for i in range(first, last):
+        for j in range(counts[i]):
+            entry = views[i, j]
+            column = column_of(entry)
+            at = free[column]
+            mirrored[at] = entry_of(i, weight_of(entry))
+            free[column] = at + 1
+
+
+@kernel(entries, simd)
+def _count_union(
+    first: Any,
+    last: Any,
+    views: Any,
+    counts: Any,
+    starts: Any,
+    mirrored: Any,
+    only_both: Any,
+    degrees: Any,
+) -> None:
+    """Write how many entries each row of the graph has."""
+    width = np.uint64(views.shape[1])
+    flat = views.reshape(-1)
+    none, one = fill(np.int64(0)), fill(np.int64(1))
+    for i in range(first, last):
+        begin, end = starts[i], starts[i + 1] - 1
+        alike = none
+        for at in range(np.uint64(0), width, np.uint64(LANES)):
+            columns = load(flat, np.uint64(i) * width + at) >> COLUMN_SHIFT
+            for e in range(begin, end):
+                is_same = columns == mirrored[e] >> COLUMN_SHIFT
+                alike = alike + where(is_same, one, none)
+        both = add_lanes(alike)
+        degrees[i] = both if only_both else counts[i] + (end - begin) - both
+
+
+@kernel(entries)
+def _join(
+    first: Any,
+    last: Any,
+    views: Any,
+    starts: Any,
+    mirrored: Any,
+    only_both: Any,
+    mix_ratio: Any,
+    indptr: Any,
+    indices: Any,
+    data: Any,
+) -> None:
+    """Merge the rows of both views."""
+    width = np.uint64(views.shape[1])
+    flat = views.reshape(-1)
+    for i in range(np.uint64(first), np.uint64(last)):
+        own_at, other_at = i * width, np.uint64(starts[i])
+        at, end = np.uint64(indptr[i]), np.uint64(indptr[i + np.uint64(1)])
+        # Which of the two is ahead cannot be foretold: there must be no branch on it.
+        while at < end:
+            own, other = flat[own_at], mirrored[other_at]
+            column, head = own >> COLUMN_SHIFT, other >> COLUMN_SHIFT
+            mine, theirs = column <= head, head <= column
+            a = np.float64(weight_of(own)) if mine else 0.0
+            b = np.float64(weight_of(other)) if theirs else 0.0
+            both = a * b
+            indices[at] = min(column, head)
+            data[at] = np.float32(mix_ratio * ((a + b) - both) + (1.0 - mix_ratio) * both)
+            own_at += np.uint64(mine)
+            other_at += np.uint64(theirs)
+            # Where both are wanted, an entry of one is written over by the next.
+            at += np.uint64(mine & theirs) if only_both else np.uint64(1)

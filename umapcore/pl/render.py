@@ -1,0 +1,342 @@
+"""Moving pictures of a layout under way: ``umapcore.pl.movie``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from umapcore._kit.checks import check_real
+from umapcore.errors import bad_type, bad_value
+from umapcore.files.atomic_write import atomic_write
+from umapcore.pl.movie_formats import check_format, write_gif, write_mp4
+from umapcore.pl.scatter import make_room, require_matplotlib, umap
+from umapcore.pl.values import read_values
+from umapcore.runs.snapshots import Snapshots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+#: Share of the extent that is left free around the points.
+_MARGIN = 0.04
+#: Inches: width of the points, height of what is above them, and between what the height stays.
+_PANEL, _HEADING, _HEIGHTS = 4.4, 0.6, (3.2, 6.4)
+_STEPS, _SPARE = 3, 0.1
+
+
+def movie(
+    adata: AnnData,
+    path: str | os.PathLike[str],
+    color: str | None = None,
+    *,
+    snapshots: Snapshots | None = None,
+    key: str | None = None,
+    components: Sequence[int] = (0, 1),
+    layer: str | None = None,
+    fps: float = 10.0,
+    hold: float = 2.0,
+    figsize: tuple[float, float] | None = None,
+    dpi: float = 100.0,
+    title: str | None = None,
+    **options: Any,
+) -> Path:
+    """Write a movie of a layout under way.
+
+    The axes keep still: they hold the points of all epochs. Points keep their colours and the
+    order in which they are drawn. `adata` is only read.
+
+    Parameters
+    ----------
+    adata
+        Annotated data, laid out by ``umapcore.tl.umap(adata, snapshots=10)``, say.
+    path
+        File to write: ``.gif``, or ``.mp4`` where ffmpeg is installed. An existing one is
+        replaced when the new one is complete.
+    color
+        A column of ``obs`` or a name in ``var_names``, as for :func:`umapcore.pl.umap`.
+    snapshots
+        Positions to show; None takes those in ``uns[key]['snapshots']``.
+    key
+        As ``key_added`` of :func:`umapcore.tl.umap`; None: ``'umap'``.
+    components
+        The two columns of the positions to draw.
+    layer
+        Layer to take a variable's values from; None takes ``X``.
+    fps
+        Snapshots shown in a second.
+    hold
+        Seconds that the last one stays.
+    figsize, dpi
+        Width and height in inches, and dots per inch; None follows the shape of the layout and
+        makes room for the legend.
+    title
+        Above the picture; None takes `color`.
+    options
+        For :func:`umapcore.pl.umap`: `palette`, `cmap`, `size`, `legend_loc` and so on.
+
+    Returns
+    -------
+    The path.
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib.
+    ValueError, TypeError
+        Where there are no snapshots, or they do not fit `adata`, and for bad parameters.
+    RuntimeError
+        For ``.mp4`` without ffmpeg.
+
+    Examples
+    --------
+    >>> import umapcore as uc
+    >>> uc.tl.umap(adata, snapshots=5)  # doctest: +SKIP
+    >>> uc.pl.movie(adata, "umap.gif", color="cell_type")  # doctest: +SKIP
+    """
+    if not isinstance(path, (str, os.PathLike)) or not str(path):
+        raise bad_type("path", path, "the name of a file")
+    path = Path(path)
+    check_format(path)
+    shown = _snapshots(adata, snapshots, "umap" if key is None else key)
+    with atomic_write(path) as beside:
+        write_movie(
+            adata,
+            beside,
+            path,
+            color,
+            snapshots=shown,
+            basis="X_umap" if key is None else key,
+            components=components,
+            layer=layer,
+            fps=fps,
+            hold=hold,
+            figsize=figsize,
+            dpi=dpi,
+            title=title,
+            **options,
+        )
+    return path
+
+
+def write_movie(
+    adata: AnnData,
+    beside: Path,
+    path: Path,
+    color: str | None,
+    *,
+    snapshots: Snapshots,
+    basis: str,
+    components: Sequence[int] = (0, 1),
+    layer: str | None = None,
+    fps: float = 10.0,
+    hold: float = 2.0,
+    figsize: tuple[float, float] | None = None,
+    dpi: float = 100.0,
+    title: str | None = None,
+    **options: Any,
+) -> None:
+    """Write a movie into the file `beside`, in the format of `path`; else as :func:`movie`."""
+    if color is not None and not isinstance(color, str):
+        raise bad_type("color", color, "None, a column of obs or a name in var_names")
+    fps = check_real("fps", fps, above=0.0, at_most=50.0)
+    hold = check_real("hold", hold, at_least=0.0)
+    shell = _shell(adata, color, layer)
+    require_matplotlib()
+    drawn = {"color": color, "title": color if title is None else title, **options}
+    frames = _frames(shell, snapshots, basis, _two(components), (figsize, dpi), drawn)
+    write = write_gif if path.suffix.lower() == ".gif" else write_mp4
+    write(beside, frames, fps, hold)
+
+
+def _snapshots(adata: AnnData, given: Snapshots | None, key: str) -> Snapshots:
+    if given is None:
+        entry = adata.uns.get(key)
+        if not isinstance(entry, Mapping) or "snapshots" not in entry:
+            msg = (
+                f".uns[{key!r}] has no snapshots. Run `umapcore.tl.umap(adata, snapshots=10)` "
+                "first, or give snapshots=."
+            )
+            raise ValueError(msg)
+        given = Snapshots.from_dict(entry["snapshots"])
+    elif not isinstance(given, Snapshots):
+        raise bad_type("snapshots", given, "a umapcore.Snapshots or None")
+    if not len(given):
+        msg = "the snapshots are empty: a run has to fill them first."
+        raise ValueError(msg)
+    n = next(iter(given))[1].shape[0]
+    if n != adata.n_obs:
+        msg = f"the snapshots are of {n} observations: adata has {adata.n_obs}."
+        raise ValueError(msg)
+    return given
+
+
+def _shell(adata: AnnData, color: str | None, layer: str | None) -> Any:
+    """Make an object of the colours alone, which every frame's positions are put into."""
+    import pandas as pd
+    from anndata import AnnData
+
+    obs = pd.DataFrame(index=adata.obs_names)
+    uns = {}
+    if color is not None:
+        values = read_values(adata, color, layer=layer, use_raw=None, gene_symbols=None)
+        obs[color] = adata.obs[color] if color in adata.obs.columns else values
+        colors = f"{color}_colors"
+        if colors in adata.uns:
+            uns[colors] = adata.uns[colors]
+    return AnnData(obs=obs, uns=uns)
+
+
+def _frames(
+    shell: AnnData,
+    snapshots: Snapshots,
+    basis: str,
+    components: tuple[int, int],
+    size: tuple[tuple[float, float] | None, float],
+    options: dict[str, Any],
+) -> Iterator[NDArray[np.uint8]]:
+    """Draw each snapshot: RGB, shape (height, width, 3)."""
+    low, high = _extent(snapshots, components)
+    figsize, dpi = size
+    if figsize is None:
+        shape = float((high - low)[1] / (high - low)[0])
+        figsize = (_PANEL, float(np.clip(_PANEL * shape + _HEADING, *_HEIGHTS)))
+
+    def draw(positions: NDArray[np.floating[Any]]) -> Axes:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        # A figure of its own: no window, no global state.
+        figure = Figure(figsize=figsize, dpi=dpi, layout="constrained", facecolor="white")
+        FigureCanvasAgg(figure)
+        shell.obsm[basis] = positions
+        ax: Any = figure.add_subplot()
+        # The legend shall not depend on the shape that this frame's points lie in.
+        ax.set_axes_locator(lambda place, _: place.get_position(original=True))
+        umap(shell, basis=basis, components=components, ax=ax, **options)
+        ax.set_axes_locator(None)
+        ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+        if not ax.get_title():
+            ax.set_title(" ")  # room for the number of the epoch
+        return ax  # type: ignore[no-any-return]
+
+    if size[0] is None:
+        # All frames have the size of the last one, with room for what stands beside it.
+        last = draw(list(snapshots)[-1][1])
+        make_room([last], 1)
+        figsize = _with_room(last.figure)
+    width = len(str(int(snapshots.epochs[-1])))
+    stage = None
+    if options.get("legend_loc") != "on data":
+        stage = _Stage.of(draw, components, positions_like=next(iter(snapshots))[1])
+    for epoch, positions in snapshots:
+        text = f"epoch {epoch:>{width}}"
+        if stage is not None:
+            yield stage.show(positions[:, list(components)], text)
+        else:
+            ax = draw(positions)
+            _settle(ax.figure)
+            _epoch_text(ax, text)
+            ax.figure.canvas.draw()
+            yield _pixels(ax)
+
+
+def _settle(figure: Any) -> None:
+    # The layout comes to rest in steps where the axes keep the shape of their points.
+    for _ in range(_STEPS):
+        figure.get_layout_engine().execute(figure)
+
+
+def _with_room(figure: Any) -> tuple[float, float]:
+    """Widen a figure until nothing is cut off on the right, and give its size."""
+    for _ in range(_STEPS):
+        _settle(figure)
+        right = figure.get_tightbbox().x1  # in inches
+        if right <= figure.get_figwidth() - _SPARE:
+            break
+        figure.set_figwidth(right + 2 * _SPARE)
+    width, height = figure.get_size_inches()
+    return float(width), float(height)
+
+
+class _Stage:
+    """Axes of which only the points and the epoch change: the rest is drawn once."""
+
+    def __init__(self, ax: Any, groups: list[tuple[Any, NDArray[np.intp]]]) -> None:
+        self._ax, self._groups = ax, groups
+        self._text = _epoch_text(ax, "")
+        below_first = sorted((points for points, _ in groups), key=lambda each: each.get_zorder())
+        self._moving = [*below_first, self._text]
+        for artist in self._moving:
+            artist.set_animated(True)
+        ax.figure.canvas.draw()
+        self._still = ax.figure.canvas.copy_from_bbox(ax.figure.bbox)
+
+    @classmethod
+    def of(
+        cls,
+        draw: Callable[[Any], Axes],
+        components: tuple[int, int],
+        positions_like: NDArray[np.float32],
+    ) -> _Stage | None:
+        """Give a stage for a plot of such positions; None where points are not drawn singly."""
+        # The plot chooses order and groups. Its points are told apart by where they are put.
+        numbered = np.zeros(positions_like.shape)
+        numbered[:, components[0]] = np.arange(len(numbered))
+        ax = draw(numbered)
+        _settle(ax.figure)
+        if ax.images or not ax.collections:
+            return None
+        groups = []
+        for points in ax.collections:
+            offsets = np.asarray(points.get_offsets())
+            groups.append((points, offsets[:, 0].astype(np.intp)))
+        return cls(ax, groups)
+
+    def show(self, positions: NDArray[np.float32], text: str) -> NDArray[np.uint8]:
+        """Draw points at positions, (n, 2)."""
+        canvas = self._ax.figure.canvas
+        canvas.restore_region(self._still)
+        for points, members in self._groups:
+            points.set_offsets(positions[members])
+        self._text.set_text(text)
+        for artist in self._moving:
+            self._ax.draw_artist(artist)
+        return _pixels(self._ax)
+
+
+def _epoch_text(ax: Any, text: str) -> Any:
+    return ax.text(
+        0.0, 1.0, text, transform=ax.transAxes, ha="left", va="bottom", color="0.45",
+        fontsize="small", family="monospace",
+    )  # fmt: skip
+
+
+def _pixels(ax: Any) -> NDArray[np.uint8]:
+    return np.asarray(ax.figure.canvas.buffer_rgba())[..., :3].copy()
+
+
+def _two(components: Sequence[int]) -> tuple[int, int]:
+    if len(components) != 2:
+        raise bad_value("components", components, "two columns of the positions")
+    return int(components[0]), int(components[1])
+
+
+def _extent(
+    snapshots: Snapshots, components: tuple[int, int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Corners of what all epochs' points fit into."""
+    d = next(iter(snapshots))[1].shape[1]
+    if not all(0 <= i < d for i in components):
+        raise bad_value("components", components, f"two columns of {d}, counted from 0")
+    chosen = list(components)
+    low = np.min([taken[:, chosen].min(axis=0) for _, taken in snapshots], axis=0)
+    high = np.max([taken[:, chosen].max(axis=0) for _, taken in snapshots], axis=0)
+    margin = np.maximum(_MARGIN * (high - low), 1e-3)
+    return low - margin, high + margin

@@ -1,1 +1,0 @@
-"""New cells in an embedding that stays as it is."""

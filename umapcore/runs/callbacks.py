@@ -1,0 +1,96 @@
+"""Who looks on while a layout runs: a callback, a recorder of snapshots, a checkpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from umapcore.runs.checkpoint import Keeper
+    from umapcore.runs.snapshots import Snapshots
+
+    #: Called with the number of finished epochs and a copy of the positions; True stops the run.
+    Callback = Callable[[int, NDArray[np.float32]], bool | None]
+
+
+class Callbacks:
+    """Calls those who want to see a layout when it has come to their epochs.
+
+    Parameters
+    ----------
+    callback, callback_every
+        Asked every so many epochs and at the last one whether to stop.
+    snapshots
+        Receive positions.
+    keeper
+        Saves the run.
+    last_epoch
+        Where the run ends, unless it is stopped.
+    n_epochs
+        Where it is complete.
+    """
+
+    def __init__(
+        self,
+        callback: Callback | None,
+        callback_every: int,
+        snapshots: Snapshots | None,
+        keeper: Keeper | None,
+        last_epoch: int,
+        n_epochs: int,
+    ) -> None:
+        self._callback, self._callback_every = callback, callback_every
+        self._snapshots = snapshots
+        self._keeper = keeper
+        self._last, self._n_epochs = last_epoch, n_epochs
+
+    def next_epoch(self, epoch: int) -> int:
+        """Give the next epoch after this one at which the run has to pause."""
+        steps = [self._callback_every] if self._callback is not None else []
+        if self._snapshots is not None:
+            steps.append(self._snapshots.every)
+        return min([self._last, *(epoch - epoch % step + step for step in steps)])
+
+    def begin(self, epoch: int, positions: Callable[[], NDArray[np.float32]]) -> None:
+        """Look at a layout that has not moved yet.
+
+        Parameters
+        ----------
+        epoch
+            Epochs that are done.
+        positions
+            Gives a new copy of the positions, n × d, whenever it is called.
+        """
+        self._record(epoch, positions)
+        if self._keeper is not None and self._keeper.is_due:
+            self._keeper.save(epoch, positions(), self._taken())
+
+    def look(self, epoch: int, positions: Callable[[], NDArray[np.float32]]) -> bool:
+        """Look at a layout that has come to an epoch; True: it shall stop here."""
+        self._record(epoch, positions)
+        if self._keeper is not None and self._keeper.is_due and epoch < self._last:
+            self._keeper.save(epoch, positions(), self._taken())
+        if self._callback is None:
+            return False
+        due = epoch % self._callback_every == 0 or epoch == self._last
+        return due and self._callback(epoch, positions()) is True
+
+    def end(self, epoch: int, positions: NDArray[np.float32]) -> None:
+        """Look at the result."""
+        if self._snapshots is not None:
+            self._snapshots.keep(epoch, positions.copy())
+        if self._keeper is not None:
+            complete = epoch == self._n_epochs
+            self._keeper.end(epoch, positions, self._taken(), complete=complete)
+
+    def _record(self, epoch: int, positions: Callable[[], NDArray[np.float32]]) -> None:
+        # The last positions are kept by `end`.
+        if self._snapshots is not None and epoch % self._snapshots.every == 0:
+            self._snapshots.keep(epoch, positions())
+
+    def _taken(self) -> dict[int, NDArray[np.float32]]:
+        return {} if self._snapshots is None else dict(self._snapshots)

@@ -1,0 +1,151 @@
+"""Where a run begins: at start positions, or where a checkpoint says that it was left."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from umapcore import __version__
+from umapcore.errors import GPUUnavailableError, bad_value
+from umapcore.graph.csr import on_gpu
+from umapcore.init.positions import check_positions, start_positions
+from umapcore.logs import logger
+from umapcore.runs.checkpoint_file import Identity
+from umapcore.runs.digest import (
+    graph_digest,
+    positions_digest,
+    radii_digest,
+    representation_digest,
+)
+
+if TYPE_CHECKING:
+    from umapcore.device.protocol import Backend
+    from umapcore.layout.density import Density
+    from umapcore.layout.spec import OptimizerSpec
+    from umapcore.runs.run import Run
+
+
+def start_or_resume(
+    backend: Backend,
+    graph: Any,
+    spec: OptimizerSpec,
+    init: Any,
+    representation: Any,
+    metric: str,
+    start_epoch: int,
+    stop_epoch: int,
+    run: Run,
+    density: Density | None = None,
+) -> tuple[Any, int]:
+    """Give the positions and the epoch to go on from: the start's, or those of a checkpoint.
+
+    Parameters
+    ----------
+    backend, graph
+        Where it runs, and a graph that the backend made or :func:`prepare_graph` did.
+    spec, init, representation, metric
+        As for :func:`umapcore.layout.embed.simplicial_set_embedding`.
+    start_epoch, stop_epoch
+        First and last epoch of the run.
+    run
+        Its checkpoint, snapshots and origin are told.
+    density
+        Of the data, where it is to be preserved: it belongs to the identity of the run.
+
+    Returns
+    -------
+    positions
+        On the host or, if they were there already, on the device.
+    epoch
+        Epochs that are done.
+    """
+    if run.snapshots is not None:
+        run.snapshots.clear()
+    if run.keeper is None and run.origin is None:
+        positions = _start(backend, graph, spec, init, representation, metric, start_epoch, run)
+        return positions, start_epoch
+    n = int(graph.shape[0])
+    digest = graph_digest(backend.graph_to_host(graph), n_threads=run.n_threads)
+    density_digest = ""
+    if density is not None:
+        density_digest = radii_digest(density.radii, n_threads=run.n_threads)
+    if run.origin is not None:
+        run.origin.has_density(density_digest)
+    spectral = start_epoch == 0 and isinstance(init, str) and init == "spectral"
+    placing = _Placing(representation, metric)
+    found = None
+    if run.keeper is not None:
+        said = spec.replace(n_epochs=spec.epochs_for(n)).to_dict()
+        kind = "spectral" if spectral else "given"
+        identity = Identity(__version__, digest, said, kind, start_epoch, density_digest)
+        found = run.keeper.resume(identity)
+    if found is not None and spectral:
+        # The costly start follows from graph and seed, and from what places components, if any.
+        start = found.start
+        if found.representation:
+            placing()
+    else:
+        positions = _start(backend, graph, spec, init, placing, metric, start_epoch, run)
+        on_host = backend.start_to_host(positions, (n, spec.n_components))
+        start = positions_digest(on_host, n_threads=run.n_threads)
+    if run.keeper is not None:
+        run.keeper.begin(start, placing.digest)
+    if run.origin is not None:
+        run.origin.graph = digest
+        run.origin.began_at(start)
+    if found is None:
+        return positions, start_epoch
+    if found.epoch > stop_epoch:
+        raise bad_value("stop_epoch", stop_epoch, f"at least {found.epoch}, as the checkpoint is")
+    if run.snapshots is not None:
+        run.snapshots.restore(found.snapshots, start_epoch, found.epoch)
+    return found.positions, found.epoch
+
+
+class _Placing:
+    """The representation that places a graph's components, digested when it is asked for."""
+
+    def __init__(self, representation: Any, metric: str) -> None:
+        self._representation, self._metric = representation, metric
+        self.digest = ""
+
+    def __call__(self) -> Any:
+        found = self._representation() if callable(self._representation) else self._representation
+        self.digest = representation_digest(found, self._metric)
+        return found
+
+
+def _start(
+    backend: Backend,
+    graph: Any,
+    spec: OptimizerSpec,
+    init: Any,
+    representation: Any,
+    metric: str,
+    start_epoch: int,
+    run: Run,
+) -> Any:
+    """Positions to start from, on the host or, if they were there already, on the device."""
+    n, d = int(graph.shape[0]), spec.n_components
+    if start_epoch > 0:
+        if isinstance(init, str):
+            raise bad_value("init", init, "the positions at start_epoch when it is above 0")
+        return check_positions(init, n, d, name="init")
+    if on_gpu(init):
+        adopted = backend.adopt_start(init, (n, d))
+        if adopted is not None:
+            return adopted
+    options: dict[str, Any] = {
+        "n_components": d,
+        "seed": spec.seed,
+        "representation": representation,
+        "metric": metric,
+        "n_threads": run.n_threads,
+    }
+    if not (isinstance(init, str) and init == "spectral"):
+        return start_positions(init, graph, **options)
+    try:
+        with backend.spectral_ops(n_threads=run.n_threads) as ops:
+            return start_positions(init, graph, ops=ops, **options)
+    except GPUUnavailableError as error:
+        logger.info("the start is worked out on the CPU, which gives the same bits: %s", error)
+    return start_positions(init, backend.graph_to_host(graph), **options)

@@ -1,0 +1,245 @@
+"""Is a stored embedding what its graph, start and parameters give? ``umapcore.verify``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from umapcore import __version__
+from umapcore.anndata_io.read import (
+    read_distances,
+    read_neighbors,
+    read_representation,
+    read_start,
+)
+from umapcore.errors import bad_type, did_you_mean
+from umapcore.graph.csr import in_memory, is_sparse, prepare_graph
+from umapcore.init.positions import check_positions, scaled_start
+from umapcore.layout.embed import embed
+from umapcore.runs.digest import graph_digest, positions_digest
+from umapcore.runs.provenance import Origin, Provenance
+from umapcore.runs.run import Run
+from umapcore.runs.verdict import Verification
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import ArrayLike, NDArray
+
+
+def verify(
+    adata: AnnData,
+    key: str | None = None,
+    *,
+    init_pos: str | ArrayLike | None = None,
+    method: str = "umap",
+    n_threads: int | None = None,
+    progress: bool | None = None,
+) -> Verification:
+    """Run a layout again from its provenance and compare the result with the stored embedding.
+
+    `adata` is not changed. When graph or start are not what they were, nothing is run.
+
+    Parameters
+    ----------
+    adata
+        Holds an embedding of :func:`umapcore.tl.umap` and the graph it was made from.
+    key
+        Key of the embedding in `obsm` and of its provenance in `uns`, as ``key_added`` of
+        :func:`umapcore.tl.umap`; None: ``obsm['X_umap']`` and ``uns['umap']``.
+    init_pos
+        Start positions, or their key in `obsm`, where they are not stored as they were. Without
+        it, all entries of `obsm` are tried. Not used for starts that follow from the graph.
+    method, n_threads, progress
+        As for :func:`umapcore.tl.umap`; the bits do not depend on them.
+
+    Returns
+    -------
+    What was found: true when all bits are equal; ``print`` says it in words.
+
+    Raises
+    ------
+    ValueError
+        When there is no embedding, no provenance or no graph, or the provenance is of a newer
+        version.
+    TypeError
+        For parameters of a wrong type.
+
+    Examples
+    --------
+    >>> import umapcore as uc
+    >>> uc.tl.umap(adata)  # doctest: +SKIP
+    >>> print(uc.verify(adata))  # doctest: +SKIP
+    .obsm['X_umap'] is reproduced bit for bit.
+    """
+    key_obsm, entry, made = _read(adata, key)
+    stored = _embedding(adata, key_obsm)
+    common: dict[str, Any] = {
+        "key": key_obsm,
+        "version": made.version,
+        "layout_version": made.layout_version,
+        "version_differs": made.version != __version__,
+        "spec_differs": _differing_params(entry, made),
+        "embedding_altered": _digest_of(stored) != made.embedding,
+    }
+
+    kept, name, params = read_neighbors(adata, made.neighbors_key)
+    graph = prepare_graph(kept, name=name, n_vertices=adata.n_obs, n_threads=n_threads)
+    if graph_digest(graph, n_threads=n_threads) != made.graph:
+        return Verification(
+            reproduced=False,
+            graph_changed=True,
+            distances_changed=None if made.density else False,
+            start_changed=None,
+            **common,
+        )
+
+    init: Any = made.start_kind
+    if made.start_kind in ("obsm", "array"):
+        init = _find_start(adata, made, init_pos)
+        if init is None:
+            given = init_pos is not None
+            return Verification(
+                reproduced=False,
+                start_changed=True if given else None,
+                start_available=given,
+                **common,
+            )
+    elif made.start_kind == "paga":
+        d, seed = made.spec.n_components, made.spec.seed
+        init = read_start(adata, "paga", n_components=d, seed=seed)
+    run = Run(n_threads, progress, stop_epoch=made.epochs)
+    run.origin = _Expected(made)
+    distances, distances_name = None, "distances"
+    if made.spec.density_weight > 0:
+        distances, distances_name = read_distances(adata, made.neighbors_key)
+    try:
+        again = embed(
+            graph,
+            made.spec,
+            init=init,
+            distances=distances,
+            distances_name=distances_name,
+            representation=lambda: read_representation(adata, params),
+            metric=str(params.get("metric", "euclidean")),
+            method=method,
+            run=run,
+            name=name,
+        )
+    except _DistancesDifferError:
+        return Verification(reproduced=False, distances_changed=True, start_changed=None, **common)
+    except _StartDiffersError:
+        return Verification(reproduced=False, start_changed=True, **common)
+    rows, largest = _compared(stored, again)
+    return Verification(
+        reproduced=rows == 0, rows_different=rows, largest_difference=largest, **common
+    )
+
+
+class _StartDiffersError(Exception):
+    pass
+
+
+class _DistancesDifferError(Exception):
+    pass
+
+
+class _Expected(Origin):
+    """Ends a run before its first epoch when something about it is not as it was."""
+
+    def __init__(self, made: Provenance) -> None:
+        super().__init__()
+        self._made = made
+
+    def has_density(self, density: str) -> None:
+        if density != self._made.density:
+            raise _DistancesDifferError
+
+    def began_at(self, start: str) -> None:
+        if start != self._made.start:
+            raise _StartDiffersError
+
+
+def _read(adata: Any, key: Any) -> tuple[str, Mapping[str, Any], Provenance]:
+    """Find the key of the embedding in `obsm`, the entry of `uns` and the provenance."""
+    from anndata import AnnData
+
+    if not isinstance(adata, AnnData):
+        raise bad_type("adata", adata, "an AnnData object")
+    if key is not None and not isinstance(key, str):
+        raise bad_type("key", key, "None or a key of .obsm and .uns")
+    key_obsm, key_uns = ("X_umap", "umap") if key in (None, "umap", "X_umap") else (key, key)
+    if key in ("umap", "X_umap") and key in adata.obsm and key in adata.uns:
+        key_obsm = key_uns = key  # written with key_added
+    if key_obsm not in adata.obsm:
+        msg = f"Did not find .obsm[{key_obsm!r}]. Run `umapcore.tl.umap` first."
+        raise ValueError(msg + did_you_mean(key_obsm, [str(name) for name in adata.obsm]))
+    entry = adata.uns.get(key_uns)
+    if not isinstance(entry, Mapping) or "provenance" not in entry:
+        msg = (
+            f".uns[{key_uns!r}] has no provenance: umapcore.verify can check what "
+            "umapcore.tl.umap wrote, and nothing else."
+        )
+        raise ValueError(msg)
+    return key_obsm, entry, Provenance.from_dict(entry["provenance"])
+
+
+def _embedding(adata: AnnData, key: str) -> NDArray[Any]:
+    found = in_memory(adata.obsm[key])
+    array = np.asarray(found.toarray() if is_sparse(found) else found)
+    if array.ndim != 2 or array.dtype.kind not in "buif":
+        msg = f".obsm[{key!r}] is no array of numbers of two dimensions."
+        raise ValueError(msg)
+    return array
+
+
+def _digest_of(stored: NDArray[Any]) -> str:
+    """Digest an embedding, which may have been converted to float64 without losing anything."""
+    narrow = stored.astype(np.float32)
+    return positions_digest(narrow) if np.array_equal(narrow, stored, equal_nan=True) else ""
+
+
+def _differing_params(entry: Mapping[str, Any], made: Provenance) -> tuple[str, ...]:
+    params = entry.get("params")
+    a, b = made.spec.curve()
+    expected = {"a": a, "b": b, "random_state": made.spec.seed}
+    if not isinstance(params, Mapping):
+        return tuple(expected)
+    return tuple(
+        name for name, value in expected.items() if name in params and params[name] != value
+    )
+
+
+def _find_start(adata: AnnData, made: Provenance, init_pos: Any) -> NDArray[np.float32] | None:
+    """Find positions whose digest is that of the start."""
+    d, seed = made.spec.n_components, made.spec.seed
+    if init_pos is not None:
+        candidates = [init_pos]
+    else:
+        keys = [key for key in adata.obsm if isinstance(key, str)]
+        candidates = sorted(keys, key=lambda key: key != made.start_key)
+    for candidate in candidates:
+        try:
+            positions = read_start(adata, candidate, n_components=d, seed=seed)
+        except (ValueError, TypeError):
+            if init_pos is not None:
+                raise
+            continue  # an entry of obsm that could not be a start
+        if isinstance(positions, str):
+            continue
+        if positions_digest(scaled_start(positions, seed)) == made.start:
+            return check_positions(positions, adata.n_obs, d)
+    return None
+
+
+def _compared(stored: NDArray[Any], again: NDArray[np.float32]) -> tuple[int, float | None]:
+    """Count the rows that differ, and give the largest difference; None for other shapes."""
+    if stored.shape != again.shape:
+        return int(again.shape[0]), None
+    same = stored == again
+    if stored.dtype == np.float32:
+        same = np.ascontiguousarray(stored).view(np.uint32) == again.view(np.uint32)
+    with np.errstate(invalid="ignore", over="ignore"):
+        differences = np.abs(stored.astype(np.float64) - again)
+    return int((~same).any(axis=1).sum()), float(differences.max(initial=0.0))
