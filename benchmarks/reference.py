@@ -1,4 +1,4 @@
-"""Writes the figures that tests/test_quality.py compares with: ``python -m benchmarks.reference``.
+"""Writes what tests/layout/test_quality.py compares with: ``python -m benchmarks.reference``.
 
 They are means over umap-learn's layouts of the small graphs, so that the test needs umap-learn
 only to check that they are still right.

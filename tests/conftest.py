@@ -7,11 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cuda_host
-import graphs
 import numpy as np
 import pytest
 
+from tests.support import cuda_host, graphs
 from umapcore.device.select import gpu_problem
 
 if TYPE_CHECKING:

@@ -1,0 +1,287 @@
+"""Searches for nearest neighbours, beside SciPy's distances of all pairs."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.spatial.distance import cdist
+
+from tests.support.fake_cupy import OutOfMemoryError
+from umapcore.errors import GPUUnavailableError
+from umapcore.neighbors import descent, search
+from umapcore.neighbors.exact import exact_knn
+from umapcore.neighbors.knn import KNN, with_self_first
+from umapcore.neighbors.search import nearest_neighbors
+from umapcore.settings import settings
+from umapcore_cupy.neighbors.knn import by_blocks, squared_knn
+
+
+def some_points(n: int = 333, p: int = 6, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(n, p)).astype(np.float32)
+
+
+def expected(points: np.ndarray, k: int, metric: str, **options: Any) -> tuple[Any, Any]:
+    all_pairs = cdist(points.astype(float), points.astype(float), metric, **options)
+    np.fill_diagonal(all_pairs, -1.0)
+    order = np.argsort(all_pairs, axis=1, kind="stable")[:, :k]
+    return order, np.maximum(np.take_along_axis(all_pairs, order, axis=1), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("metric", "options"),
+    [
+        ("euclidean", {}),
+        ("sqeuclidean", {}),
+        ("cosine", {}),
+        ("correlation", {}),
+        ("cityblock", {}),
+        ("chebyshev", {}),
+        ("minkowski", {"p": 3}),
+        ("canberra", {}),
+    ],
+)
+@pytest.mark.parametrize("n", [20, 333])
+def test_exact(metric: str, options: dict[str, Any], n: int) -> None:
+    points = some_points(n)
+    indices, distances = exact_knn(points, 9, metric=metric, metric_kwds=options)
+    order, lengths = expected(points, 9, metric, **options)
+    np.testing.assert_array_equal(indices, order)
+    np.testing.assert_allclose(distances, lengths, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("metric", ["seuclidean", "mahalanobis"])
+def test_metrics_with_scales_take_them_of_all_points(
+    metric: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = some_points()
+    whole = exact_knn(points, 5, metric=metric)
+    monkeypatch.setattr("umapcore.neighbors.top_k._BLOCK_ENTRIES", 10 * 333)
+    np.testing.assert_array_equal(exact_knn(points, 5, metric=metric).indices, whole.indices)
+    np.testing.assert_array_equal(whole.indices, expected(points, 5, metric)[0])
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cosine", "correlation"])
+def test_exact_sparse(metric: str) -> None:
+    points = some_points(200, 12)
+    points[points < 0.4] = 0.0
+    points[7] = points[9]
+    points[11] = 0.0
+    dense = exact_knn(points, 7, metric=metric)
+    found = exact_knn(sparse.csr_array(points), 7, metric=metric)
+    np.testing.assert_allclose(found.distances, dense.distances, rtol=1e-5, atol=1e-6)
+    assert (found.indices == dense.indices).mean() > 0.95
+    assert found.distances[7, 1] == 0
+
+
+def test_points_without_direction() -> None:
+    points = np.array([[0, 0], [0, 0], [1, 2], [2, 4], [-1, 5]], np.float32)
+    for given in (points, sparse.csr_array(points)):
+        distances = exact_knn(given, 5, metric="cosine").distances
+        np.testing.assert_allclose(distances[0], [0, 0, 1, 1, 1], atol=1e-6)
+        np.testing.assert_allclose(distances[2, :2], [0, 0], atol=1e-6)
+
+
+def test_same_bits_on_any_number_of_threads() -> None:
+    points = some_points(1000)
+    found = {
+        tuple(part.tobytes() for part in exact_knn(points, 8, n_threads=n)) for n in (None, 1, 2)
+    }
+    assert len(found) == 1
+
+
+def test_ties_go_to_smaller_numbers() -> None:
+    points = np.repeat(np.arange(4, dtype=np.float32), 50)[:, None]
+    indices, distances = exact_knn(points, 5)
+    assert (distances == 0).all()
+    np.testing.assert_array_equal(indices[120], [120, 100, 101, 102, 103])
+
+
+def test_self_comes_first() -> None:
+    knn = KNN(
+        np.array([[1, 0, 2], [0, 2, 1], [0, 1, 3], [3, 0, 1]], np.int32),
+        np.array([[0, 0, 1], [0, 0, 0], [0, 0, 0], [0, 1, 2]], np.float32),
+    )
+    moved = with_self_first(knn, insert=True)
+    np.testing.assert_array_equal(moved.indices, [[0, 1, 2], [1, 0, 2], [2, 0, 1], [3, 0, 1]])
+    np.testing.assert_array_equal(moved.distances[0], [0, 0, 1])
+    np.testing.assert_array_equal(with_self_first(knn, insert=False).indices[2], [0, 1, 3])
+
+
+class FakeCupy(ModuleType):
+    """NumPy's functions on a device on which no array may have more than so many entries."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__("cupy")
+        self.most, self.freed = most, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    def argpartition(self, block: Any, *args: Any, **kwargs: Any) -> Any:
+        return np.argpartition(self._held(block), *args, **kwargs)
+
+    def sort(self, candidates: Any, axis: int) -> Any:
+        return np.sort(self._held(candidates), axis=axis)
+
+    def get_default_memory_pool(self) -> FakeCupy:
+        return self
+
+    def free_all_blocks(self) -> None:
+        self.freed += 1
+
+    def _held(self, array: Any) -> Any:
+        if array.size > self.most:
+            msg = "Out of memory"
+            raise OutOfMemoryError(msg)
+        return array
+
+
+class TestGPU:
+    @pytest.mark.parametrize("n", [10, 400])
+    def test_blocks_on_the_host(self, n: int) -> None:
+        """NumPy stands for CuPy: the blocks' arithmetic, not a GPU."""
+        points = some_points(n) + np.float32(100)
+        order, lengths = expected(points, 7, "sqeuclidean")
+        indices, squares = by_blocks(np, points, 7, block_entries=1000)
+        np.testing.assert_array_equal(indices, order)
+        np.testing.assert_allclose(squares, lengths, rtol=1e-5)
+
+    def test_blocks_shrink_with_the_memory(self) -> None:
+        points = some_points(400)
+        # Of both loops, the one over blocks of distances and that over candidates.
+        for most, shrinks in ((400 * 400, 0), (400 * 60, 3), (400 * 2, 11)):
+            xp = FakeCupy(most)
+            indices, squares = by_blocks(xp, points, 7)
+            order, lengths = expected(points, 7, "sqeuclidean")
+            np.testing.assert_array_equal(indices, order)
+            np.testing.assert_allclose(squares, lengths, rtol=1e-5, atol=1e-6)
+            assert xp.freed == shrinks
+
+    def test_too_little_memory_for_a_row(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The CPU steps in, with a warning, or an error, as the settings say."""
+        xp = FakeCupy(399)
+        monkeypatch.setattr(search, "gpu_problem", lambda: None)
+        monkeypatch.setattr(search, "gpu_knn", lambda: lambda x, k: by_blocks(xp, x, k))
+        points = some_points(400)
+        with pytest.warns(UserWarning, match="CPU: The search among 400 points needs more memory"):
+            found = nearest_neighbors(points, 6, method="rapids")
+        np.testing.assert_array_equal(found.indices, exact_knn(points, 6).indices)
+        nearest_neighbors(points, 6, method="auto")  # warnings are errors
+        monkeypatch.setattr(settings, "gpu_fallback", False)
+        with pytest.raises(GPUUnavailableError, match="more memory than the GPU has"):
+            nearest_neighbors(points, 6, method="rapids")
+
+    def test_cuvs_without_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def no_memory(*_: object) -> None:
+            raise MemoryError
+
+        monkeypatch.setitem(sys.modules, "cupy", FakeCupy(400 * 60))
+        monkeypatch.setattr("umapcore_cupy.neighbors.knn.find_spec", lambda _: object())
+        monkeypatch.setattr("umapcore_cupy.neighbors.knn.by_cuvs", no_memory)
+        points = some_points(400)
+        np.testing.assert_array_equal(
+            squared_knn(points, 7)[0], expected(points, 7, "sqeuclidean")[0]
+        )
+
+    def test_stand_in_has_nothing_that_cupy_lacks(self) -> None:
+        cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
+        names = (
+            "asarray",
+            "arange",
+            "argpartition",
+            "argsort",
+            "empty",
+            "sort",
+            "take_along_axis",
+            "get_default_memory_pool",
+        )
+        assert all(hasattr(cupy, name) for name in names)
+
+    @pytest.mark.parametrize("metric", ["euclidean", "cosine", "correlation"])
+    def test_search_takes_it(self, metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(search, "gpu_problem", lambda: None)
+        monkeypatch.setattr(search, "gpu_knn", lambda: lambda x, k: by_blocks(np, x, k))
+        points = some_points()
+        found = nearest_neighbors(points, 6, metric=metric, method="rapids")
+        own = exact_knn(points, 6, metric=metric)
+        np.testing.assert_array_equal(found.indices, own.indices)
+        np.testing.assert_allclose(found.distances, own.distances, rtol=1e-5, atol=1e-7)
+
+    @pytest.mark.gpu
+    def test_on_a_gpu(self) -> None:
+        points = some_points(5000, 20)
+        found = nearest_neighbors(points, 15, method="rapids")
+        own = exact_knn(points, 15)
+        assert (found.indices == own.indices).mean() > 0.999
+        np.testing.assert_allclose(found.distances, own.distances, rtol=1e-5)
+
+    def test_falls_back(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(search, "gpu_problem", lambda: "No such device.")
+        points = some_points()
+        with pytest.warns(UserWarning, match="runs on the CPU: No such device. The neighbours may"):
+            found = nearest_neighbors(points, 6, method="rapids")
+        np.testing.assert_array_equal(found.indices, exact_knn(points, 6).indices)
+        nearest_neighbors(points, 6, method="auto")  # warnings are errors
+        monkeypatch.setattr(settings, "gpu_fallback", False)
+        with pytest.raises(GPUUnavailableError, match="No such device"):
+            nearest_neighbors(points, 6, method="rapids")
+
+
+class TestChoice:
+    def test_without_pynndescent(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(descent, "find_spec", lambda _: None)
+        monkeypatch.setattr(search, "EXACT_WORK", 10)
+        points = some_points()
+        found = nearest_neighbors(points, 6)
+        assert "umapcore[neighbors]" in caplog.text
+        np.testing.assert_array_equal(found.indices, exact_knn(points, 6).indices)
+        monkeypatch.setattr(search, "EXACT_UP_TO", 100)
+        with pytest.raises(ImportError, match=r"pip install \"umapcore\[neighbors\]\""):
+            nearest_neighbors(points, 6)
+        nearest_neighbors(points, 6, exact=True)
+
+    def test_pynndescent_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(__import__("sys").modules, "pynndescent", None)
+        with pytest.raises(ImportError, match=r"umapcore\[neighbors\]"):
+            descent.descent_knn(some_points(), 6)
+
+    def test_by_pynndescent(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A stand-in: the real one compiles for a minute."""
+        made: dict[str, Any] = {}
+
+        class NNDescent:
+            def __init__(self, points: Any, **options: Any) -> None:
+                made.update(options)
+                indices, distances = (part.copy() for part in exact_knn(points, 7))
+                indices[3, 5:] = -1
+                indices[5, :2] = indices[5, 1::-1]
+                self.neighbor_graph = indices, distances
+
+        module = type(descent)("pynndescent")
+        module.NNDescent = NNDescent  # type: ignore[attr-defined]
+        monkeypatch.setitem(__import__("sys").modules, "pynndescent", module)
+        monkeypatch.setattr(descent, "known_metrics", lambda is_sparse: frozenset())
+        found = nearest_neighbors(some_points(), 6, exact=False, seed=2**40)
+        assert (made["n_neighbors"], made["n_trees"], made["n_iters"]) == (7, 6, 8)
+        assert made["n_jobs"] == 1
+        assert found.indices.shape == (333, 6)
+        np.testing.assert_array_equal(found.indices[:, 0], np.arange(333))
+        assert found.indices[3, 5] == -1
+        assert found.distances[3, 5] == np.inf
+
+    @pytest.mark.parametrize("is_sparse", [False, True])
+    def test_unknown_metric(self, is_sparse: bool) -> None:
+        points: Any = sparse.csr_array(some_points()) if is_sparse else some_points()
+        with pytest.raises(ValueError, match=r"metric='euclidian' is unknown.*'euclidean'\?"):
+            nearest_neighbors(points, 5, metric="euclidian")
+
+    def test_metric_without_parameters(self) -> None:
+        with pytest.raises(ValueError, match="has no parameters"):
+            nearest_neighbors(some_points(), 5, metric_kwds={"p": 3})
