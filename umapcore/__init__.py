@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 # Bound here and now: the submodule would otherwise take the name of the object when it is loaded.
 from umapcore.settings import settings
+from umapcore.version import __version__
 
 if TYPE_CHECKING:
     from umapcore import accel, pl, pp, tl
@@ -21,11 +22,8 @@ if TYPE_CHECKING:
     from umapcore.neighbors.fuzzy_graph import fuzzy_simplicial_set
     from umapcore.runs.checkpoint import Checkpoint
     from umapcore.runs.snapshots import Snapshots
-    from umapcore.runs.verdict import Verification
     from umapcore.tl import umap
-    from umapcore.verification import verify
-
-__version__ = "0.1.0"
+    from umapcore.verification import Verification, verify
 
 __all__ = [
     "Checkpoint",
@@ -54,7 +52,7 @@ _HOMES = {
     "Comparison": "measures.comparison",
     "OptimizerSpec": "layout.spec",
     "Snapshots": "runs.snapshots",
-    "Verification": "runs.verdict",
+    "Verification": "verification",
     "compare": "measures.comparison",
     "find_ab_params": "layout.curve",
     "place": "layout.transform",

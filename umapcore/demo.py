@@ -9,7 +9,7 @@ from importlib.resources import as_file, files
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from umapcore import __version__
+from umapcore.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from umapcore.version import __version__
+
 if TYPE_CHECKING:
     from umapcore_cupy.host.driver import Gpu
 
@@ -25,12 +27,10 @@ def collect() -> dict[str, dict[str, Any]]:
     Sections, each a mapping from an item to a string, a number, a truth value or None; it can be
     written as JSON.
     """
-    import umapcore
-
     return {
         "umapcore": {
-            "version": umapcore.__version__,
-            "folder": str(Path(umapcore.__file__).parent),
+            "version": umapcore.version.__version__,
+            "folder": str(Path(__file__).parent),
         },
         "python": {
             "version": platform.python_version(),

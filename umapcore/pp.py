@@ -9,10 +9,10 @@ import numpy as np
 from scipy import sparse
 
 from umapcore._kit.checks import check_integer
+from umapcore._kit.seeds import seed_from
 from umapcore._kit.threads import thread_count
-from umapcore.anndata_io.read import check_target, copied
 from umapcore.anndata_io.representation import choose_representation
-from umapcore.anndata_io.transaction import write_transaction
+from umapcore.anndata_io.write import check_target, copied, write_transaction
 from umapcore.device.select import check_method
 from umapcore.errors import bad_type, bad_value
 from umapcore.logs import logger
@@ -20,7 +20,6 @@ from umapcore.neighbors.fuzzy_graph import fuzzy_graph
 from umapcore.neighbors.knn import KNN, checked_knn, with_self_first
 from umapcore.neighbors.metrics import metric_name
 from umapcore.neighbors.search import nearest_neighbors
-from umapcore.tl import seed_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable

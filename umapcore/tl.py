@@ -7,21 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore import __version__
 from umapcore._kit.checks import check_integer
 from umapcore._kit.seeds import seed_from, stored_seed
 from umapcore._kit.threads import thread_count
 from umapcore.anndata_io.ingest import ingest
 from umapcore.anndata_io.read import (
-    check_target,
-    copied,
     read_distances,
     read_neighbors,
     read_representation,
     read_start,
     start_kind,
-    write_embedding,
 )
+from umapcore.anndata_io.write import check_target, copied, write_embedding
 from umapcore.device.select import check_method
 from umapcore.errors import bad_type
 from umapcore.layout.embed import embed
@@ -32,6 +29,7 @@ from umapcore.runs.digest import positions_digest
 from umapcore.runs.provenance import Origin, Provenance
 from umapcore.runs.run import Run
 from umapcore.runs.snapshots import recorder_for
+from umapcore.version import __version__
 
 if TYPE_CHECKING:
     import os

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
+from umapcore._kit.log2 import exact_log2
 from umapcore._kit.threads import load_tbb, thread_count
-from umapcore.layout.curve import exact_log2
 from umapcore.layout.plan import build_plan, most_edges_of_a_group
 from umapcore_numba.layout.density import prepare_density
 from umapcore_numba.layout.epochs import run_parallel, run_serial

@@ -432,7 +432,7 @@ class TestUmapLearn:
                 density_weight=2,
                 density_fraction=0.5,
                 density_shift=0.2,
-                seed=umapcore.tl.seed_from(_state()),
+                seed=umapcore._kit.seeds.seed_from(_state()),
             )
             wanted = umapcore.simplicial_set_embedding(graph, spec, distances=distances)
             assert wanted.tobytes() == found[epochs].tobytes()
@@ -463,7 +463,7 @@ class TestUmapLearn:
         assert taken[-1].tobytes() == embedding.tobytes()
         assert taken[-1] is not embedding
         spec = umapcore.OptimizerSpec(
-            n_epochs=max(epochs), a=1.577, b=0.895, seed=umapcore.tl.seed_from(_state())
+            n_epochs=max(epochs), a=1.577, b=0.895, seed=umapcore._kit.seeds.seed_from(_state())
         )
         for positions, epoch in zip(taken[:-1], finished, strict=True):
             stopped = umapcore.simplicial_set_embedding(

@@ -14,13 +14,8 @@ from anndata import AnnData
 from scipy import sparse
 
 from tests.support.anndatas import assert_equal_contents, contents, put_neighbors, sheet
-from umapcore.anndata_io.read import (
-    copied,
-    read_neighbors,
-    read_representation,
-    read_start,
-    write_embedding,
-)
+from umapcore.anndata_io.read import read_neighbors, read_representation, read_start
+from umapcore.anndata_io.write import copied, write_embedding
 
 if TYPE_CHECKING:
     from collections.abc import Callable

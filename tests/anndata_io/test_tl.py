@@ -18,8 +18,9 @@ from scipy import sparse
 
 import umapcore
 from tests.support.anndatas import assert_equal_contents, contents, islands, put_neighbors, sheet
+from umapcore._kit.seeds import seed_from
 from umapcore.errors import GPUUnavailableError
-from umapcore.tl import seed_from, umap
+from umapcore.tl import umap
 
 FAST = {"maxiter": 15}
 

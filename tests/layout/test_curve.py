@@ -6,7 +6,8 @@ import warnings
 import numpy as np
 import pytest
 
-from umapcore.layout.curve import exact_log2, find_ab_params
+from umapcore._kit.log2 import exact_log2
+from umapcore.layout.curve import find_ab_params
 
 # (spread, min_dist): umap-learn 0.5.12's find_ab_params.
 UMAP_LEARN = {

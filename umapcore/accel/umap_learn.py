@@ -73,9 +73,9 @@ def _take(
         msg = "an output metric other than Euclidean is not offered by umapcore."
         raise NotOfferedError(msg)
 
+    from umapcore._kit.seeds import seed_from
     from umapcore.layout.embed import simplicial_set_embedding
     from umapcore.layout.spec import OptimizerSpec
-    from umapcore.tl import seed_from
 
     n_epochs = given["n_epochs"]
     wanted = sorted({int(epoch) for epoch in n_epochs}) if isinstance(n_epochs, list) else None

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore import __version__
 from umapcore._kit.checks import check_integer
 from umapcore._kit.seeds import seed_from, stored_seed
 from umapcore.anndata_io.labels import check_labels, vote
-from umapcore.anndata_io.read import check_target, copied, read_params
+from umapcore.anndata_io.read import read_params
 from umapcore.anndata_io.shared_space import shared_representation
-from umapcore.anndata_io.transaction import write_transaction
+from umapcore.anndata_io.write import check_target, copied, write_transaction
 from umapcore.device.select import check_method
 from umapcore.errors import bad_type, did_you_mean
 from umapcore.layout.spec import OptimizerSpec
@@ -21,6 +20,7 @@ from umapcore.layout.transform_plan import transform_epochs
 from umapcore.logs import logger
 from umapcore.neighbors.query import checked_neighbours, nearest
 from umapcore.runs.digest import positions_digest
+from umapcore.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

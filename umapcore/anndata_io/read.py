@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from umapcore._kit.arrays import in_memory, is_sparse, on_gpu
 from umapcore.anndata_io.representation import FEW_VARIABLES
-from umapcore.anndata_io.transaction import write_transaction
-from umapcore.errors import bad_type, did_you_mean
-from umapcore.graph.csr import in_memory, is_sparse, on_gpu
+from umapcore.errors import did_you_mean
 from umapcore.init.paga import positions_from_paga
 from umapcore.init.positions import NAMED_STARTS, check_positions
 from umapcore.logs import logger
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from anndata import AnnData
-    from numpy.typing import NDArray
 
 #: Methods of ``params['method']`` whose weights are UMAP's.
 _UMAP_METHODS = {"umap", "rapids"}
@@ -274,72 +272,3 @@ def _in_order(positions: Any, adata: AnnData) -> Any:
         raise ValueError(msg)
     logger.info("init_pos: rows of the data frame are put in the order of .obs_names")
     return positions.loc[adata.obs_names]
-
-
-def check_target(adata: Any, key_added: Any, neighbors_key: str, *, copy: bool) -> None:
-    """Refuse an object or a key that the embedding could not be written to.
-
-    Raises
-    ------
-    ValueError, TypeError
-        With what is allowed.
-    """
-    from anndata import AnnData
-
-    if not isinstance(adata, AnnData):
-        raise bad_type("adata", adata, "an AnnData object, which anndata.read_h5ad gives of a file")
-    if adata.is_view and adata.isbacked and not copy:
-        msg = (
-            "adata is a view of an object that is backed by a file, which cannot be written to: "
-            "use copy=True, or adata.to_memory()."
-        )
-        raise ValueError(msg)
-    if key_added is None:
-        return
-    allowed = "None or a name without '/'"
-    if not isinstance(key_added, str):
-        raise bad_type("key_added", key_added, allowed)
-    if not key_added or "/" in key_added:
-        msg = f"key_added={key_added!r} could not be saved: key_added must be {allowed}."
-        raise ValueError(msg)
-    if key_added == neighbors_key:
-        msg = f"key_added={key_added!r} would overwrite the neighbours in .uns[{key_added!r}]."
-        raise ValueError(msg)
-
-
-def copied(adata: AnnData) -> AnnData:
-    """Copy an object in memory; one that is backed by a file is loaded."""
-    if adata.isbacked:
-        return adata.to_memory(copy=True)
-    try:
-        return adata.copy()
-    except (AttributeError, NotImplementedError):  # arrays on disk cannot be copied
-        return adata.to_memory(copy=True)
-
-
-def write_embedding(
-    adata: AnnData,
-    key_obsm: str,
-    key_uns: str,
-    embedding: NDArray[np.float32],
-    params: Any,
-    more: Mapping[str, Any] | None = None,
-) -> None:
-    """Write an embedding and its parameters, or, whatever happens, nothing.
-
-    Parameters
-    ----------
-    adata
-        Receives ``obsm[key_obsm]`` and ``uns[key_uns] = {'params': params, **more}``. A view
-        becomes an object of its own, as it does whenever something is written to it.
-    key_obsm, key_uns
-        The keys.
-    embedding
-        (n_obs, n_components).
-    params
-        Plain Python numbers.
-    more
-        What else belongs to the embedding.
-    """
-    entry = {"params": dict(params)} | dict(more or {})
-    write_transaction(adata, [("obsm", key_obsm, embedding), ("uns", key_uns, entry)])

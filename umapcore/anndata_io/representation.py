@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from umapcore._kit.arrays import in_memory, is_sparse
 from umapcore._kit.checks import check_integer
 from umapcore.errors import bad_type, did_you_mean
-from umapcore.graph.csr import in_memory, is_sparse
 from umapcore.logs import logger
 from umapcore.neighbors.pca import PrincipalComponents, principal_components
 

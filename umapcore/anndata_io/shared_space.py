@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from umapcore._kit.arrays import in_memory, is_sparse
 from umapcore.anndata_io.representation import FEW_VARIABLES
 from umapcore.errors import bad_type, did_you_mean
-from umapcore.graph.csr import in_memory, is_sparse
 from umapcore.logs import logger
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from umapcore import __version__
 from umapcore.cli import bench, compare, demo, embed, info, verify
 from umapcore.cli.parser import Parser, shared_options
 from umapcore.cli.reporting import FAILED, INTERRUPTED, OK, USAGE, one_line, reporting
+from umapcore.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

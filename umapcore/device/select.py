@@ -57,7 +57,7 @@ def resolve_backend(method: str = "umap") -> Backend:
         For ``'rapids'`` without a usable GPU when ``settings.gpu_fallback`` is False.
     """
     if check_method(method) == "umap":
-        return _cpu_backend()
+        return cpu_backend()
     reason = gpu_problem()
     if reason is None:
         return _gpu_backend()
@@ -80,7 +80,7 @@ def fall_back(method: str, reason: str) -> Backend:
         For ``'rapids'`` when ``settings.gpu_fallback`` is False.
     """
     announce_fall_back(method, reason, "The result has the same bits.")
-    return _cpu_backend()
+    return cpu_backend()
 
 
 def announce_fall_back(method: str, reason: str, outcome: str) -> None:
@@ -130,7 +130,8 @@ def gpu_problem() -> str | None:
     return problem()
 
 
-def _cpu_backend() -> Backend:
+def cpu_backend() -> Backend:
+    """Give the backend of the CPU."""
     # Imported here: it brings numba, which takes a good part of a second.
     from umapcore_numba.backend import NumbaBackend
 

@@ -16,9 +16,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from umapcore._kit.arrays import read_only
 from umapcore._kit.jit import inline, kernel
 from umapcore._kit.parallel import for_rows
-from umapcore.graph.csr import read_only
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

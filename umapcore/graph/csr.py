@@ -12,6 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from umapcore._kit import rng
+from umapcore._kit.arrays import in_memory, is_sparse, read_only
 from umapcore._kit.jit import kernel
 from umapcore._kit.parallel import for_rows
 from umapcore._kit.rng import mix64_of
@@ -93,47 +94,6 @@ def prepare_graph(
     ready = _csr(data, indices, indptr)
     setattr(ready, _MARK, True)
     return ready
-
-
-def is_sparse(value: object) -> bool:
-    """Whether a value is a SciPy sparse matrix or array."""
-    return bool(sparse.issparse(value))
-
-
-def on_gpu(value: object) -> bool:
-    """Whether a value is an array or matrix of CuPy's."""
-    return type(value).__module__.split(".")[0] in {"cupy", "cupyx"}
-
-
-def in_memory(value: Any) -> Any:
-    """Fetch an array or matrix from a device, a disk or a task graph; others come back as given.
-
-    Nothing is imported for it: the kinds are told apart by what they offer.
-    """
-    home = type(value).__module__.split(".")[0]
-    if on_gpu(value):
-        return value.get()
-    if home == "dask":
-        return in_memory(_computed(value))
-    if home == "anndata" and hasattr(value, "to_memory"):  # a sparse data set on disk
-        return value.to_memory()
-    if home in {"h5py", "zarr"}:
-        return value[...]
-    if home == "pandas":
-        return value.to_numpy()
-    if home == "xarray":
-        return in_memory(value.data)
-    return value
-
-
-def _computed(value: Any) -> Any:
-    """Compute a dask array whose chunks may be sparse, which not every dask can concatenate."""
-    if value.ndim != 2 or value.npartitions == 1:
-        return value.compute()
-    rows = [[in_memory(block.compute()) for block in row] for row in value.to_delayed()]
-    if any(is_sparse(block) for row in rows for block in row):
-        return sparse.block_array(rows, format="csr")
-    return np.block(rows)
 
 
 def _matrix(value: Any, name: str) -> Any:
@@ -288,13 +248,6 @@ def _csr(
     graph.has_sorted_indices = True
     graph.has_canonical_format = True
     return graph
-
-
-def read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """View that cannot be written through; also the one type that kernels are compiled for."""
-    view = array.view(np.ndarray)
-    view.flags.writeable = False
-    return view
 
 
 @kernel(rng)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from umapcore._kit.arrays import read_only
 from umapcore._kit.jit import kernel
 from umapcore._kit.parallel import for_rows
-from umapcore.graph.csr import read_only
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

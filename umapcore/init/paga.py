@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from umapcore._kit.arrays import in_memory
 from umapcore._kit.rng import uniform
 from umapcore.errors import did_you_mean
-from umapcore.graph.csr import in_memory, prepare_graph
+from umapcore.graph.csr import prepare_graph
 from umapcore.init.spectral import spectral_layout
 from umapcore.logs import logger
 

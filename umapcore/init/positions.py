@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from umapcore._kit import rng
+from umapcore._kit.arrays import in_memory, is_sparse
 from umapcore._kit.jit import kernel
 from umapcore._kit.parallel import for_rows
 from umapcore._kit.rng import mix64, mix64_of, stream_key, uniform, unit
 from umapcore.errors import bad_type, did_you_mean
-from umapcore.graph.csr import in_memory, is_sparse
 from umapcore.init.spectral import spectral_layout
 from umapcore.logs import logger
 

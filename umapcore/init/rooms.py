@@ -15,19 +15,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from umapcore._kit.arrays import is_sparse, row_pieces
 from umapcore._kit.rng import uniform
-from umapcore.graph.csr import in_memory, is_sparse
 from umapcore.init.dense import product
 from umapcore.init.jacobi import diagonalise, scaled_columns
 from umapcore.logs import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
-#: Entries of a representation that are in memory at a time.
-_CHUNK_ENTRIES = 2**23
 #: Sweeps of the subspace iteration: only the order of centroids along the axes is wanted.
 _SWEEPS = 8
 #: Metrics of which only directions count.
@@ -214,18 +210,3 @@ def _sums(representation: Any, labels: NDArray[np.int32], count: int) -> Any:
                 sums = np.zeros((count, rows.shape[1]))
             sums[present] += piece
     return sums
-
-
-def row_pieces(representation: Any) -> Iterator[tuple[int, Any]]:
-    """Rows of a representation, as many at a time as fit in memory, with their first row."""
-    n, n_features = representation.shape
-    if is_sparse(representation):
-        yield 0, representation
-        return
-    step = max(1, _CHUNK_ENTRIES // max(1, n_features))
-    by_position = getattr(representation, "iloc", representation)
-    for first in range(0, n, step):
-        rows = in_memory(by_position[first : first + step])
-        if not is_sparse(rows):
-            rows = np.asarray(rows, np.float64)
-        yield first, rows

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from umapcore._kit.arrays import read_only
 from umapcore._kit.rng import uniform
-from umapcore.graph.csr import read_only
+from umapcore.device.select import cpu_backend
 from umapcore.graph.permute import permute
 from umapcore.init.jacobi import DENSE_SIZE, eigenvectors_of_small, scaled_columns
 from umapcore.init.multilevel import smallest_eigenvectors
@@ -69,10 +70,7 @@ def spectral_layout(
     float64, (n, d), in no particular unit.
     """
     if ops is None:
-        # Imported here: it brings numba, which takes a good part of a second.
-        from umapcore_numba.spectral.ops import NumbaSpectralOps
-
-        with NumbaSpectralOps(n_threads) as cpu:
+        with cpu_backend().spectral_ops(n_threads=n_threads) as cpu:
             return spectral_layout(
                 graph,
                 n_components,

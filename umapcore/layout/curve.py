@@ -7,9 +7,8 @@ falls off as exp(-(x - min_dist) / spread) from there, on 300 points over [0, 3 
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -97,32 +96,3 @@ def _least_squares(
 
 def _rounded(value: float) -> float:
     return float(f"{value:.{DIGITS}g}")
-
-
-def exact_log2(value: float) -> float:
-    """Base-2 logarithm of a positive finite number by basic arithmetic only.
-
-    ``math.log2`` may differ in the last bit between maths libraries; this cannot. Its error is a
-    few units of 1e-16, from the series of the inverse hyperbolic tangent.
-    """
-    mantissa, exponent = math.frexp(value)
-    if mantissa < 0.7071067811865476:
-        mantissa, exponent = 2.0 * mantissa, exponent - 1
-    return exponent + float(_log2_of_mantissa(mantissa))
-
-
-def exact_log2_of(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Do the same for each of an array of positive finite numbers."""
-    mantissa, exponent = np.frexp(values)
-    low = mantissa < 0.7071067811865476
-    mantissa = np.where(low, 2.0 * mantissa, mantissa)
-    found: NDArray[np.float64] = (exponent - low) + _log2_of_mantissa(mantissa)
-    return found
-
-
-def _log2_of_mantissa(mantissa: Any) -> Any:
-    s = (mantissa - 1.0) / (mantissa + 1.0)
-    total = 0.0 * s
-    for k in range(41, 0, -2):  # |s| < 0.172: the terms left out are below 1e-33
-        total = total * s * s + 1.0 / k
-    return 2.0 * s * total * 1.4426950408889634

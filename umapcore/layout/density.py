@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from umapcore._kit.arrays import in_memory, is_sparse
 from umapcore._kit.jit import kernel
+from umapcore._kit.log2 import exact_log2_of
 from umapcore._kit.parallel import for_rows
 from umapcore.errors import bad_type
-from umapcore.graph.csr import in_memory, is_sparse
-from umapcore.layout.curve import exact_log2_of
 from umapcore.layout.plan import least_weight
 from umapcore.logs import logger
 

@@ -6,9 +6,10 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from umapcore._kit.arrays import on_gpu
 from umapcore.device.select import fall_back, resolve_backend
 from umapcore.errors import GPUUnavailableError, bad_type
-from umapcore.graph.csr import on_gpu, prepare_graph
+from umapcore.graph.csr import prepare_graph
 from umapcore.layout.density import density_of
 from umapcore.layout.spec import OptimizerSpec
 from umapcore.runs.callbacks import Callbacks

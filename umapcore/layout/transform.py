@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from umapcore._kit.arrays import in_memory
 from umapcore._kit.checks import check_integer
 from umapcore._kit.threads import thread_count
 from umapcore.device.select import fall_back, resolve_backend
 from umapcore.errors import GPUUnavailableError, bad_type
-from umapcore.graph.csr import in_memory
 from umapcore.layout.spec import OptimizerSpec
 from umapcore.layout.transform_plan import build_transform, transform_epochs, transform_steps
 from umapcore.logs import logger

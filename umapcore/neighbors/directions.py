@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from umapcore.graph.csr import is_sparse
+from umapcore._kit.arrays import is_sparse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.spatial import distance
 
-from umapcore.graph.csr import is_sparse
+from umapcore._kit.arrays import is_sparse
 from umapcore.neighbors.directions import directions
 from umapcore.neighbors.knn import KNN
 from umapcore.neighbors.metrics import OWN_METRICS, from_squares, scipy_metric

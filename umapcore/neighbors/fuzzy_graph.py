@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from umapcore._kit.checks import check_real
+from umapcore._kit.log2 import exact_log2
 from umapcore._kit.parallel import for_rows
 from umapcore._kit.simd import LANES
-from umapcore.layout.curve import exact_log2
 from umapcore.neighbors.bandwidth import LEAST_BANDWIDTH
 from umapcore.neighbors.knn import KNN, checked_knn
 from umapcore.neighbors.smooth_knn import memberships, sum_of_distances

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from umapcore._kit.arrays import in_memory
 from umapcore._kit.jit import kernel
 from umapcore._kit.parallel import for_rows
 from umapcore.errors import bad_type
-from umapcore.graph.csr import in_memory
 from umapcore.logs import logger
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, svds
 
+from umapcore._kit.arrays import is_sparse
 from umapcore._kit.rng import uniform
-from umapcore.graph.csr import is_sparse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

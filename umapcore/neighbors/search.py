@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from umapcore._kit.arrays import is_sparse
 from umapcore.device.select import announce_fall_back, gpu_knn, gpu_problem
 from umapcore.errors import GPUUnavailableError
-from umapcore.graph.csr import is_sparse
 from umapcore.logs import logger
 from umapcore.neighbors import descent
 from umapcore.neighbors.directions import directions

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from umapcore._kit.arrays import is_sparse, row_pieces
 from umapcore._kit.parallel import for_rows
-from umapcore.graph.csr import is_sparse
-from umapcore.init.rooms import row_pieces
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

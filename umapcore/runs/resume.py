@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from umapcore import __version__
+from umapcore._kit.arrays import on_gpu
 from umapcore.errors import GPUUnavailableError, bad_value
-from umapcore.graph.csr import on_gpu
 from umapcore.init.positions import check_positions, start_positions
 from umapcore.logs import logger
 from umapcore.runs.checkpoint_file import Identity
@@ -16,6 +15,7 @@ from umapcore.runs.digest import (
     radii_digest,
     representation_digest,
 )
+from umapcore.version import __version__
 
 if TYPE_CHECKING:
     from umapcore.device.protocol import Backend

@@ -17,8 +17,8 @@ from importlib.metadata import files as files_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from umapcore import __version__
 from umapcore.logs import logger
+from umapcore.version import __version__
 from umapcore_cupy.host import kernel_cache
 from umapcore_cupy.host.errors import KernelCompilationError
 

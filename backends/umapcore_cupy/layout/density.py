@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from umapcore.layout.curve import exact_log2
+from umapcore._kit.log2 import exact_log2
 
 if TYPE_CHECKING:
     from umapcore.layout.density import Density

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore.layout.curve import exact_log2
+from umapcore._kit.log2 import exact_log2
 from umapcore.layout.plan import GROUP, group_size
 from umapcore_cupy.layout.density import DeviceDensity
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from umapcore._kit.arrays import read_only
 from umapcore._kit.rng import mix64
 from umapcore.device.spectral_ops import FEW, ROUNDS, SECLUDED, TOSSES
-from umapcore.graph.csr import read_only
 from umapcore_numba.spectral import blocks, contraction
 from umapcore_numba.spectral.level import Aggregates, make_level
 

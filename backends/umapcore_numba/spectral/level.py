@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from umapcore._kit.arrays import read_only
 from umapcore.device.spectral_ops import BOUND, LARGEST_INVERSE
-from umapcore.graph.csr import read_only
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

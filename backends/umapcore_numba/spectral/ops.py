@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from umapcore._kit.arrays import read_only
 from umapcore.device.spectral_ops import BLOCK_ROWS, HostLevel
 from umapcore.graph.components import connected_components
-from umapcore.graph.csr import read_only
 from umapcore.graph.permute import permute
 from umapcore_numba.spectral import blocks
 from umapcore_numba.spectral.coarsen import coarsen, row_sums

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from umapcore._kit.arrays import read_only
+from umapcore._kit.log2 import exact_log2
 from umapcore._kit.parallel import for_rows
-from umapcore.graph.csr import read_only
-from umapcore.layout.curve import exact_log2
 from umapcore_numba.transform.walk import transform_rows
 
 if TYPE_CHECKING:

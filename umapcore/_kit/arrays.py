@@ -1,0 +1,79 @@
+"""Arrays and matrices of many kinds: told apart by what they offer, brought into memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+#: Entries of a representation that are in memory at a time.
+_CHUNK_ENTRIES = 2**23
+
+
+def is_sparse(value: object) -> bool:
+    """Whether a value is a SciPy sparse matrix or array."""
+    return bool(sparse.issparse(value))
+
+
+def on_gpu(value: object) -> bool:
+    """Whether a value is an array or matrix of CuPy's."""
+    return type(value).__module__.split(".")[0] in {"cupy", "cupyx"}
+
+
+def in_memory(value: Any) -> Any:
+    """Fetch an array or matrix from a device, a disk or a task graph; others come back as given.
+
+    Nothing is imported for it: the kinds are told apart by what they offer.
+    """
+    home = type(value).__module__.split(".")[0]
+    if on_gpu(value):
+        return value.get()
+    if home == "dask":
+        return in_memory(_computed(value))
+    if home == "anndata" and hasattr(value, "to_memory"):  # a sparse data set on disk
+        return value.to_memory()
+    if home in {"h5py", "zarr"}:
+        return value[...]
+    if home == "pandas":
+        return value.to_numpy()
+    if home == "xarray":
+        return in_memory(value.data)
+    return value
+
+
+def _computed(value: Any) -> Any:
+    """Compute a dask array whose chunks may be sparse, which not every dask can concatenate."""
+    if value.ndim != 2 or value.npartitions == 1:
+        return value.compute()
+    rows = [[in_memory(block.compute()) for block in row] for row in value.to_delayed()]
+    if any(is_sparse(block) for row in rows for block in row):
+        return sparse.block_array(rows, format="csr")
+    return np.block(rows)
+
+
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """View that cannot be written through; also the one type that kernels are compiled for."""
+    view = array.view(np.ndarray)
+    view.flags.writeable = False
+    return view
+
+
+def row_pieces(representation: Any) -> Iterator[tuple[int, Any]]:
+    """Rows of a representation, as many at a time as fit in memory, with their first row."""
+    n, n_features = representation.shape
+    if is_sparse(representation):
+        yield 0, representation
+        return
+    step = max(1, _CHUNK_ENTRIES // max(1, n_features))
+    by_position = getattr(representation, "iloc", representation)
+    for first in range(0, n, step):
+        rows = in_memory(by_position[first : first + step])
+        if not is_sparse(rows):
+            rows = np.asarray(rows, np.float64)
+        yield first, rows

@@ -1,0 +1,115 @@
+"""What is written to an AnnData object: all of it, or nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from umapcore.errors import bad_type
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+_ABSENT = object()
+
+
+def write_transaction(adata: AnnData, entries: Sequence[tuple[str, str, Any]]) -> None:
+    """Write entries in order; whatever fails, an interrupt included, undoes those before.
+
+    Parameters
+    ----------
+    adata
+        Receives them. A view becomes an object of its own, as it does whenever something is
+        written to it.
+    entries
+        Attribute ('obs', 'obsm', 'obsp', 'uns', 'varm'), key and value of each.
+    """
+    before = [
+        (attribute, key, getattr(adata, attribute).get(key, _ABSENT))
+        for attribute, key, _ in entries
+    ]
+    try:
+        for attribute, key, value in entries:
+            getattr(adata, attribute)[key] = value
+    except BaseException:
+        # A view that is still one has not been written to; writing back would change that.
+        if not adata.is_view:
+            for attribute, key, value in before:
+                mapping = getattr(adata, attribute)
+                if value is not _ABSENT:
+                    mapping[key] = value
+                elif key in mapping:
+                    del mapping[key]
+        raise
+
+
+def check_target(adata: Any, key_added: Any, neighbors_key: str, *, copy: bool) -> None:
+    """Refuse an object or a key that the embedding could not be written to.
+
+    Raises
+    ------
+    ValueError, TypeError
+        With what is allowed.
+    """
+    from anndata import AnnData
+
+    if not isinstance(adata, AnnData):
+        raise bad_type("adata", adata, "an AnnData object, which anndata.read_h5ad gives of a file")
+    if adata.is_view and adata.isbacked and not copy:
+        msg = (
+            "adata is a view of an object that is backed by a file, which cannot be written to: "
+            "use copy=True, or adata.to_memory()."
+        )
+        raise ValueError(msg)
+    if key_added is None:
+        return
+    allowed = "None or a name without '/'"
+    if not isinstance(key_added, str):
+        raise bad_type("key_added", key_added, allowed)
+    if not key_added or "/" in key_added:
+        msg = f"key_added={key_added!r} could not be saved: key_added must be {allowed}."
+        raise ValueError(msg)
+    if key_added == neighbors_key:
+        msg = f"key_added={key_added!r} would overwrite the neighbours in .uns[{key_added!r}]."
+        raise ValueError(msg)
+
+
+def copied(adata: AnnData) -> AnnData:
+    """Copy an object in memory; one that is backed by a file is loaded."""
+    if adata.isbacked:
+        return adata.to_memory(copy=True)
+    try:
+        return adata.copy()
+    except (AttributeError, NotImplementedError):  # arrays on disk cannot be copied
+        return adata.to_memory(copy=True)
+
+
+def write_embedding(
+    adata: AnnData,
+    key_obsm: str,
+    key_uns: str,
+    embedding: NDArray[np.float32],
+    params: Any,
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    """Write an embedding and its parameters, or, whatever happens, nothing.
+
+    Parameters
+    ----------
+    adata
+        Receives ``obsm[key_obsm]`` and ``uns[key_uns] = {'params': params, **more}``. A view
+        becomes an object of its own, as it does whenever something is written to it.
+    key_obsm, key_uns
+        The keys.
+    embedding
+        (n_obs, n_components).
+    params
+        Plain Python numbers.
+    more
+        What else belongs to the embedding.
+    """
+    entry = {"params": dict(params)} | dict(more or {})
+    write_transaction(adata, [("obsm", key_obsm, embedding), ("uns", key_uns, entry)])
