@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks import graphs
+from benchmarks.baselines import rapids, umappp, uwot
 from benchmarks.core_distance import round_trip_ns
 from benchmarks.outcome import Outcome, Run
 from benchmarks.resident import resident_bytes
-from benchmarks.rivals import rapids, umappp, uwot
 from umapcore import OptimizerSpec
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _gpu_problem() -> str | None:
 
 
 def _umap_learn(name: str, bench: graphs.BenchGraph, spec: OptimizerSpec) -> Run:
-    from benchmarks.rivals.umap_learn import umap_learn
+    from benchmarks.baselines.umap_learn import umap_learn
 
     a, b = spec.curve()
 

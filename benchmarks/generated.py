@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from umapcore._kit import rng
 from umapcore._kit.jit import inline, kernel
 from umapcore._kit.rng import mix64_of
 
@@ -151,7 +150,7 @@ def _neighbour(n: Any, key: Any, offsets: Any, point: Any, own: Any, turn: Any) 
     return np.int64(other), pair
 
 
-@kernel(rng)
+@kernel()
 def _count_neighbours(
     begin: Any, end: Any, n: Any, key: Any, offsets: Any, points: Any, degrees: Any
 ) -> None:
@@ -166,7 +165,7 @@ def _count_neighbours(
         degrees[vertex] = count
 
 
-@kernel(rng)
+@kernel()
 def _fill_rows(
     begin: Any,
     end: Any,

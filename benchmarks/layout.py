@@ -20,8 +20,8 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import graphs, report
+from benchmarks.baselines.umap_learn import umap_learn
 from benchmarks.ours import umapcore_layout
-from benchmarks.rivals.umap_learn import umap_learn
 from umapcore import OptimizerSpec
 
 if TYPE_CHECKING:

@@ -147,7 +147,7 @@ def _optimisation(result: dict[str, Any]) -> str:
         "graph's size, and for a sweep over all vertices in every bucket, each as fast as this "
         "processor does that and nothing else. The *strict floor* counts all bytes at the "
         f"{rates['bytes_a_second'] / 1e9:.0f} GB/s of a copy within the second-level cache, "
-        "wherever they lie: `benchmarks/cpu_floor.py`.\n\n"
+        "wherever they lie: `benchmarks/cpu_lower_bound.py`.\n\n"
         "![Seconds of each program on each graph](benchmarks/optimisation.png)"
     )
     rows = []

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks import graphs, report
+from benchmarks.baselines.umap_learn import umap_learn_cached
 from benchmarks.metrics import figures
 from benchmarks.ours import umapcore_layout
-from benchmarks.rivals.umap_learn import umap_learn_cached
 from umapcore import OptimizerSpec
 
 MIN_DISTS = (0.5, 0.1)

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import report
+from benchmarks.baselines.umap_learn import umap_learn
 from benchmarks.metrics import Figures, figures
-from benchmarks.rivals.umap_learn import umap_learn
 from benchmarks.small import MIN_DISTS, N_EPOCHS, SMALL
 from umapcore import OptimizerSpec
 

@@ -35,9 +35,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import contenders, cpu_floor, first_call, graphs, report
+from benchmarks import contenders, cpu_lower_bound, first_call, graphs, report
+from benchmarks.baselines import uwot
 from benchmarks.metrics import figures, triplet_accuracy, trustworthiness
-from benchmarks.rivals import uwot
 from benchmarks.scale import growth, sizes
 from umapcore import OptimizerSpec
 from umapcore.graph.csr import prepare_graph
@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
         "skipped": {},
     }
     if "optimisation" in options.parts:
-        result["rates"] = cpu_floor.rates(OptimizerSpec())
+        result["rates"] = cpu_lower_bound.rates(OptimizerSpec())
     for part, field_of in (
         ("optimisation", contenders.layout_contenders),
         ("whole", contenders.whole_contenders),
@@ -173,7 +173,7 @@ def _floor(case: dict[str, Any], rates: dict[str, float], data: str | None) -> d
     """Work out the least that one thread could take, and how much more it takes."""
     bench = graphs.load(case["graph"], data=data)
     spec = OptimizerSpec(n_epochs=bench.n_epochs)
-    least = cpu_floor.floor(build_plan(prepare_graph(bench.graph), spec), spec, rates)
+    least = cpu_lower_bound.floor(build_plan(prepare_graph(bench.graph), spec), spec, rates)
     median_of_one = case["contenders"]["umapcore 1"]["median"]
     return {
         **least,

@@ -29,7 +29,7 @@ def collect() -> dict[str, dict[str, Any]]:
     """
     return {
         "umapcore": {
-            "version": umapcore.version.__version__,
+            "version": __version__,
             "folder": str(Path(__file__).parent),
         },
         "python": {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.gpu.clock import CudaClock, stream_of
-from benchmarks.gpu.floor import Rates
+from benchmarks.gpu.lower_bound import Rates
 from umapcore_cupy.host import driver
 from umapcore_cupy.host.compile import OPTIONS, compile_program, import_cupy, nvrtc_version
 

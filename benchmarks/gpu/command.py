@@ -3,8 +3,8 @@
 Generated graphs of 1e4 to 1e7 vertices (and fashion_mnist70k, where its file and h5py are there)
 are laid out for 200 and 500 epochs. Every stage is timed by CUDA events and on the wall, and the
 optimisation is set beside a floor worked out from the card's measured rates: see
-:mod:`benchmarks.gpu.floor`. Beside that: bits compared with the CPU's, memory at its peak, edges
-streamed from the host, the first call of a process, NVRTC alone.
+:mod:`benchmarks.gpu.lower_bound`. Beside that: bits compared with the CPU's, memory at its peak,
+edges streamed from the host, the first call of a process, NVRTC alone.
 
 Of umapcore's requirements only NumPy, SciPy, Numba and CuPy are needed, and of umapcore itself a
 checkout. The results are written before every part, so that little is lost when time runs out.

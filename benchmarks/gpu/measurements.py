@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from benchmarks.gpu.floor import Rates
+    from benchmarks.gpu.lower_bound import Rates
 
 #: Graphs of so many vertices are laid out `FEW_RUNS` times: they take seconds.
 LARGE, FEW_RUNS = 5_000_000, 3

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.gpu.clock import counted_launches, spread
-from benchmarks.gpu.floor import Rates, Work, floor
+from benchmarks.gpu.lower_bound import Rates, Work, floor
 from umapcore_cupy.host.memory import estimate
 from umapcore_cupy.host.programs import WALK_THREADS
 from umapcore_cupy.layout import layout

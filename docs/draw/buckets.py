@@ -11,7 +11,7 @@ from sheet import sheet
 from style import BLUE, GREY, ORANGE, bare, figure
 
 from umapcore._kit.rng import mix64
-from umapcore.layout.plan_kernels import N_BUCKETS
+from umapcore.layout.constants import N_BUCKETS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -29,7 +29,9 @@ def _fake(name: str, seconds: float) -> Any:
 
 @pytest.fixture
 def rival(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "rivals", lambda *_: {"another": _fake("another", 1000.0)})
+    monkeypatch.setattr(
+        measuring, "installed_baselines", lambda *_: {"another": _fake("another", 1000.0)}
+    )
 
 
 @pytest.mark.usefixtures("rival")
@@ -64,7 +66,7 @@ def test_different_bits_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
         return np.full((300, 2), next(numbers), np.float32)
 
     monkeypatch.setattr(measuring, "simplicial_set_embedding", embedding)
-    found = bench(graphs.surface(300), QUICK, threads=[1], repeats=2, with_rivals=False)
+    found = bench(graphs.surface(300), QUICK, threads=[1], repeats=2, with_baselines=False)
     assert not found.same_bits
 
 
@@ -83,15 +85,15 @@ def test_thread_counts(most: int, counts: list[int], monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.filterwarnings("ignore")  # what the others' packages say when they are imported
-def test_rivals_lay_out_the_same_graph() -> None:
+def test_baselines_lay_out_the_same_graph() -> None:
     pytest.importorskip("umap", reason="umap-learn is not installed")
-    from umapcore.measures.baselines import rivals
+    from umapcore.measures.baselines import installed_baselines
 
     graph = graphs.surface(300)
     start = np.random.default_rng(0).random((300, 2)).astype(np.float32) * 10
     for array in (graph.data, graph.indices, graph.indptr, start):
         array.flags.writeable = False
-    found = rivals(graph, start, QUICK)
+    found = installed_baselines(graph, start, QUICK)
     layouts = {}
     for name, once in found.items():
         layouts[name], seconds = once()

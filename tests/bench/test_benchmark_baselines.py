@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import graphs
-from benchmarks.rivals import rapids, umappp, uwot
+from benchmarks.baselines import rapids, umappp, uwot
 from umapcore import OptimizerSpec
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ import pytest
 from benchmarks import report
 from benchmarks.generated import generated
 from benchmarks.gpu import card, checks, clock, command, measurements
-from benchmarks.gpu.floor import Rates
 from benchmarks.gpu.goals import LAYOUTS, goals
+from benchmarks.gpu.lower_bound import Rates
 from benchmarks.gpu.runs import Rig, digest, measure
 from benchmarks.gpu.sections import Sections
 from benchmarks.gpu.table import tables

@@ -12,7 +12,15 @@ import pytest
 from scipy.sparse.csgraph import connected_components
 
 from benchmarks.generated import generated
-from benchmarks.gpu.floor import Rates, Work, attraction, bytes_of, floor, operations_of, repulsion
+from benchmarks.gpu.lower_bound import (
+    Rates,
+    Work,
+    attraction,
+    bytes_of,
+    floor,
+    operations_of,
+    repulsion,
+)
 from tests.support.nvrtc import needs_nvrtc
 from umapcore.graph.csr import prepare_graph
 from umapcore_cupy.host.compile import KERNELS, compile_program

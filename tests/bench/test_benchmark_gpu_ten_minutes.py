@@ -22,7 +22,8 @@ from benchmarks.gpu.parts.differences import difference
 from benchmarks.gpu.parts.results import Results
 from benchmarks.gpu.ten_minutes import CANNOT, PARTS, Part
 from tests.support import cuda_host
-from umapcore.layout.plan import LONGEST_WALK, build_plan
+from umapcore.layout.constants import LONGEST_WALK
+from umapcore.layout.plan import build_plan
 from umapcore_cupy.backend import CupyBackend
 
 if TYPE_CHECKING:

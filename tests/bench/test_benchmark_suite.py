@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from benchmarks import contenders, pages, readme, suite
-from benchmarks.rivals import rapids, umappp, uwot
+from benchmarks.baselines import rapids, umappp, uwot
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -62,7 +62,7 @@ def _as_a_user(before: str = "", **environment: str) -> dict[str, list[str]]:
     return {method: rest for method, *rest in said}
 
 
-NO_DRIVER = "from umapcore_cupy import driver; driver._library = lambda: None"
+NO_DRIVER = "from umapcore_cupy.host import driver; driver._library = lambda: None"
 NO_CUPY = "sys.modules['cupy'] = None"
 
 
@@ -87,7 +87,7 @@ class TestAsANewUser:
         assert said["auto"] == ["[]", "", "True"]
 
     def test_without_cupy_with_a_driver(self) -> None:
-        with_driver = "from umapcore_cupy import driver; driver.driver_version = lambda: 12040"
+        with_driver = "from umapcore_cupy.host import driver; driver.driver_version = lambda: 12040"
         said = _as_a_user(f"{with_driver}\n{NO_CUPY}")
         kind, text, same = said["rapids"]
         assert kind == "['UserWarning']"

@@ -177,7 +177,7 @@ def test_an_epoch_is_few_launches(together: bool) -> None:
         return
     buckets = int((np.diff(build_plan(graph, spec).bucket_offsets) > 0).sum())
     assert backend.device.launches == ["set_epoch"] + 2 * (
-        buckets * ["walk", "apply"] + ["next_epoch"]
+        buckets * ["walk", "apply_updates"] + ["next_epoch"]
     )
 
 
@@ -215,7 +215,7 @@ def test_streamed_chunks_take_turns() -> None:
     layout = layouts.DeviceLayout(device, bring(device, plan, with_edges=False), edges, start, spec)
     device.launches.clear()
     layout.advance(1, 3)
-    assert device.launches.count("walk") > 2 * device.launches.count("apply")
+    assert device.launches.count("walk") > 2 * device.launches.count("apply_updates")
     assert device.pinned == [plan.tails.nbytes, plan.rates.nbytes]
     running = NumbaLayout(plan, start, spec, 1)
     running.advance(1, 3)
@@ -298,5 +298,5 @@ def test_only_the_last_epochs_measure_densities() -> None:
     layout.advance(16, 20)
     buckets = int((np.diff(build_plan(graph, spec).bucket_offsets) > 0).sum())
     measured = ["measure_walkers", "log_radii", "weigh"]
-    walked = buckets * ["walk_and_spread", "apply"]
+    walked = buckets * ["walk_and_spread", "apply_updates"]
     assert backend.device.launches == ["set_epoch"] + 4 * (measured + walked + ["next_epoch"])

@@ -31,7 +31,7 @@ from umapcore_cupy.host.programs import PROGRAMS, kernels_of
 from umapcore_cupy.layout import layout as layouts
 from umapcore_numba.backend import NumbaBackend, NumbaLayout
 
-Macros = tuple[tuple[str, int], ...]
+Macros = tuple[tuple[str, int | str], ...]
 
 needs_compiler = pytest.mark.skipif(cuda_host.MISSING is not None, reason=str(cuda_host.MISSING))
 

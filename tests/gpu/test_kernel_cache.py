@@ -62,7 +62,7 @@ def test_built_once(place: Path) -> None:
 def test_another_process_finds_it(place: Path) -> None:
     _get()
     code = (
-        "from umapcore_cupy import kernel_cache\n"
+        "from umapcore_cupy.host import kernel_cache\n"
         f"print(len(kernel_cache.cached({KEY!r}, lambda: b'')))"
     )
     done = subprocess.run(

@@ -174,7 +174,7 @@ def test_representations_are_read_piece_by_piece(
     da = pytest.importorskip("dask.array")
     representation, labels, sizes = points
     expected = centroid_targets(representation, labels, sizes, 3)
-    monkeypatch.setattr("umapcore.init.rooms._CHUNK_ENTRIES", 20 * 33)
+    monkeypatch.setattr("umapcore._kit.arrays._CHUNK_ENTRIES", 20 * 33)
     with h5py.File(tmp_path / "x.h5", "w") as file:
         anndata.io.write_elem(file, "dense", representation)
         anndata.io.write_elem(file, "sparse", sparse.csr_matrix(representation))

@@ -21,18 +21,17 @@ def helper(x):
 """
 KERNELS = """
 from umapcore._kit.jit import kernel
-import helper_module
-from helper_module import helper
+from umapcore_helper import helper
 
-@kernel(helper_module)
+@kernel()
 def use(x):
     return helper(x)
 """
 RUN = """
 import sys
 sys.path[:0] = {path!r}
-import kernel_module
-print(kernel_module.use(1), sum(kernel_module.use.stats.cache_hits.values()))
+import umapcore_kernels
+print(umapcore_kernels.use(1), sum(umapcore_kernels.use.stats.cache_hits.values()))
 """
 
 
@@ -51,8 +50,8 @@ def run(folder: Path) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "helper_module.py").write_text(HELPER.format(constant=10))
-    (tmp_path / "kernel_module.py").write_text(KERNELS)
+    (tmp_path / "umapcore_helper.py").write_text(HELPER.format(constant=10))
+    (tmp_path / "umapcore_kernels.py").write_text(KERNELS)
     return tmp_path
 
 
@@ -64,7 +63,7 @@ def test_kernels_are_cached(folder: Path) -> None:
 def test_a_changed_helper_is_noticed(folder: Path) -> None:
     """numba's own cache looks at the kernel's file alone and would go on adding 10."""
     assert run(folder) == ["11", "0"]
-    (folder / "helper_module.py").write_text(HELPER.format(constant=20))
+    (folder / "umapcore_helper.py").write_text(HELPER.format(constant=20))
     assert run(folder) == ["21", "0"]
 
 

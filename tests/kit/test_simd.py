@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from umapcore._kit import simd
 from umapcore._kit.jit import kernel
 from umapcore._kit.simd import (
     add_lanes,
@@ -21,13 +20,12 @@ from umapcore._kit.simd import (
     store,
     where,
 )
-from umapcore.neighbors import entries
 from umapcore.neighbors.entries import NO_ENTRY, column_of, entry_of, sort_lanes, weight_of
 
 _AT = np.uint64(0)
 
 
-@kernel(simd)
+@kernel()
 def _floats(a: Any, b: Any, out: Any) -> None:
     x, y = load(a, _AT), load(b, _AT)
     store(out[0], _AT, (x + y) * x - 2.0 / y)
@@ -53,7 +51,7 @@ def test_lanes_of_floats(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(out, expected)
 
 
-@kernel(simd)
+@kernel()
 def _integers(a: Any, b: Any, out: Any) -> Any:
     x, y = load(a, _AT), load(b, _AT)
     store(out[0], _AT, ((x + y) * 3 - y) | 1)
@@ -72,7 +70,7 @@ def test_lanes_of_integers(rng: np.random.Generator) -> None:
     )
 
 
-@kernel(simd)
+@kernel()
 def _single(a: Any, out: Any) -> None:
     store(out, _AT, single_bits(load(a, _AT)))
 
@@ -84,7 +82,7 @@ def test_bits_of_singles(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(out, values.astype(np.float32).view(np.uint32))
 
 
-@kernel(entries, simd)
+@kernel()
 def _sort(found: Any, k: Any) -> None:
     sort_lanes(found, k)
 
@@ -98,7 +96,7 @@ def test_rows_are_sorted(k: int, rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(found.reshape(k, 8).T, np.sort(rows, axis=1))
 
 
-@kernel(entries, simd)
+@kernel()
 def _there_and_back(column: Any, weight: Any) -> Any:
     entry = entry_of(column, weight)
     return column_of(entry), weight_of(entry), entry

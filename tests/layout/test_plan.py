@@ -6,8 +6,8 @@ import scipy.sparse as sp
 
 from tests.support import graphs, oracle
 from umapcore import OptimizerSpec
-from umapcore.layout.plan import LONGEST_WALK, EdgePlan, build_plan
-from umapcore.layout.plan_kernels import N_BUCKETS, N_PHASES
+from umapcore.layout.constants import LONGEST_WALK, N_BUCKETS, N_PHASES
+from umapcore.layout.plan import EdgePlan, build_plan
 
 
 def naive_rows(graph: sp.csr_array, n_epochs: int) -> dict[int, list[tuple[int, int]]]:

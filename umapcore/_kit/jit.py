@@ -2,14 +2,17 @@
 
 numba's own cache looks at the file of the kernel alone: when a helper in another file changes, a
 stale kernel is loaded, and a damaged cache file is an exception. Here the stamp covers every file
-a kernel depends on, a damaged entry is compiled anew, and where no cache can be written the
-kernel is compiled in every process.
+of the package that the kernel's module imports, directly or not. A damaged entry is compiled anew,
+and where no cache can be written the kernel is compiled in every process.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
+import sys
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,18 +23,18 @@ from umapcore.logs import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
+
+# Imports for type checkers are indented, and are none.
+_IMPORT = re.compile(r"^from (umapcore[\w.]*) import (\([^)]*\)|.*)$", re.MULTILINE)
 
 
 def kernel(
-    *depends: ModuleType, parallel: bool = False, allocates: bool = True
+    *, parallel: bool = False, allocates: bool = True
 ) -> Callable[[Callable[..., Any]], Any]:
     """Compile a function by numba: no GIL, NumPy's division, no fast maths, cached on disk.
 
     Parameters
     ----------
-    depends
-        Modules whose functions the kernel calls, beside its own.
     parallel
         Whether ``prange`` runs in parallel. The serial and the parallel form of a kernel must
         be two functions with two names, since the cache tells entries apart by name.
@@ -50,7 +53,7 @@ def kernel(
             no_cfunc_wrapper=True,
         )
         try:
-            dispatcher._cache = _StampedCache(function, _digest(depends))
+            dispatcher._cache = _StampedCache(function, _digest(function.__module__))
         except RuntimeError as error:  # neither beside the source nor in the home folder
             logger.debug("kernels are not cached: %s", error)
         return dispatcher
@@ -69,12 +72,29 @@ def inline(function: Callable[..., Any]) -> Any:
     )
 
 
-def _digest(modules: tuple[ModuleType, ...]) -> str:
+def _digest(module: str) -> str:
+    """Digest the files that a module of the package is made of, its own included."""
+    files: set[str] = set()
+    left = {module}
+    while left:
+        name = left.pop()
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file is not None and file not in files:
+            files.add(file)
+            left |= _imported(file)
     digest = hashlib.sha256()
-    for module in modules:
-        assert module.__file__ is not None
-        digest.update(Path(module.__file__).read_bytes())
+    for file in sorted(files):
+        digest.update(Path(file).read_bytes())
     return digest.hexdigest()
+
+
+@cache
+def _imported(file: str) -> frozenset[str]:
+    """Name what a file takes from the package, at the time when it is imported."""
+    found = set()
+    for base, names in _IMPORT.findall(Path(file).read_text(encoding="utf-8")):
+        found |= {base, *(f"{base}.{name}" for name in re.findall(r"\w+", names))}
+    return frozenset(found)
 
 
 class _StampedCache(FunctionCache):

@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
             OptimizerSpec(n_epochs=args.maxiter),
             threads=threads,
             repeats=args.repeats,
-            with_rivals=args.rivals,
+            with_baselines=args.rivals,
             tell=_tell if args.verbose or sys.stderr.isatty() else lambda _: None,
         )
     finally:

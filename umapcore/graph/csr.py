@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from umapcore._kit import rng
 from umapcore._kit.arrays import in_memory, is_sparse, read_only
 from umapcore._kit.jit import kernel
 from umapcore._kit.parallel import for_rows
@@ -250,7 +249,7 @@ def _csr(
     return graph
 
 
-@kernel(rng)
+@kernel()
 def _scan(first: Any, last: Any, indptr: Any, indices: Any, bits: Any) -> Any:
     """Look at the rows `first` … `last` - 1 once.
 

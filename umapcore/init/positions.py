@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore._kit import rng
 from umapcore._kit.arrays import in_memory, is_sparse
 from umapcore._kit.jit import kernel
 from umapcore._kit.parallel import for_rows
 from umapcore._kit.rng import mix64, mix64_of, stream_key, uniform, unit
 from umapcore.errors import bad_type, did_you_mean
 from umapcore.init.spectral import spectral_layout
+from umapcore.layout.constants import EXTENT
 from umapcore.logs import logger
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 #: Starts that have a name, beside arrays.
 NAMED_STARTS = ("spectral", "random")
 
-#: Every axis of the start positions goes from 0 to this.
-EXTENT = 10.0
 #: Standard deviation of the noise that keeps vertices apart, where the largest coordinate is
 #: `EXTENT`.
 NOISE = 1e-4
@@ -206,7 +204,7 @@ def _noise(seed: int, shape: tuple[int, ...], n_threads: int | None = None) -> N
     return noise
 
 
-@kernel(rng)
+@kernel()
 def _draw_noise(first: Any, last: Any, keys: Any, noise: Any) -> None:
     for i in range(np.uint64(first), np.uint64(last)):
         total = 0.0

@@ -20,6 +20,7 @@ from umapcore._kit.jit import kernel
 from umapcore._kit.log2 import exact_log2_of
 from umapcore._kit.parallel import for_rows
 from umapcore.errors import bad_type
+from umapcore.layout.constants import EPSILON
 from umapcore.layout.plan import least_weight
 from umapcore.logs import logger
 
@@ -28,21 +29,11 @@ if TYPE_CHECKING:
 
     from umapcore.layout.spec import OptimizerSpec
 
-#: Added to every radius, so that coincident neighbours have a logarithm; as in umap-learn.
-EPSILON = 1e-8
 #: Log radii whose standard deviation is less differ by rounding: there is nothing to preserve.
 LEAST_DEVIATION = 1e-6
 #: A warning is logged where more than this share of the edges has no distance.
 _MANY = 0.1
 
-#: Sums over vertices are taken as integers, whose order does not matter, in units of
-#: ``2**-SUM_EXPONENT``: so 2**31 squares of a log radius, which is below 90, stay below 2**63.
-SUM_EXPONENT = 18
-#: The two terms of a vertex are limited to these, and what the second one is multiplied by, so
-#: that no product of them overflows float32.
-MOST_TERM = 2.0**20
-MOST_TERM_BY_RADIUS = 2.0**40
-MOST_SLOPE = 2.0**30
 
 _ACCEPTED = "a square sparse matrix or array of finite distances of at least 0"
 

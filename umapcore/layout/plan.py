@@ -24,7 +24,18 @@ import numpy as np
 
 from umapcore._kit.parallel import for_rows
 from umapcore._kit.rng import mix64
-from umapcore.layout.plan_kernels import N_BUCKETS, N_PHASES, count_rows, fill_rows, part_neighbours
+from umapcore.layout.constants import (
+    CLIP,
+    GROUP,
+    GROUP_STEP,
+    LONGEST_MOVE,
+    LONGEST_WALK,
+    MAX_POOL,
+    MIN_POOL,
+    N_BUCKETS,
+    N_PHASES,
+)
+from umapcore.layout.plan_kernels import count_rows, fill_rows, part_neighbours
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,25 +43,8 @@ if TYPE_CHECKING:
 
     from umapcore.layout.spec import OptimizerSpec
 
-#: Walkers that are ranked together, at most: consecutive ones of a bucket, whose ranks by falling
-#: fires say in every epoch which entries of the pool they read. Devices work on a group in
-#: lockstep, in the order of the ranks: neighbours then fire about as often and read neighbouring
-#: entries.
-GROUP = 256
-#: Sizes of groups are multiples of this, the lanes of the widest vectors.
-GROUP_STEP = 16
-#: Edges of a row that one walker takes at most.
-LONGEST_WALK = 256
-#: A walker that shares its head moves it by no more than this along an axis in one epoch. Start
-#: positions span 10, so this bounds a number format, not a layout.
-LONGEST_MOVE = 64.0
-#: No coordinate of an unscaled step exceeds this, as in umap-learn.
-CLIP = 4.0
 #: Up to this many epochs, edges are pruned as for the default number of epochs (umap-learn).
 FEW_EPOCHS = 10
-
-MAX_POOL = 1024
-_MIN_POOL = 256
 
 
 @dataclass(frozen=True)
@@ -237,7 +231,7 @@ def group_size(n_walkers: int) -> int:
 def pool_size(n_vertices: int) -> int:
     """Give about a quarter of a small graph, as a pool is drawn for every bucket and epoch."""
     quarter = 1 << max(0, (n_vertices // 4).bit_length())
-    return min(MAX_POOL, max(_MIN_POOL, quarter))
+    return min(MAX_POOL, max(MIN_POOL, quarter))
 
 
 def most_edges_of_a_group(plan: EdgePlan) -> int:

@@ -7,13 +7,7 @@ from typing import Any
 import numpy as np
 
 from umapcore._kit.jit import kernel
-
-#: Buckets of heads, a power of two. More are closer to the serial algorithm, fewer need fewer
-#: barriers: a GPU walks the longest row of every bucket in turn.
-N_BUCKETS = 16
-#: Phases in which vertices choose their buckets, a power of two. Neighbours of one phase, one in
-#: so many, do not see each other's choice.
-N_PHASES = 32
+from umapcore.layout.constants import N_BUCKETS, N_PHASES
 
 
 @kernel()

@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore._kit import exp64, rng, simd
 from umapcore._kit.arrays import read_only
 from umapcore._kit.jit import inline, kernel
 from umapcore._kit.log2 import exact_log2
 from umapcore._kit.parallel import for_rows
 from umapcore._kit.rng import mix64, mix64_of
 from umapcore._kit.simd import LANES, any_lane, least, load
-from umapcore.neighbors import bandwidth
 from umapcore.neighbors.bandwidth import LEAST_BANDWIDTH, NO_NEIGHBOR, fade, find_scales
 
 if TYPE_CHECKING:
@@ -112,7 +110,7 @@ def build_transform(
     return plan
 
 
-@kernel(rng, exp64, simd, bandwidth)
+@kernel()
 def _weigh_rows(
     first: Any,
     last: Any,

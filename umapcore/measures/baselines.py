@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     Run = Callable[[], tuple[NDArray[np.float32], dict[str, float]]]
 
 
-def rivals(graph: sp.csr_array, start: NDArray[np.float32], spec: OptimizerSpec) -> dict[str, Run]:
+def installed_baselines(
+    graph: sp.csr_array, start: NDArray[np.float32], spec: OptimizerSpec
+) -> dict[str, Run]:
     """Find what is installed.
 
     Parameters

@@ -10,7 +10,6 @@ from umapcore._kit.threads import thread_count
 from umapcore.device.select import gpu_problem
 from umapcore.graph.csr import prepare_graph
 from umapcore.layout.embed import simplicial_set_embedding
-from umapcore.measures.baselines import rivals
 from umapcore.measures.quality import effective_loss, neighbor_recall
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def bench(
     *,
     threads: Sequence[int],
     repeats: int = 3,
-    with_rivals: bool = True,
+    with_baselines: bool = True,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Result:
     """Lay out a graph by every program, by turns, and measure.
@@ -93,7 +92,7 @@ def bench(
         Numbers of threads for umapcore.
     repeats
         Runs of each program.
-    with_rivals
+    with_baselines
         Measure umap-learn and scanpy too, where they are installed.
     tell
         Receives a line before each run.
@@ -120,9 +119,9 @@ def bench(
     programs: dict[str, Run] = {}
     for name, where in ours.items():
         programs[name] = _umapcore(checked, start, spec, where)
-    if with_rivals:
+    if with_baselines:
         tell("compiling the others")
-        programs |= rivals(checked, start, spec)
+        programs |= installed_baselines(checked, start, spec)
     rows = {name: Row(name, ours=name in ours) for name in programs}
     layouts: dict[str, NDArray[np.float32]] = {}
     bits = set()

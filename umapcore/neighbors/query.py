@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 from umapcore._kit.jit import kernel
 from umapcore._kit.parallel import for_rows
 from umapcore.logs import logger
-from umapcore.neighbors import descent, tiles, top_k
+from umapcore.neighbors import descent
 from umapcore.neighbors.directions import directions
 from umapcore.neighbors.knn import given_matrix
 from umapcore.neighbors.metrics import (
@@ -167,7 +167,7 @@ def _by_tiles(
     return indices, from_squares(squares, own)
 
 
-@kernel(tiles, top_k)
+@kernel()
 def _search(
     first: Any, last: Any, n: Any, rows: Any, across: Any, indices: Any, squares: Any
 ) -> None:

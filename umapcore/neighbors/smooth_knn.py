@@ -11,10 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from umapcore._kit import exp64, simd
 from umapcore._kit.jit import inline, kernel
 from umapcore._kit.simd import LANES, any_lane, least, load, single_bits, store, where
-from umapcore.neighbors import bandwidth, entries
 from umapcore.neighbors.bandwidth import LEAST_BANDWIDTH, NO_NEIGHBOR, fade, find_scales
 from umapcore.neighbors.entries import COLUMN_SHIFT, NO_ENTRY, entry_of, sort_lanes
 
@@ -39,7 +37,7 @@ def sum_of_distances(first: Any, last: Any, distances: Any) -> Any:
     return total, count
 
 
-@kernel(entries, exp64, simd, bandwidth)
+@kernel()
 def memberships(
     first: Any,
     last: Any,

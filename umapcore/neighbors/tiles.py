@@ -8,7 +8,6 @@ import numpy as np
 
 from umapcore._kit.jit import inline, kernel
 from umapcore._kit.parallel import for_rows
-from umapcore.neighbors import top_k
 from umapcore.neighbors.top_k import keep, own_first
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def add_squares(point: Any, lanes: Any, sums: Any) -> None:
             sums[lane] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
 
 
-@kernel(top_k)
+@kernel()
 def _search_tiles(
     first: Any, last: Any, n: Any, rows: Any, across: Any, indices: Any, squares: Any
 ) -> None:

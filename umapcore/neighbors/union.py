@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from umapcore._kit import simd
 from umapcore._kit.jit import kernel
 from umapcore._kit.parallel import for_rows
 from umapcore._kit.simd import LANES, add_lanes, fill, load, where
 from umapcore._kit.threads import thread_count
-from umapcore.neighbors import entries
 from umapcore.neighbors.entries import COLUMN_SHIFT, NO_ENTRY, column_of, entry_of, weight_of
 
 if TYPE_CHECKING:
@@ -97,7 +95,7 @@ def _mirror(
     return starts, mirrored
 
 
-@kernel(entries)
+@kernel()
 def _count_columns(first: Any, last: Any, views: Any, counts: Any, seen: Any) -> None:
     """Count how often the rows `first` … `last` - 1 see each column."""
     for i in range(first, last):
@@ -119,7 +117,7 @@ def _lay_out(places: Any, starts: Any) -> None:
     starts[places.shape[1]] = at
 
 
-@kernel(entries)
+@kernel()
 def _transpose(first: Any, last: Any, views: Any, counts: Any, free: Any, mirrored: Any) -> None:
     """Write the entries of the rows `first` … `last` - 1 to the places that are free for them."""
     for i in range(first, last):
@@ -131,7 +129,7 @@ def _transpose(first: Any, last: Any, views: Any, counts: Any, free: Any, mirror
             free[column] = at + 1
 
 
-@kernel(entries, simd)
+@kernel()
 def _count_union(
     first: Any,
     last: Any,
@@ -158,7 +156,7 @@ def _count_union(
         degrees[i] = both if only_both else counts[i] + (end - begin) - both
 
 
-@kernel(entries)
+@kernel()
 def _join(
     first: Any,
     last: Any,

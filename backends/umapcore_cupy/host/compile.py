@@ -53,7 +53,7 @@ _ELF_HEADER = struct.Struct("<32s2Q6x4H2x")
 
 def compile_program(
     files: Sequence[str],
-    defines: Mapping[str, int],
+    defines: Mapping[str, int | str],
     architecture: int,
     *,
     ptx: bool = False,
@@ -88,7 +88,7 @@ def compile_program(
 
 def cached_program(
     files: Sequence[str],
-    defines: Mapping[str, int],
+    defines: Mapping[str, int | str],
     architecture: int,
     *,
     folder: Path = KERNELS,
@@ -223,13 +223,13 @@ def _preload(major: int) -> None:
 
 
 def _options(
-    defines: Mapping[str, int], architecture: int, *, ptx: bool = False
+    defines: Mapping[str, int | str], architecture: int, *, ptx: bool = False
 ) -> tuple[str, ...]:
     code = target(architecture, known_architectures(), ptx=ptx)
     if not ptx and code.startswith("compute_"):
         logger.info("PTX for %s is given to the driver: NVRTC does not know the device", code)
     # Sorted, so that the order in which a mapping was filled is no part of the cache's key.
-    macros = [f"-D{name}={int(value)}" for name, value in sorted(defines.items())]
+    macros = [f"-D{name}={value}" for name, value in sorted(defines.items())]
     return (f"--gpu-architecture={code}", *OPTIONS, *macros)
 
 

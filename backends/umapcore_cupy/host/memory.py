@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from umapcore.layout.plan import LONGEST_WALK
-from umapcore.layout.plan_kernels import N_BUCKETS
+from umapcore.layout.constants import LONGEST_WALK, N_BUCKETS
 
 #: Where the parts of a layout are.
 Place = Literal["all on the device", "the plan on the host", "the edges on the host"]

@@ -6,13 +6,14 @@ import re
 from functools import cache
 from typing import NamedTuple
 
+import numpy as np
+
 from umapcore.device.spectral_ops import BLOCK_ROWS, RUN
-from umapcore.layout.plan import GROUP, LONGEST_MOVE, LONGEST_WALK
-from umapcore.layout.plan_kernels import N_BUCKETS, N_PHASES
+from umapcore.layout import constants
 from umapcore_cupy.host.compile import KERNELS
 
 #: Threads of a block of the walk, which takes a group of walkers.
-WALK_THREADS = GROUP
+WALK_THREADS = constants.GROUP
 #: Threads of a block of all other kernels.
 THREADS = 256
 #: Numbers that one thread of a running sum adds up at least.
@@ -23,8 +24,6 @@ LONG_ROW = 1024
 #: kernels/cooperative.cuh.
 MOST_BLOCKS = 2047
 GRID_WORDS = 1 + MOST_BLOCKS
-#: Offsets of negative samples: so many to a hash, of so many bits, as in numba's `repulsion`.
-SAMPLES_A_WORD, SAMPLE_BITS = 5, 12
 
 _KERNEL = re.compile(
     r"\b(KERNEL|COOPERATIVE)\s+(?:__launch_bounds__\([\w, ]+\)\s*)?(\w+)\(([^)]*)\)"
@@ -37,47 +36,50 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
     "spectral": (
         "scan.cu", "components.cu", "levels.cu", "matching.cu", "contract.cu", "blocks.cu",
     ),
-    "layout": ("permute.cu", "epoch.cu", "pool.cu", "walk.cu", "apply.cu"),
+    "layout": ("permute.cu", "epoch.cu", "pool.cu", "walk.cu", "updates.cu"),
     "epochs": ("permute.cu", "epochs.cu"),
     "density": ("density.cu", "walk_and_spread.cu"),
-    "placement": ("place.cu",),
+    "transform": ("transform.cu",),
 }  # fmt: skip
 
 
-def defines(name: str, dimensions: int = 2, samples: int = 5) -> dict[str, int]:
-    """Macros of a program.
+def defines(name: str, dimensions: int = 2, samples: int = 5) -> dict[str, int | str]:
+    """Macros of a program: the constants that all devices share, and what it is compiled for.
 
-    Those of positions are compiled for a number of dimensions, walks for a number of negative
-    samples a fire too.
+    Programs that hold positions are compiled for a number of dimensions, walks for a number of
+    negative samples a fire too.
     """
     if name == "inputs":
         return {}
     if name == "plan":
-        return {
-            "N_BUCKETS": N_BUCKETS,
-            "N_PHASES": N_PHASES,
-            "LONGEST_WALK": LONGEST_WALK,
-            "THREADS": THREADS,
-        }
+        return _shared("N_BUCKETS", "N_PHASES", "LONGEST_WALK") | {"THREADS": THREADS}
     if name == "spectral":
         return {"THREADS": THREADS, "RUN": RUN, "BLOCK_ROWS": BLOCK_ROWS, "LONG_ROW": LONG_ROW}
-    if name == "placement":
-        return {"DIMENSIONS": dimensions, "N_SAMPLES": samples}
+    macros = _shared("CLIP", "TINY", "NEAR") | {"DIMENSIONS": dimensions, "N_SAMPLES": samples}
+    if name == "transform":
+        return macros
+    if name == "density":
+        macros |= _shared("SUM_EXPONENT")
+        doubles = ("EPSILON", "MOST_TERM", "MOST_TERM_BY_RADIUS")
+        macros |= {each: repr(getattr(constants, each)) for each in doubles}
+    return macros | _shared(
+        "LONGEST_MOVE", "LONGEST_WALK", "MAX_POOL", "MOST_SLOPE", "N_BUCKETS", "SAMPLES_A_WORD",
+        "SAMPLE_BITS",
+    ) | {"WALK_THREADS": WALK_THREADS}  # fmt: skip
+
+
+def _shared(*names: str) -> dict[str, int | str]:
+    """Constants of :mod:`umapcore.layout.constants`, the real ones as float32."""
+    values = {name: getattr(constants, name) for name in names}
     return {
-        "DIMENSIONS": dimensions,
-        "N_BUCKETS": N_BUCKETS,
-        "N_SAMPLES": samples,
-        "WALK_THREADS": WALK_THREADS,
-        "LONGEST_WALK": LONGEST_WALK,
-        "LONGEST_MOVE": int(LONGEST_MOVE),
-        "SAMPLES_A_WORD": SAMPLES_A_WORD,
-        "SAMPLE_BITS": SAMPLE_BITS,
+        name: value if isinstance(value, int) else f"{float(np.float32(value))!r}f"
+        for name, value in values.items()
     }
 
 
-def variants(name: str) -> list[dict[str, int]]:
+def variants(name: str) -> list[dict[str, int | str]]:
     """Macros of every form of a program that tests should compile."""
-    if name not in {"layout", "epochs", "density", "placement"}:
+    if name not in {"layout", "epochs", "density", "transform"}:
         return [defines(name)]
     # The usual form first. Of more than 4, 10 and 16 dimensions less is kept in shared memory or in
     # registers; of other numbers of samples than 5 words of offsets are begun and not used up.

@@ -1,13 +1,9 @@
 // Radii in the embedding and the terms that follow from them, at the beginning of every epoch that
-// preserves densities: as umapcore_numba/density.py describes it, in the same order.
+// preserves densities: as umapcore_numba/layout/density.py describes it, in the same order.
 #include "points.cuh"
 
-// Of umapcore/layout/density.py.
-#define EPSILON 1e-8
-#define MOST_TERM 1048576.0
-#define MOST_TERM_BY_RADIUS 1099511627776.0
 // Sums over vertices are integers in this unit.
-#define SUM_UNITS 262144.0
+#define SUM_UNITS ((double)(1ull << SUM_EXPONENT))
 
 // Tails that are fetched at once.
 #define TAILS_AT_ONCE (DIMENSIONS <= 4 ? 8 : DIMENSIONS <= 16 ? 2 : 1)
@@ -34,7 +30,7 @@ measure_walkers(int64 first_walker, int64 last_walker, const int* heads, const i
 #pragma unroll
     for (int i = 0; i < TAILS_AT_ONCE; i++) {
       const float squared = squared_distance(home, there[i]);
-      const float phi = reciprocal(1.0f + curve_power(squared, b, log2_a));
+      const float phi = membership(curve_power(squared, b, log2_a));
       if (first + i >= end) continue;
       phi_sum += phi;
       spread += phi * squared;

@@ -1,8 +1,8 @@
 // Some epochs in one launch. What a kernel's end is elsewhere is a barrier of the grid here, which
 // costs less than starting kernels where these have little to do. There are few blocks then: with all
 // the registers that they may have, a fire takes as long as in `walk`.
-#include "apply.cuh"
 #include "cooperative.cuh"
+#include "updates.cuh"
 #include "walk.cuh"
 
 #define EPOCH_BLOCKS (DIMENSIONS <= 4 ? 2 : 1)
@@ -36,7 +36,7 @@ walk_epochs(uint64* grid, int first_epoch, int stop_epoch, const int64* __restri
                           (int)(left < size ? left : size));
       }
       grid_barrier(grid);
-      FOR_EACH(place, n) apply_place(place, start, end, positions, walked, pulls, one_unit);
+      FOR_EACH(place, n) update_place(place, start, end, positions, walked, pulls, one_unit);
       grid_barrier(grid);
     }
   }

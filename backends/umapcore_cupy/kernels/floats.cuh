@@ -2,13 +2,6 @@
 #pragma once
 #include "cuda.cuh"
 
-// Smaller squared distances count as this: nothing subnormal enters the logarithm.
-#define TINY 1e-30f
-// Squared distance that is added where samples repel, as in umap-learn.
-#define NEAR 0.001f
-// No coordinate of an unscaled step exceeds this.
-#define CLIP 4.0f
-
 DEVICE float larger(float x, float y) { return x > y ? x : y; }
 DEVICE float smaller(float x, float y) { return x < y ? x : y; }
 DEVICE float clipped(float x, float limit) { return smaller(larger(x, -limit), limit); }
@@ -41,11 +34,6 @@ DEVICE float exp2_of(float z) {
 // 1/x of a positive normal number, of x without its last bit; x counts as at most 2^125.
 DEVICE float reciprocal(float x) {
   return rounded_reciprocal(__int_as_float(__float_as_int(smaller(x, 4.253529586511731e37f)) & -2));
-}
-
-// a d^(2b) from d^2: both forces need it.
-DEVICE float curve_power(float squared, float b, float log2_a) {
-  return exp2_of(b * log2_of(larger(squared, TINY)) + log2_a);
 }
 
 // Nearest integer of a number within range, halves away from zero.

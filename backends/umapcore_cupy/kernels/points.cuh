@@ -1,6 +1,6 @@
 // Positions of DIMENSIONS coordinates, and the whole units by which tails are pulled.
 #pragma once
-#include "floats.cuh"
+#include "forces.cuh"
 
 // Few dimensions are unrolled into registers.
 enum { UNROLLED = DIMENSIONS <= 16 ? DIMENSIONS : 1 };

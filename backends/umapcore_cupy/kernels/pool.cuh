@@ -2,8 +2,7 @@
 #pragma once
 #include "points.cuh"
 
-// Entries of the largest pool, and whether a block keeps their positions in shared memory.
-#define MOST_POOL 1024
+// Whether a block keeps the positions of the pool's entries, at most MAX_POOL, in shared memory.
 #define POOL_IN_SHARED (DIMENSIONS <= 4)
 
 // Both halves of a hash are used: the upper one for an entry of the pool's first half, the lower one

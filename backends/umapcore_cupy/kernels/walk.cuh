@@ -14,9 +14,6 @@
 // for more, and lets the forces of the samples wait for one another.
 #define WALK_BLOCKS (DIMENSIONS <= 4 ? 3 : 2)
 
-// No product with a vertex' terms overflows below this slope of the curve; see umapcore/layout/density.py.
-#define MOST_SLOPE 1073741824.0f
-
 // A row of a walker has at most LONGEST_WALK edges. Which of them fire, 32 to a word, is kept for all
 // walkers of a group: word w of a thread is masks[w * WALK_THREADS + thread]. The first edge has the
 // highest bit, which is found sooner than the lowest.
@@ -111,11 +108,11 @@ template <bool DENSITY>
 DEVICE Units attract(Point& y, const Point& tail, const Forces& f, Terms terms, uint32 rate) {
   const float squared = squared_distance(y, tail);
   const float p = curve_power(squared, f.b, f.log2_a);
-  const float slope = p * reciprocal(larger(squared, TINY) * (1.0f + p));
+  const float slope = attraction(squared, p);
   const float coefficient = f.attraction * slope;
   float spread = 0.0f;
   if (DENSITY) {
-    const float phi = reciprocal(1.0f + p);
+    const float phi = membership(p);
     const float by_radius = (1.0f - f.b * (1.0f - phi)) * terms.u;
     const float by_phi = f.b * (smaller(slope, MOST_SLOPE) * terms.s);
     spread = f.density * (phi * reciprocal((float)rate)) * (by_radius + by_phi);
@@ -174,7 +171,7 @@ DEVICE void repel(Point& y, const Point& stand, const Drawn<COUNT>& drawn, const
   for (int i = 0; i < COUNT; i++) {
     const float squared = squared_distance(stand, drawn.points[i]);
     const float p = curve_power(squared, f.b, f.log2_a);
-    const float force = f.repulsion * reciprocal((NEAR + squared) * (1.0f + p));
+    const float force = f.repulsion * repulsion(squared, p);
     coefficient[i] = drawn.own[i] ? 0.0f : force;  // a vertex does not repel itself
   }
 #pragma unroll
@@ -352,9 +349,9 @@ DEVICE void walk_head(const Walk& w, const Shared& shared, uint32 epoch, uint64 
 template <bool DENSITY>
 DEVICE void walk_group(const Walk& w, uint32 epoch, int bucket, int64 bucket_start,
                        int64 bucket_walker, int64 group, int n_walkers) {
-  __shared__ int places[MOST_POOL];
+  __shared__ int places[MAX_POOL];
 #if POOL_IN_SHARED
-  __shared__ __align__(16) float copies[MOST_POOL * DIMENSIONS];
+  __shared__ __align__(16) float copies[MAX_POOL * DIMENSIONS];
 #else
   float* const copies = nullptr;
 #endif

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from umapcore._kit.log2 import exact_log2
-from umapcore.layout.plan import GROUP, group_size
+from umapcore.layout.constants import GROUP
+from umapcore.layout.plan import group_size
 from umapcore_cupy.layout.density import DeviceDensity
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ class DeviceLayout:
             walk = self._walker(bucket, size, density, draws_pool=draws_pool)
             self._edges.walk(int(first), int(last), size, walk)
             launch(
-                "apply", plan.n_vertices, np.int64(start), np.int64(end), n,
+                "apply_updates", plan.n_vertices, np.int64(start), np.int64(end), n,
                 self._positions, self._walked, self._pulls, self._unit,
             )  # fmt: skip
         launch("next_epoch", 1, self._epoch)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from umapcore.layout.constants import N_BUCKETS, N_PHASES
 from umapcore.layout.plan import least_weight, longest_step, pool_size, pull_exponent
-from umapcore.layout.plan_kernels import N_BUCKETS, N_PHASES
 from umapcore_cupy.host.scan import sum_up
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore.init.positions import EXTENT
+from umapcore.layout.constants import EXTENT
 from umapcore.logs import logger
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ class DeviceTransform:
         spec: OptimizerSpec,
     ) -> None:
         self._device = device
-        device.compile("placement", reference.shape[1], spec.negative_sample_rate)
+        device.compile("transform", reference.shape[1], spec.negative_sample_rate)
         self._n_reference, self._n_epochs = reference.shape[0], steps.shape[0]
         self._reference = device.upload(reference)
         self._steps = device.upload(steps)
@@ -52,7 +52,7 @@ class DeviceTransform:
         device = self._device
         positions = device.upload(plan.start)
         device.launch(
-            "place", n, np.int64(n), np.int32(k), np.int32(self._n_epochs),
+            "transform", n, np.int64(n), np.int32(k), np.int32(self._n_epochs),
             device.upload(plan.tails), device.upload(plan.rates), device.upload(plan.keys),
             self._reference, np.int64(self._n_reference), self._steps,
             *self._constants, positions,

@@ -35,7 +35,7 @@ import numpy as np
 
 from umapcore._kit.atomics import fetch_add
 from umapcore._kit.jit import inline
-from umapcore.layout.density import (
+from umapcore.layout.constants import (
     EPSILON,
     MOST_SLOPE,
     MOST_TERM,
@@ -43,7 +43,8 @@ from umapcore.layout.density import (
     SUM_EXPONENT,
 )
 from umapcore_numba.floats import ONE, ZERO, clip, exp2, log2, reciprocal
-from umapcore_numba.layout.forces import TINY, spot, whole
+from umapcore_numba.forces import attraction, curve_power, membership
+from umapcore_numba.layout.attraction import spot, whole
 from umapcore_numba.layout.lanes import LANES, LANES_STEP, dimensions
 from umapcore_numba.layout.pairs import copy_pair
 
@@ -115,7 +116,7 @@ def _measure_walkers(
         # Beyond the last edge is what others left there: finite, and nobody reads it.
         m = (np.int64(count) + LANES_STEP - 1) // LANES_STEP * LANES_STEP
         for k in range(m):
-            phi[k] = reciprocal(ONE + exp2(b * log2(max(squared[k], TINY)) + log2_a))
+            phi[k] = membership(curve_power(squared[k], b, log2_a))
         phi_sum = ZERO
         spread = ZERO
         for k in range(count):
@@ -268,7 +269,7 @@ def attract_and_spread(
     power: Any,
     pull: Any,
     m: Any,
-    attraction: Any,
+    factor: Any,
     limit: Any,
     unit: Any,
     b: Any,
@@ -279,9 +280,9 @@ def attract_and_spread(
     step_size = alpha * RATE_UNITS
     for i in range(m):
         p = exp2(power[i])
-        slope = p * reciprocal(max(squared[i], TINY) * (ONE + p))
-        phi = reciprocal(ONE + p)
-        squared[i] = attraction * slope
+        slope = attraction(squared[i], p)
+        phi = membership(p)
+        squared[i] = factor * slope
         by_radius = (ONE - b * (ONE - phi)) * (terms[LANES + i] + terms[2 * LANES + 2 * i + 1])
         by_phi = b * (min(slope, MOST_SLOPE32) * (terms[i] + terms[2 * LANES + 2 * i]))
         share = step_size * (phi * reciprocal(terms[4 * LANES + i]))

@@ -12,39 +12,14 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from umapcore._kit import atomics, rng
 from umapcore._kit.jit import inline, kernel
 from umapcore.layout import plan
-from umapcore_numba import floats
-from umapcore_numba.layout import (
-    density,
-    forces,
-    interleaved,
-    lanes,
-    pairs,
-    prefetch,
-    processor,
-    repel_interleaved,
-    repulsion,
-    sample_pool,
-    schedule,
-    updates,
-    waiting,
-    walk,
-    work_queue,
-)
 from umapcore_numba.layout.density import DENSITY_STAGES, density_piece, n_pieces
 from umapcore_numba.layout.lanes import dimensions
 from umapcore_numba.layout.sample_pool import POOL_PARTS, bucket_key, draw_pool
 from umapcore_numba.layout.updates import apply_updates, slice_size
 from umapcore_numba.layout.walk import walk_group
 from umapcore_numba.layout.work_queue import end_phase, next_piece, open_phase, share_of
-
-#: Modules whose functions the kernels are made of.
-_PARTS = (
-    rng, floats, forces, lanes, atomics, pairs, prefetch, schedule, work_queue, waiting, density,
-    walk, plan, sample_pool, updates, interleaved, repel_interleaved, repulsion, processor,
-)  # fmt: skip
 
 #: What is done in a bucket, one after the other, and how many phases that is.
 _DRAW, _WALK, _ADD = 0, 1, 2
@@ -179,11 +154,11 @@ def take_part(
 
 #: A queue of one: number 0 of one worker. Not a function that calls the other, as LLVM would then
 #: go over all of its code once more, for a second.
-run_serial = kernel(*_PARTS, allocates=False)(take_part)
+run_serial = kernel(allocates=False)(take_part)
 _take_part = inline(take_part)
 
 
-@kernel(*_PARTS, parallel=True)
+@kernel(parallel=True)
 def run_parallel(
     dims: Any,
     n_components: Any,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from umapcore._kit.jit import inline
-from umapcore.layout.plan import GROUP, GROUP_STEP, MAX_POOL
+from umapcore.layout.constants import GROUP, GROUP_STEP, MAX_POOL
 
 LANES = GROUP
 #: Loops over lanes are rounded up to this.

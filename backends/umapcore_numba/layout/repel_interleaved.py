@@ -14,8 +14,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from umapcore_numba.floats import ONE
+from umapcore_numba.forces import NEAR, TINY
 from umapcore_numba.layout import interleaved
-from umapcore_numba.layout.forces import NEAR, TINY
 from umapcore_numba.layout.interleaved import WIDTH, Interleaved
 from umapcore_numba.layout.lanes import LANES, LANES_STEP, POOL_STRIDE
 from umapcore_numba.layout.prefetch import LINE

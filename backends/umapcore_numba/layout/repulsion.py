@@ -12,16 +12,14 @@ import numpy as np
 
 from umapcore._kit.jit import inline
 from umapcore._kit.rng import mix64_of
-from umapcore_numba.floats import ONE, ZERO, clip, exp2, log2, reciprocal
-from umapcore_numba.layout.forces import NEAR, TINY
+from umapcore.layout.constants import SAMPLE_BITS, SAMPLES_A_WORD
+from umapcore_numba.floats import ZERO, clip, exp2
+from umapcore_numba.forces import curve_exponent, curve_power, repulsion
 from umapcore_numba.layout.lanes import LANES, NOBODY, POOL_STRIDE, SEVERAL
 from umapcore_numba.layout.repel_interleaved import repel_lanes
 
 U1 = np.uint64(1)
-
-#: One hash gives the offsets of this many samples, so many bits each.
-SAMPLES_A_WORD = 5
-SAMPLE_BITS = np.uint64(12)
+OFFSET_BITS = np.uint64(SAMPLE_BITS)
 
 
 @inline
@@ -47,7 +45,7 @@ def repel_samples(
     meets_itself: Any,
     b: Any,
     log2_a: Any,
-    repulsion: Any,
+    factor: Any,
     limit: Any,
     target: Any,
     claims: Any,
@@ -87,7 +85,7 @@ def repel_samples(
                 _window(word, 4, base, mask),
             )
             repel_lanes(
-                dims, m, y if at_once else stand, y, pool, windows, b, log2_a, repulsion, limit,
+                dims, m, y if at_once else stand, y, pool, windows, b, log2_a, factor, limit,
                 target, claims,
             )  # fmt: skip
         else:
@@ -95,13 +93,13 @@ def repel_samples(
                 window = _window(word, r, base, mask)
                 if len(dims) > 0:
                     repel_lanes(
-                        dims, m, stand, y, pool, (window,), b, log2_a, repulsion, limit, target,
+                        dims, m, stand, y, pool, (window,), b, log2_a, factor, limit, target,
                         claims,
                     )  # fmt: skip
                 else:
                     _repel_loops(
                         d, m, stand, y, pool[np.int64(window) :], squared, power, b, log2_a,
-                        repulsion, limit,
+                        factor, limit,
                     )  # fmt: skip
         if someone:
             for r in range(n):
@@ -110,7 +108,7 @@ def repel_samples(
                     home = np.int64(walker[i]) if plain else np.int64(heads[walker[i]])
                     _repel_again(
                         d, i, home, word, n, base, y, kept if at_once else stand, kept, pool,
-                        pool_places, b, log2_a, repulsion, limit,
+                        pool_places, b, log2_a, factor, limit,
                     )  # fmt: skip
 
 
@@ -127,7 +125,7 @@ def _themselves(lane: Any, live: Any) -> Any:
 @inline
 def _offset(word: Any, r: Any, mask: Any) -> Any:
     """Offset of the r-th sample of a hash."""
-    return (word >> (np.uint64(r) * SAMPLE_BITS)) & mask
+    return (word >> (np.uint64(r) * OFFSET_BITS)) & mask
 
 
 @inline
@@ -151,7 +149,7 @@ def _repel_again(
     pool_places: Any,
     b: Any,
     log2_a: Any,
-    repulsion: Any,
+    factor: Any,
     limit: Any,
 ) -> None:
     """Redo lane `i` from where it was `kept`, without samples that are its own head `home`."""
@@ -161,7 +159,7 @@ def _repel_again(
     for r in range(n):
         entry = (_window(word, r, base, mask) + np.uint64(i)) & mask
         if pool_places[entry] != home:
-            _repel_alone(d, i, stand, y, pool, np.int64(entry), b, log2_a, repulsion, limit)
+            _repel_alone(d, i, stand, y, pool, np.int64(entry), b, log2_a, factor, limit)
 
 
 @inline
@@ -174,7 +172,7 @@ def _repel_alone(
     entry: Any,
     b: Any,
     log2_a: Any,
-    repulsion: Any,
+    factor: Any,
     limit: Any,
 ) -> None:
     """Move lane `i` away from an entry of the pool."""
@@ -182,8 +180,7 @@ def _repel_alone(
     for k in range(d):
         apart = stand[k * LANES + i] - pool[k * POOL_STRIDE + entry]
         squared += apart * apart
-    power = exp2(b * log2(max(squared, TINY)) + log2_a)
-    coefficient = repulsion * reciprocal((NEAR + squared) * (ONE + power))
+    coefficient = factor * repulsion(squared, curve_power(squared, b, log2_a))
     for k in range(d):
         apart = stand[k * LANES + i] - pool[k * POOL_STRIDE + entry]
         y[k * LANES + i] += clip(coefficient * apart, limit)
@@ -200,7 +197,7 @@ def _repel_loops(
     power: Any,
     b: Any,
     log2_a: Any,
-    repulsion: Any,
+    factor: Any,
     limit: Any,
 ) -> None:
     """Move the heads away from one sample each, in any number of dimensions."""
@@ -211,9 +208,9 @@ def _repel_loops(
             apart = stand[k * LANES + i] - window[k * POOL_STRIDE + i]
             squared[i] += apart * apart
     for i in range(m):
-        power[i] = b * log2(max(squared[i], TINY)) + log2_a
+        power[i] = curve_exponent(squared[i], b, log2_a)
     for i in range(m):
-        squared[i] = repulsion * reciprocal((NEAR + squared[i]) * (ONE + exp2(power[i])))
+        squared[i] = factor * repulsion(squared[i], exp2(power[i]))
     for k in range(d):
         for i in range(m):
             apart = stand[k * LANES + i] - window[k * POOL_STRIDE + i]

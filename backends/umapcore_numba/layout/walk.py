@@ -27,10 +27,11 @@ import numpy as np
 from umapcore._kit.atomics import fetch_add
 from umapcore._kit.jit import inline
 from umapcore._kit.rng import mix64_of
-from umapcore.layout.plan import LONGEST_MOVE
+from umapcore.layout.constants import LONGEST_MOVE
 from umapcore_numba.floats import ONE, clip
+from umapcore_numba.forces import CLIP
+from umapcore_numba.layout.attraction import attract, find_tails, spot, take, whole
 from umapcore_numba.layout.density import attract_and_spread, begin_terms, meet
-from umapcore_numba.layout.forces import attract, find_tails, spot, take, whole
 from umapcore_numba.layout.lanes import (
     LANES,
     LANES_STEP,
@@ -47,7 +48,6 @@ U0 = np.uint64(0)
 U1 = np.uint64(1)
 
 TWO = np.float32(2.0)
-FOUR = np.float32(4.0)
 
 
 @inline
@@ -139,7 +139,7 @@ def walk_group(
         first_edge = np.uint64(row_offsets[first])
         begin_terms(n_walkers, walker, heads, terms, density)
 
-    limit = FOUR * alpha
+    limit = CLIP * alpha
     longest_move = np.float32(LONGEST_MOVE)
     attraction = -TWO * b * alpha
     repulsion = TWO * gamma * b * alpha

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from umapcore._kit import rng
 from umapcore._kit.jit import inline, kernel
 from umapcore._kit.rng import mix64_of
 from umapcore.device.spectral_ops import STRONG
@@ -22,7 +21,7 @@ def edge_hash(i: Any, j: Any) -> Any:
     return mix64_of((np.uint64(min(i, j)) << _HALF_WORD) | np.uint64(max(i, j)))
 
 
-@kernel(rng)
+@kernel()
 def propose(
     first: Any,
     last: Any,

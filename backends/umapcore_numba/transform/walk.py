@@ -12,22 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from umapcore._kit import rng
 from umapcore._kit.jit import inline, kernel
 from umapcore._kit.rng import mix64_of
-from umapcore_numba import floats
-from umapcore_numba.floats import ONE, ZERO, clip, exp2, log2, reciprocal
+from umapcore_numba.floats import ZERO, clip, exp2
+from umapcore_numba.forces import CLIP, attraction, curve_exponent, repulsion
 
 #: Heads that are walked side by side.
 LANES = 64
 #: Loops over lanes are rounded up to this, the lanes of the widest vectors.
 LANES_STEP = 16
-#: Smaller squared distances count as this; what is added to them where samples repel (umap-learn).
-TINY = np.float32(1e-30)
-NEAR = np.float32(0.001)
-
 TWO = np.float32(2.0)
-FOUR = np.float32(4.0)
 U0, U1 = np.uint64(0), np.uint64(1)
 WORD = np.uint64(32)
 LOW_WORD = np.uint64(0xFFFFFFFF)
@@ -61,7 +55,7 @@ def _measure(
             difference = y[k * LANES + i] - other[k * LANES + i]
             squared[i] += difference * difference
     for i in range(m):
-        power[i] = b * log2(max(squared[i], TINY)) + log2_a
+        power[i] = curve_exponent(squared[i], b, log2_a)
 
 
 @inline
@@ -70,10 +64,10 @@ def _move(d: Any, y: Any, stand: Any, other: Any, coefficient: Any, alpha: Any, 
     for k in range(d):
         for i in range(m):
             j = k * LANES + i
-            y[j] += clip(coefficient[i] * (stand[j] - other[j]), FOUR * alpha[i])
+            y[j] += clip(coefficient[i] * (stand[j] - other[j]), CLIP * alpha[i])
 
 
-@kernel(rng, floats)
+@kernel()
 def transform_rows(
     dims: Any,
     n_components: Any,
@@ -178,8 +172,7 @@ def transform_rows(
                 other[c * LANES + i] = reference[place + np.uint64(c)]
         _measure(d, y, other, squared, power, m, b, log2_a)
         for i in range(m):
-            p = exp2(power[i])
-            force = p * reciprocal(max(squared[i], TINY) * (ONE + p))
+            force = attraction(squared[i], exp2(power[i]))
             squared[i] = -TWO * b * alpha[i] * force
         _move(d, y, y, other, squared, alpha, m)
 
@@ -198,6 +191,6 @@ def transform_rows(
                     other[c * LANES + i] = reference[place + np.uint64(c)]
             _measure(d, stand, other, squared, power, m, b, log2_a)
             for i in range(m):
-                force = reciprocal((NEAR + squared[i]) * (ONE + exp2(power[i])))
+                force = repulsion(squared[i], exp2(power[i]))
                 squared[i] = TWO * gamma * b * alpha[i] * force
             _move(d, y, stand, other, squared, alpha, m)

@@ -2,7 +2,7 @@
 #pragma once
 #include "points.cuh"
 
-DEVICE void apply_place(int64 place, int64 bucket_start, int64 bucket_end, float* positions,
+DEVICE void update_place(int64 place, int64 bucket_start, int64 bucket_end, float* positions,
                         const float* walked, Pull* pulls, float unit) {
   const bool is_head = bucket_start <= place && place < bucket_end;
   Units units;

@@ -32,7 +32,7 @@ DEVICE void move(Point& y, const Point& stand, const Point& other, float coeffic
 // and their forces do not wait for one another. A hash gives two, the first by its upper half.
 template <int COUNT>
 DEVICE void repel(Point& y, const Point& stand, uint64& counter, const float* reference,
-                  int64 n_reference, float b, float log2_a, float repulsion, float limit) {
+                  int64 n_reference, float b, float log2_a, float factor, float limit) {
   Point others[COUNT];
   float coefficients[COUNT];
   uint64 word = 0;
@@ -46,7 +46,7 @@ DEVICE void repel(Point& y, const Point& stand, uint64& counter, const float* re
   for (int i = 0; i < COUNT; i++) {
     const float squared = squared_distance(stand, others[i]);
     const float p = curve_power(squared, b, log2_a);
-    coefficients[i] = repulsion * reciprocal((NEAR + squared) * (1.0f + p));
+    coefficients[i] = factor * repulsion(squared, p);
   }
 #pragma unroll
   for (int i = 0; i < COUNT; i++) move(y, stand, others[i], coefficients[i], limit);
@@ -60,10 +60,10 @@ DEVICE void repel(Point& y, const Point& stand, uint64& counter, const float* re
 
 // Heads 0 ... n - 1 of k neighbours each; positions are where they start and where they end.
 KERNEL __launch_bounds__(256, BLOCKS)
-place(int64 n, int k, int n_epochs, const int* __restrict__ tails,
-      const uint32* __restrict__ rates, const uint64* __restrict__ keys,
-      const float* __restrict__ reference, int64 n_reference, const float* __restrict__ steps,
-      float b, float log2_a, float gamma, float* positions) {
+transform(int64 n, int k, int n_epochs, const int* __restrict__ tails,
+          const uint32* __restrict__ rates, const uint64* __restrict__ keys,
+          const float* __restrict__ reference, int64 n_reference, const float* __restrict__ steps,
+          float b, float log2_a, float gamma, float* positions) {
   const int64 head = thread_number();
   if (head >= n) return;
   tails += head * k;
@@ -85,15 +85,14 @@ place(int64 n, int k, int n_epochs, const int* __restrict__ tails,
 
     const float squared = squared_distance(y, tail);
     const float p = curve_power(squared, b, log2_a);
-    const float force = p * reciprocal(larger(squared, TINY) * (1.0f + p));
-    move(y, y, tail, -2.0f * b * alpha * force, limit);
+    move(y, y, tail, -2.0f * b * alpha * attraction(squared, p), limit);
 
     const Point stand = y;
-    const float repulsion = 2.0f * gamma * b * alpha;
+    const float factor = 2.0f * gamma * b * alpha;
     for (int r = 0; r < N_SAMPLES / AT_ONCE; r++)
-      repel<AT_ONCE>(y, stand, counter, reference, n_reference, b, log2_a, repulsion, limit);
+      repel<AT_ONCE>(y, stand, counter, reference, n_reference, b, log2_a, factor, limit);
     if (REST > 0)
-      repel<(REST > 0 ? REST : 1)>(y, stand, counter, reference, n_reference, b, log2_a, repulsion,
+      repel<(REST > 0 ? REST : 1)>(y, stand, counter, reference, n_reference, b, log2_a, factor,
                                    limit);
   }
   store_point(positions, head, y);

@@ -35,7 +35,7 @@ from dataclasses import asdict, dataclass
 from math import ceil, exp
 from typing import Any
 
-from umapcore_cupy.host.programs import SAMPLES_A_WORD
+from umapcore.layout.constants import SAMPLES_A_WORD
 
 SECTOR = 32
 

@@ -10,14 +10,10 @@ from typing import Any
 import numpy as np
 
 from umapcore._kit.jit import inline
-from umapcore_numba.floats import HALF, ONE, ZERO, clip, exp2, log2, reciprocal
+from umapcore_numba.floats import HALF, ZERO, clip, exp2
+from umapcore_numba.forces import attraction, curve_exponent
 from umapcore_numba.layout.lanes import LANES
 from umapcore_numba.layout.pairs import copy_pair
-
-#: Smaller squared distances count as this: nothing subnormal enters the logarithm.
-TINY = np.float32(1e-30)
-#: Squared distance that is added where samples repel, as in umap-learn.
-NEAR = np.float32(0.001)
 
 
 @inline
@@ -66,7 +62,7 @@ def find_tails(
             apart[LANES + i] = second
             total = first * first + second * second
             squared[i] = total
-            power[i] = b * log2(max(total, TINY)) + log2_a
+            power[i] = curve_exponent(total, b, log2_a)
     else:
         for k in range(d):
             for i in range(m):
@@ -77,7 +73,7 @@ def find_tails(
             for i in range(m):
                 squared[i] += apart[k * LANES + i] * apart[k * LANES + i]
         for i in range(m):
-            power[i] = b * log2(max(squared[i], TINY)) + log2_a
+            power[i] = curve_exponent(squared[i], b, log2_a)
 
 
 @inline
@@ -96,14 +92,13 @@ def attract(
     power: Any,
     pull: Any,
     m: Any,
-    attraction: Any,
+    factor: Any,
     limit: Any,
     unit: Any,
 ) -> None:
     """Move the heads and note what their tails have to move, as whole units."""
     for i in range(m):
-        p = exp2(power[i])
-        squared[i] = attraction * (p * reciprocal(max(squared[i], TINY) * (ONE + p)))
+        squared[i] = factor * attraction(squared[i], exp2(power[i]))
     if len(dims) > 0:
         for i in range(m):
             for k in range(len(dims)):

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
-from umapcore_numba.layout.forces import attract, find_tails, take
+from umapcore_numba.layout.attraction import attract, find_tails, take
 from umapcore_numba.layout.lanes import LANES, POOL_STRIDE
 from umapcore_numba.layout.pairs import subtract_pair
 from umapcore_numba.layout.repel_interleaved import repel_lanes

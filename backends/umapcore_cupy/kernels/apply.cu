@@ -1,9 +1,0 @@
-// The end of a bucket: see apply.cuh.
-#include "apply.cuh"
-
-KERNEL __launch_bounds__(256)
-apply(int64 bucket_start, int64 bucket_end, int64 n, float* positions, const float* walked,
-      Pull* pulls, float unit) {
-  const int64 place = thread_number();
-  if (place < n) apply_place(place, bucket_start, bucket_end, positions, walked, pulls, unit);
-}
