@@ -10,6 +10,7 @@ from umapcore._kit.threads import thread_count
 from umapcore.device.select import gpu_problem
 from umapcore.graph.csr import prepare_graph
 from umapcore.layout.embed import simplicial_set_embedding
+from umapcore.measures.baselines import installed_baselines
 from umapcore.measures.quality import effective_loss, neighbor_recall
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from umapcore.layout.spec import OptimizerSpec
-    from umapcore.measures.baselines import Run
 
 STAGES = ("graph", "plan", "optimise", "whole call")
 
