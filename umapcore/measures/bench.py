@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from umapcore.layout.spec import OptimizerSpec
+    from umapcore.measures.baselines import Run
 
 STAGES = ("graph", "plan", "optimise", "whole call")
 
