@@ -31,8 +31,10 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
+from umapcore.layout.constants import GROUP
 from umapcore_numba.layout.attraction import attract, find_tails, take
-from umapcore_numba.layout.lanes import LANES, POOL_STRIDE
+from umapcore_numba.layout.bundles import Columns, Step
+from umapcore_numba.layout.lanes import POOL_STRIDE
 from umapcore_numba.layout.pairs import subtract_pair
 from umapcore_numba.layout.repel_interleaved import repel_lanes
 
@@ -56,17 +58,19 @@ def rates(spec: OptimizerSpec) -> dict[str, float]:
     """Seconds of an attraction and of a repulsion in two dimensions, and bytes copied a second."""
     a, b = spec.curve()
     rng = np.random.default_rng(0)
-    scratch = np.empty(9 * LANES + 2 * POOL_STRIDE + 16, np.float32)
+    scratch = np.empty(9 * GROUP + 2 * POOL_STRIDE + 16, np.float32)
     scratch = scratch[-scratch.ctypes.data % 64 // 4 :]
-    pulls = np.empty(2 * LANES, np.int32)
-    numbers = (np.float32(b), np.float32(np.log2(a)))
+    pulls = np.empty(2 * GROUP, np.int32)
+    step = Step(
+        *(np.float32(x) for x in (1e-4, b, np.log2(a), -1e-4, 1e-4, 4, 1024))
+    )  # alpha, curve, attraction, repulsion, limit, unit
 
     def seconds(function: Callable[..., None]) -> float:
         def run() -> None:
             scratch[:] = rng.random(scratch.shape[0]) * 10
-            function(_REPEATS, scratch, pulls, (0, 0), *numbers)
+            function(_REPEATS, scratch, pulls, (0, 0), step)
 
-        return _quickest(run) / (_REPEATS * LANES)
+        return _quickest(run) / (_REPEATS * GROUP)
 
     return {
         "seconds_an_attraction": seconds(_attract_all),
@@ -139,37 +143,38 @@ def _seconds_a_tail(plan: EdgePlan) -> float:
     tails = plan.tails[: min(_TAILS, plan.n_edges)]
     positions = np.ones(2 * plan.n_vertices, np.float32)
     pulls = np.zeros(2 * plan.n_vertices, np.int32)
-    lanes, moves = np.empty(2 * LANES, np.float32), np.ones(2 * LANES, np.int32)
+    lanes, moves = np.empty(2 * GROUP, np.float32), np.ones(2 * GROUP, np.int32)
     arguments = (tails, positions, pulls, lanes, moves, (0, 0))
     _look_up(*arguments)
     return _quickest(lambda: _look_up(*arguments)) / max(1, tails.shape[0])
 
 
 @numba.njit(error_model="numpy", _nrt=False)
-def _attract_all(repeats: Any, scratch: Any, pulls: Any, dims: Any, b: Any, log2_a: Any) -> None:
-    y, other = scratch[: 2 * LANES], scratch[2 * LANES : 4 * LANES]
-    squared, power = scratch[4 * LANES : 5 * LANES], scratch[5 * LANES : 6 * LANES]
-    apart = scratch[6 * LANES : 8 * LANES]
+def _attract_all(repeats: Any, scratch: Any, pulls: Any, dims: Any, step: Any) -> None:
+    columns = Columns(
+        scratch[: 2 * GROUP],
+        scratch[2 * GROUP : 4 * GROUP],
+        scratch[6 * GROUP : 8 * GROUP],
+        scratch[4 * GROUP : 5 * GROUP],
+        scratch[5 * GROUP : 6 * GROUP],
+        pulls,
+        pulls,
+        pulls,
+    )
     for _ in range(repeats):
-        find_tails(dims, 2, y, other, apart, squared, power, LANES, b, log2_a)
-        attract(
-            dims, 2, y, apart, squared, power, pulls, LANES, np.float32(-1e-4), np.float32(4),
-            np.float32(1024),
-        )  # fmt: skip
+        find_tails(dims, 2, columns, GROUP, step)
+        attract(dims, 2, columns, GROUP, step)
 
 
 @numba.njit(error_model="numpy", _nrt=False)
-def _repel_all(repeats: Any, scratch: Any, pulls: Any, dims: Any, b: Any, log2_a: Any) -> None:
-    y, pool = scratch[: 2 * LANES], scratch[9 * LANES :]
+def _repel_all(repeats: Any, scratch: Any, pulls: Any, dims: Any, step: Any) -> None:
+    y, pool = scratch[: 2 * GROUP], scratch[9 * GROUP :]
     nothing_to_claim = pulls[:16].view(np.int64)
     nothing_to_claim[:] = 0
     # Samples at places that are not multiples of a vector, as they are in a layout.
     windows = (np.uint64(1), np.uint64(101), np.uint64(245), np.uint64(515), np.uint64(790))
     for _ in range(repeats):
-        repel_lanes(
-            dims, LANES, y, y, pool, windows, b, log2_a, np.float32(1e-4), np.float32(4), y,
-            nothing_to_claim,
-        )  # fmt: skip
+        repel_lanes(dims, GROUP, y, y, pool, windows, step, y, nothing_to_claim)
 
 
 @numba.njit(error_model="numpy", _nrt=False)
@@ -185,8 +190,8 @@ def _read(repeats: Any, array: Any) -> Any:
 
 @numba.njit(error_model="numpy", _nrt=False)
 def _look_up(tails: Any, positions: Any, pulls: Any, lanes: Any, moves: Any, dims: Any) -> None:
-    for begin in range(0, tails.shape[0], LANES):
-        some = tails[begin : begin + LANES]
+    for begin in range(0, tails.shape[0], GROUP):
+        some = tails[begin : begin + GROUP]
         for i in range(some.shape[0]):
             take(dims, 2, positions, np.uint64(some[i]), lanes, i)
         for i in range(some.shape[0]):

@@ -13,6 +13,7 @@ import numpy as np
 from umapcore._kit.log2 import exact_log2
 from umapcore._kit.threads import load_tbb, thread_count
 from umapcore.layout.plan import build_plan, most_edges_of_a_group
+from umapcore_numba.layout import bundles
 from umapcore_numba.layout.density import prepare_density
 from umapcore_numba.layout.epochs import run_parallel, run_serial
 from umapcore_numba.layout.lanes import POOL_STRIDE, float_scratch, int_scratch
@@ -151,13 +152,14 @@ class NumbaLayout:
         self._walked = np.empty_like(self._positions)
         parts = n_workers if n_workers <= PRIVATE_PULLS else 1
         self._pulls = _aligned_zeros(parts, -(-n * d // LINE) * LINE, np.int32)
-        self._pool = (
+        self._pool = bundles.Pool(
             np.zeros(POOL_STRIDE * d, np.float32),
             np.empty(plan.pool_size, np.int32),
             np.empty((POOL_PARTS, plan.pool_size // POOL_PARTS + 1), np.int32),
         )
         a, b = spec.curve()
-        self._constants = (
+        self._law = bundles.Law(
+            np.int64(d),
             np.float64(spec.alpha),
             np.float32(b),
             np.float32(exact_log2(a)),
@@ -166,18 +168,19 @@ class NumbaLayout:
             np.float32(2.0**plan.pull_exponent),
         )
         self._seed = np.uint64(spec.seed)
-        self._floats = _aligned_zeros(
-            n_workers, float_scratch(d, density=density is not None), np.float32
-        )
-        self._ints = _aligned_zeros(n_workers, int_scratch(d), np.int32)
         most = most_edges_of_a_group(plan)
-        self._fired = np.empty((n_workers, most + LISTED), np.int32)
         n_words = most // int(WORD_BITS) + 2
-        self._words = np.empty((n_workers, n_words), np.uint64)
-        self._meets_itself = np.zeros((n_workers, plan.pool_size), np.int16)
-        self._before = np.empty((n_workers, n_words), np.int32)
-        self._team = _aligned_zeros(1, queue_state_size(n_workers), np.int64)[0]
-        self._claims = _aligned_zeros(n_workers, 16, np.int64)
+        n_floats = float_scratch(d, density=density is not None)
+        self._scratch = bundles.Scratch(
+            _aligned_zeros(n_workers, n_floats, np.float32),
+            _aligned_zeros(n_workers, int_scratch(d), np.int32),
+            np.empty((n_workers, most + LISTED), np.int32),
+            np.empty((n_workers, n_words), np.uint64),
+            np.empty((n_workers, n_words), np.int32),
+            np.zeros((n_workers, plan.pool_size), np.int16),
+            _aligned_zeros(n_workers, 16, np.int64),
+        )
+        self._queue = _aligned_zeros(1, queue_state_size(n_workers), np.int64)[0]
         self._density: tuple[Any, ...] = ()
         self._density_epoch = plan.n_epochs
         if density is not None:
@@ -224,35 +227,20 @@ class NumbaLayout:
 
     def _arguments(self, first_epoch: int, stop_epoch: int, workers: int) -> tuple[object, ...]:
         plan = self._plan
-        self._team[:] = 0
+        self._queue[:] = 0
         # Pulls that all workers share have one row; else each worker has its own.
         parts = min(workers, self._pulls.shape[0])
         return (
             self._dims,
-            self._d,
-            first_epoch,
-            stop_epoch,
-            plan.n_epochs,
-            self._seed,
-            plan.bucket_offsets,
-            plan.first_walkers,
-            plan.heads,
-            plan.row_offsets,
-            plan.tails,
-            plan.rates,
-            self._both_positions[: min(workers, 2)],
-            self._walked,
-            self._pulls[:parts],
-            *self._pool,
-            *self._constants,
-            self._floats[:workers],
-            self._ints[:workers],
-            self._fired[:workers],
-            self._words[:workers],
-            self._before[:workers],
-            self._meets_itself[:workers],
-            self._team,
-            self._claims[:workers],
+            bundles.Span(first_epoch, stop_epoch, plan.n_epochs, self._seed),
+            bundles.Plan(*(getattr(plan, name) for name in bundles.Plan._fields)),
+            self._law,
+            bundles.State(
+                self._both_positions[: min(workers, 2)], self._walked, self._pulls[:parts]
+            ),
+            self._pool,
+            bundles.Scratch(*(rows[:workers] for rows in self._scratch)),
+            self._queue,
         )
 
 

@@ -14,16 +14,8 @@ with the attraction.
 The walkers of a vertex sum its edges in order; a vertex adds its walkers in order; sums over all
 vertices are of integers: so no thread can reach the bits.
 
-Kernels are given all this as one tuple, `density`, or ``()``, whose length the compiler knows:
-
-0. float32, two a walker: sums of phi and of phi d². Where the first walker of a vertex is, in the
-   end those of the vertex, the second one divided by the first.
-1. float32, (n,): log radii of the data, in plan order.
-2. float32, (n,): log radii in the embedding.
-3. float32, two a vertex: its terms s and u.
-4. int64, (3,): sums over vertices of log radii, their squares, and their products with those of
-   the data.
-5. float64: strength, shift of the variance, number of vertices that count.
+Kernels are given all this as one :class:`.bundles.Density`, or ``()``, whose length the compiler
+knows.
 """
 
 from __future__ import annotations
@@ -37,6 +29,8 @@ from umapcore._kit.atomics import fetch_add
 from umapcore._kit.jit import inline
 from umapcore.layout.constants import (
     EPSILON,
+    GROUP,
+    GROUP_STEP,
     MOST_SLOPE,
     MOST_TERM,
     MOST_TERM_BY_RADIUS,
@@ -44,8 +38,9 @@ from umapcore.layout.constants import (
 )
 from umapcore_numba.floats import ONE, ZERO, clip, exp2, log2, reciprocal
 from umapcore_numba.forces import attraction, curve_power, membership
+from umapcore_numba.layout import bundles
 from umapcore_numba.layout.attraction import spot, whole
-from umapcore_numba.layout.lanes import LANES, LANES_STEP, dimensions
+from umapcore_numba.layout.lanes import dimensions
 from umapcore_numba.layout.pairs import copy_pair
 
 if TYPE_CHECKING:
@@ -69,10 +64,10 @@ RATE_UNITS = np.float32(2.0**32)
 MOST_SLOPE32 = np.float32(MOST_SLOPE)
 
 
-def prepare_density(density: Density, plan: EdgePlan, spec: OptimizerSpec) -> tuple[Any, ...]:
+def prepare_density(density: Density, plan: EdgePlan, spec: OptimizerSpec) -> bundles.Density:
     """Make what the kernels need of densities."""
     n = plan.n_vertices
-    return (
+    return bundles.Density(
         np.zeros(2 * plan.heads.shape[0], np.float32),
         density.radii[plan.order],
         np.zeros(n, np.float32),
@@ -84,28 +79,18 @@ def prepare_density(density: Density, plan: EdgePlan, spec: OptimizerSpec) -> tu
 
 @inline
 def _measure_walkers(
-    dims: Any,
-    n_components: Any,
-    first: Any,
-    last: Any,
-    heads: Any,
-    row_offsets: Any,
-    tails: Any,
-    positions: Any,
-    b: Any,
-    log2_a: Any,
-    scratch: Any,
-    sums: Any,
+    dims: Any, first: Any, last: Any, plan: Any, positions: Any, law: Any, scratch: Any, sums: Any
 ) -> None:
     """Sum phi and phi d² over the edges of each of the walkers `first` … `last` - 1."""
-    d = dimensions(dims, n_components)
+    row_offsets, tails, b, log2_a = plan.row_offsets, plan.tails, law.b, law.log2_a
+    d = dimensions(dims, law.n_components)
     stride = np.uint64(d)
-    squared = scratch[0:LANES]
-    phi = scratch[LANES : 2 * LANES]
+    squared = scratch[0:GROUP]
+    phi = scratch[GROUP : 2 * GROUP]
     for w in range(np.uint64(first), np.uint64(last)):
         begin = np.uint64(row_offsets[w])
         count = np.uint64(row_offsets[w + U1]) - begin
-        home = np.uint64(heads[w]) * stride
+        home = np.uint64(plan.heads[w]) * stride
         for k in range(count):
             place = np.uint64(tails[begin + k]) * stride
             total = ZERO
@@ -114,7 +99,7 @@ def _measure_walkers(
                 total += difference * difference
             squared[k] = total
         # Beyond the last edge is what others left there: finite, and nobody reads it.
-        m = (np.int64(count) + LANES_STEP - 1) // LANES_STEP * LANES_STEP
+        m = (np.int64(count) + GROUP_STEP - 1) // GROUP_STEP * GROUP_STEP
         for k in range(m):
             phi[k] = membership(curve_power(squared[k], b, log2_a))
         phi_sum = ZERO
@@ -127,10 +112,9 @@ def _measure_walkers(
 
 
 @inline
-def _log_radii(
-    first: Any, last: Any, first_walkers: Any, sums: Any, radii: Any, logs: Any, totals: Any
-) -> None:
+def _log_radii(first: Any, last: Any, first_walkers: Any, density: Any) -> None:
     """Give the vertices `first` … `last` - 1 their radii, and add these to the totals."""
+    sums, radii, logs, totals = density.sums, density.radii, density.logs, density.totals
     of_logs, of_squares, of_products = np.int64(0), np.int64(0), np.int64(0)
     for i in range(np.uint64(first), np.uint64(last)):
         begin = np.uint64(first_walkers[i])
@@ -155,18 +139,9 @@ def _log_radii(
 
 
 @inline
-def _weigh(
-    first: Any,
-    last: Any,
-    first_walkers: Any,
-    sums: Any,
-    radii: Any,
-    logs: Any,
-    terms: Any,
-    totals: Any,
-    constants: Any,
-) -> None:
+def _weigh(first: Any, last: Any, first_walkers: Any, density: Any) -> None:
     """Give the vertices `first` … `last` - 1 their terms."""
+    sums, radii, logs, terms, totals, constants = density
     strength, shift, n = constants[0], constants[1], constants[2]
     of_logs = np.float64(totals[0]) / SUM_UNITS
     of_squares = np.float64(totals[1]) / SUM_UNITS
@@ -201,33 +176,25 @@ def density_piece(
     stage: Any,
     piece: Any,
     dims: Any,
-    n_components: Any,
-    first_walkers: Any,
-    heads: Any,
-    row_offsets: Any,
-    tails: Any,
+    plan: Any,
     positions: Any,
-    b: Any,
-    log2_a: Any,
+    law: Any,
     scratch: Any,
     density: Any,
 ) -> None:
     """Do one piece of a stage: 0 measures walkers, 1 and 2 give vertices radii and terms."""
-    sums, radii, logs, terms, totals, constants = density
     first = piece * PIECE
     if stage == 0:
         if piece == 0:
-            totals[:] = 0
-        _measure_walkers(
-            dims, n_components, first, min(heads.shape[0], first + PIECE),
-            heads, row_offsets, tails, positions, b, log2_a, scratch, sums,
-        )  # fmt: skip
+            density.totals[:] = 0
+        last = min(plan.heads.shape[0], first + PIECE)
+        _measure_walkers(dims, first, last, plan, positions, law, scratch, density.sums)
         return
-    last = min(radii.shape[0], first + PIECE)
+    last = min(density.radii.shape[0], first + PIECE)
     if stage == 1:
-        _log_radii(first, last, first_walkers, sums, radii, logs, totals)
+        _log_radii(first, last, plan.first_walkers, density)
     else:
-        _weigh(first, last, first_walkers, sums, radii, logs, terms, totals, constants)
+        _weigh(first, last, plan.first_walkers, density)
 
 
 @inline
@@ -237,69 +204,58 @@ def begin_terms(n_walkers: Any, walker: Any, heads: Any, terms: Any, density: An
     `terms` has the columns s and u of the heads, then s and u of their tails side by side, then
     the edges' rates.
     """
-    of_vertices = density[3]
+    of_vertices = density.terms
     for i in range(n_walkers):
         place = np.uint64(heads[np.uint64(walker[i])])
         terms[i] = of_vertices[place + place]
-        terms[LANES + i] = of_vertices[place + place + U1]
+        terms[GROUP + i] = of_vertices[place + place + U1]
     # Lanes past the live ones compute something finite.
-    for i in range(LANES):
-        terms[2 * LANES + i] = ZERO
-        terms[3 * LANES + i] = ZERO
-        terms[4 * LANES + i] = ONE
+    for i in range(GROUP):
+        terms[2 * GROUP + i] = ZERO
+        terms[3 * GROUP + i] = ZERO
+        terms[4 * GROUP + i] = ONE
 
 
 @inline
-def meet(edge: Any, tails: Any, rates: Any, i: Any, terms: Any, density: Any) -> Any:
+def meet(edge: Any, plan: Any, i: Any, terms: Any, density: Any) -> Any:
     """Give the tail of the edge that lane `i` is at, having fetched what belongs to it."""
-    tail = tails[edge]
+    tail = plan.tails[edge]
     lane = np.uint64(i)
-    copy_pair(terms, np.uint64(LANES) + lane, density[3], np.uint64(tail))
-    terms[np.uint64(4 * LANES) + lane] = np.float32(rates[edge])
+    copy_pair(terms, np.uint64(GROUP) + lane, density.terms, np.uint64(tail))
+    terms[np.uint64(4 * GROUP) + lane] = np.float32(plan.rates[edge])
     return tail
 
 
 @inline
-def attract_and_spread(
-    dims: Any,
-    d: Any,
-    y: Any,
-    apart: Any,
-    squared: Any,
-    power: Any,
-    pull: Any,
-    m: Any,
-    factor: Any,
-    limit: Any,
-    unit: Any,
-    b: Any,
-    alpha: Any,
-    terms: Any,
-) -> None:
+def attract_and_spread(dims: Any, d: Any, columns: Any, m: Any, step: Any, terms: Any) -> None:
     """Do what `attract` does, with the gradient of the densities."""
-    step_size = alpha * RATE_UNITS
+    y, apart, squared, power, pull = (
+        columns.y, columns.apart, columns.squared, columns.power, columns.pull,
+    )  # fmt: skip
+    b, limit, unit = step.b, step.limit, step.unit
+    step_size = step.alpha * RATE_UNITS
     for i in range(m):
         p = exp2(power[i])
         slope = attraction(squared[i], p)
         phi = membership(p)
-        squared[i] = factor * slope
-        by_radius = (ONE - b * (ONE - phi)) * (terms[LANES + i] + terms[2 * LANES + 2 * i + 1])
-        by_phi = b * (min(slope, MOST_SLOPE32) * (terms[i] + terms[2 * LANES + 2 * i]))
-        share = step_size * (phi * reciprocal(terms[4 * LANES + i]))
+        squared[i] = step.attraction * slope
+        by_radius = (ONE - b * (ONE - phi)) * (terms[GROUP + i] + terms[2 * GROUP + 2 * i + 1])
+        by_phi = b * (min(slope, MOST_SLOPE32) * (terms[i] + terms[2 * GROUP + 2 * i]))
+        share = step_size * (phi * reciprocal(terms[4 * GROUP + i]))
         power[i] = share * (by_radius + by_phi)
     if len(dims) > 0:
         for i in range(m):
             for k in range(len(dims)):
-                j = k * LANES + i
+                j = k * GROUP + i
                 difference = apart[j]
-                step = clip(squared[i] * difference, limit) + clip(power[i] * difference, limit)
-                y[j] += step
-                pull[spot(dims, k, i)] = whole(step * unit)
+                moved = clip(squared[i] * difference, limit) + clip(power[i] * difference, limit)
+                y[j] += moved
+                pull[spot(dims, k, i)] = whole(moved * unit)
     else:
         for k in range(d):
             for i in range(m):
-                j = k * LANES + i
+                j = k * GROUP + i
                 difference = apart[j]
-                step = clip(squared[i] * difference, limit) + clip(power[i] * difference, limit)
-                y[j] += step
-                pull[j] = whole(step * unit)
+                moved = clip(squared[i] * difference, limit) + clip(power[i] * difference, limit)
+                y[j] += moved
+                pull[j] = whole(moved * unit)

@@ -7,11 +7,8 @@ from typing import Any
 import numpy as np
 
 from umapcore._kit.jit import inline
-from umapcore.layout.constants import GROUP, GROUP_STEP, MAX_POOL
+from umapcore.layout.constants import GROUP, MAX_POOL
 
-LANES = GROUP
-#: Loops over lanes are rounded up to this.
-LANES_STEP = GROUP_STEP
 #: Distance of the columns of the pool.
 POOL_STRIDE = MAX_POOL + GROUP
 #: In place of the lane that would meet itself: none, or several.
@@ -27,18 +24,24 @@ def float_scratch(n_components: int, *, density: bool = False) -> int:
 
     With a density five columns more: the walkers' two terms, their tails', and rates.
     """
-    return (3 * n_components + (7 if density else 2)) * LANES
+    return (3 * n_components + (7 if density else 2)) * GROUP
 
 
 def int_scratch(n_components: int) -> int:
     """Int32 scratch of a walk: seven columns of the lanes, their pulls, and the bins."""
-    return (7 + n_components) * LANES + COUNT_BINS + 1
+    return (7 + n_components) * GROUP + COUNT_BINS + 1
 
 
 @inline
 def dimensions(dims: Any, n_components: Any) -> Any:
     """Give the length of `dims`, which the compiler knows, or `n_components` where that is 0."""
     return len(dims) if len(dims) > 0 else n_components
+
+
+@inline
+def is_plain(plan: Any) -> Any:
+    """Whether every head has one walker, numbered as it is: there are no hubs."""
+    return plan.heads.shape[0] == plan.first_walkers.shape[0] - 1
 
 
 @inline
@@ -74,29 +77,28 @@ def sort_lanes(n_walkers: Any, count: Any, lane_of: Any, bins: Any) -> None:
 def mark_own(
     plain: Any,
     base: Any,
-    first: Any,
-    last: Any,
+    group: Any,
     first_walkers: Any,
-    pool_places: Any,
-    own_entries: Any,
-    lane_of_walker: Any,
+    pool: Any,
+    lane_of: Any,
     meets_itself: Any,
 ) -> None:
     """Note at which offsets which lane of the group would meet its own head in the pool.
 
-    A row of `own_entries` lists entries that are heads of the bucket, and how many these are at
-    its end. Lane i reads entry base + i + offset; `meets_itself` receives i, or `SEVERAL`.
+    `lane_of` says which lane each walker is. Lane i reads entry base + i + offset; `meets_itself`
+    receives i, or `SEVERAL`.
     """
-    mask = np.int64(pool_places.shape[0] - 1)
-    for part in range(own_entries.shape[0]):
-        own = own_entries[part]
+    first, last = group.first, group.last
+    mask = np.int64(pool.places.shape[0] - 1)
+    for part in range(pool.own.shape[0]):
+        own = pool.own[part]
         for number in range(own[own.shape[0] - 1]):
             entry = np.int64(own[number])
-            place = np.int64(pool_places[entry])
+            place = np.int64(pool.places[entry])
             begin, end = place, place + 1
             if not plain:
                 begin, end = first_walkers[place], first_walkers[place + 1]
             for w in range(max(first, begin), min(last, end)):
-                lane = np.int64(lane_of_walker[w - first])
+                lane = np.int64(lane_of[w - first])
                 offset = (entry - base - lane) & mask
                 meets_itself[offset] = lane if meets_itself[offset] == NOBODY else SEVERAL

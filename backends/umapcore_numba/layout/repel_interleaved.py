@@ -13,11 +13,12 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from umapcore.layout.constants import GROUP, GROUP_STEP
 from umapcore_numba.floats import ONE
 from umapcore_numba.forces import NEAR, TINY
 from umapcore_numba.layout import interleaved
 from umapcore_numba.layout.interleaved import WIDTH, Interleaved
-from umapcore_numba.layout.lanes import LANES, LANES_STEP, POOL_STRIDE
+from umapcore_numba.layout.lanes import POOL_STRIDE
 from umapcore_numba.layout.prefetch import LINE
 
 if TYPE_CHECKING:
@@ -37,12 +38,9 @@ def repel_lanes(
     m: Any,
     stand: Any,
     y: Any,
-    pool: Any,
+    points: Any,
     windows: Any,
-    b: Any,
-    log2_a: Any,
-    repulsion: Any,
-    limit: Any,
+    step: Any,
     target: Any,
     claims: Any,
 ) -> Any:
@@ -52,20 +50,22 @@ def repel_lanes(
     are tuples of any length. `stand` may be `y`. Lines of `target` are claimed meanwhile: see
     :func:`_claiming`.
     """
-    number = types.float32
-    signature = types.void(
-        dims, types.int64, stand, y, pool, windows, number, number, number, number, target, claims
-    )
+    signature = types.void(dims, types.int64, stand, y, points, windows, step, target, claims)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         arrays = [
             context.make_array(signature.args[k])(context, builder, args[k]).data
-            for k in (2, 3, 4, 10, 11)
+            for k in (2, 3, 4, 7, 8)
         ]
         n_windows = signature.args[5].count
         begins = [builder.extract_value(args[5], r) for r in range(n_windows)]
+        fields = signature.args[6].fields
+        numbers = [
+            builder.extract_value(args[6], fields.index(name))
+            for name in ("b", "log2_a", "repulsion", "limit")
+        ]
         function = _repel_function(builder.module, len(signature.args[0]), n_windows)
-        builder.call(function, [args[1], *arrays, *args[6:10], *begins])
+        builder.call(function, [args[1], *arrays, *numbers, *begins])
         return context.get_dummy_value()
 
     return signature, codegen
@@ -105,7 +105,7 @@ def _repel_function(module: Any, d: int, n_windows: int) -> Any:
         for k in range(d):
             differences = []
             for i in firsts:
-                head = load(stand, lane, k * LANES + i)
+                head = load(stand, lane, k * GROUP + i)
                 samples = [load(pool, entry, k * POOL_STRIDE + i) for entry in entries]
                 differences += [builder.fsub(head, sample) for sample in samples]
             apart.append(Interleaved(builder, differences))
@@ -117,10 +117,10 @@ def _repel_function(module: Any, d: int, n_windows: int) -> Any:
         for k, axis in enumerate(apart):
             steps = iter((coefficient * axis).within(limit).vectors)
             for i in firsts:
-                total = load(y, lane, k * LANES + i)
+                total = load(y, lane, k * GROUP + i)
                 for step in islice(steps, n_windows):
                     total = builder.fadd(total, step)
-                builder.store(total, at(y, lane, k * LANES + i), align=4)
+                builder.store(total, at(y, lane, k * GROUP + i), align=4)
         claim(n_windows * n_vectors * WIDTH >> CLAIM_SHIFT)
 
     # One sample alone is what is left of numbers that are not multiples of the usual one: rare.
@@ -130,7 +130,7 @@ def _repel_function(module: Any, d: int, n_windows: int) -> Any:
     whole = builder.mul(builder.udiv(m, several), several)
     with cgutils.for_range_slice(builder, ir.Constant(integer, 0), whole, several) as (lane, _):
         repel(lane, n_vectors)
-    if LANES_STEP % (n_vectors * WIDTH) > 0:
+    if GROUP_STEP % (n_vectors * WIDTH) > 0:
         with cgutils.for_range_slice(builder, whole, m, width) as (lane, _):
             repel(lane, 1)
     builder.store(builder.load(unclaimed), claims)

@@ -12,10 +12,10 @@ import numpy as np
 
 from umapcore._kit.jit import inline
 from umapcore._kit.rng import mix64_of
-from umapcore.layout.constants import SAMPLE_BITS, SAMPLES_A_WORD
+from umapcore.layout.constants import GROUP, SAMPLE_BITS, SAMPLES_A_WORD
 from umapcore_numba.floats import ZERO, clip, exp2
 from umapcore_numba.forces import curve_exponent, curve_power, repulsion
-from umapcore_numba.layout.lanes import LANES, NOBODY, POOL_STRIDE, SEVERAL
+from umapcore_numba.layout.lanes import NOBODY, POOL_STRIDE, SEVERAL, is_plain
 from umapcore_numba.layout.repel_interleaved import repel_lanes
 
 U1 = np.uint64(1)
@@ -26,47 +26,33 @@ OFFSET_BITS = np.uint64(SAMPLE_BITS)
 def repel_samples(
     dims: Any,
     d: Any,
-    live: Any,
-    m: Any,
-    fire: Any,
-    key: Any,
-    base: Any,
-    n_samples: Any,
-    y: Any,
-    stand: Any,
-    kept: Any,
-    squared: Any,
-    power: Any,
-    walker: Any,
-    heads: Any,
-    plain: Any,
+    draw: Any,
+    columns: Any,
+    step: Any,
+    plan: Any,
     pool: Any,
-    pool_places: Any,
     meets_itself: Any,
-    b: Any,
-    log2_a: Any,
-    factor: Any,
-    limit: Any,
     target: Any,
     claims: Any,
 ) -> None:
-    """Move `live` heads away from their samples of one fire.
+    """Move the live heads away from their samples of one fire.
 
-    Sample r of lane i is entry ``base + i + offset`` of the pool, where a hash of `key` gives the
-    fire's r-th offset. `m` is `live` rounded up to whole vectors. `stand`, `kept`, `squared` and
-    `power` are scratch. `meets_itself` tells at which offsets some lane would meet its own head,
+    Sample r of lane i is entry ``base + i + offset`` of the pool, where a hash of the key gives the
+    fire's r-th offset. `meets_itself` tells at which offsets some lane would meet its own head,
     which exerts no force; that is rare, and such lanes are done again without it. Lines of `target`
-    are claimed meanwhile.
+    are claimed meanwhile. `apart`, `squared` and `power` of the columns are overwritten.
     """
-    mask = np.uint64(pool_places.shape[0] - 1)
+    y, stand, kept, live, base = columns.y, columns.other, columns.apart, draw.live, draw.base
+    n_samples = draw.n_samples
+    mask = np.uint64(pool.places.shape[0] - 1)
     # All at once, the heads need not be copied: they are read before they are written.
     at_once = len(dims) > 0 and n_samples == SAMPLES_A_WORD
     if not at_once:
-        for j in range(d * LANES):
+        for j in range(d * GROUP):
             stand[j] = y[j]
-    number = fire * np.uint64((n_samples + SAMPLES_A_WORD - 1) // SAMPLES_A_WORD)
+    number = draw.fire * np.uint64((n_samples + SAMPLES_A_WORD - 1) // SAMPLES_A_WORD)
     for first in range(0, n_samples, SAMPLES_A_WORD):
-        word = mix64_of(key + number)
+        word = mix64_of(draw.key + number)
         number += U1
         n = min(SAMPLES_A_WORD, n_samples - first)
         someone = False
@@ -75,7 +61,7 @@ def repel_samples(
             someone |= begin < end
             for i in range(begin, end):
                 for k in range(d):
-                    kept[k * LANES + i] = y[k * LANES + i]
+                    kept[k * GROUP + i] = y[k * GROUP + i]
         if len(dims) > 0 and n == SAMPLES_A_WORD:
             windows = (
                 _window(word, 0, base, mask),
@@ -84,32 +70,26 @@ def repel_samples(
                 _window(word, 3, base, mask),
                 _window(word, 4, base, mask),
             )
-            repel_lanes(
-                dims, m, y if at_once else stand, y, pool, windows, b, log2_a, factor, limit,
-                target, claims,
-            )  # fmt: skip
+            seen_from = y if at_once else stand
+            repel_lanes(dims, draw.m, seen_from, y, pool.points, windows, step, target, claims)
         else:
             for r in range(n):
                 window = _window(word, r, base, mask)
                 if len(dims) > 0:
                     repel_lanes(
-                        dims, m, stand, y, pool, (window,), b, log2_a, factor, limit, target,
-                        claims,
-                    )  # fmt: skip
+                        dims, draw.m, stand, y, pool.points, (window,), step, target, claims
+                    )
                 else:
-                    _repel_loops(
-                        d, m, stand, y, pool[np.int64(window) :], squared, power, b, log2_a,
-                        factor, limit,
-                    )  # fmt: skip
+                    _repel_loops(d, draw.m, columns, pool.points[np.int64(window) :], step)
         if someone:
+            plain = is_plain(plan)
             for r in range(n):
                 begin, end = _themselves(meets_itself[_offset(word, r, mask)], live)
                 for i in range(begin, end):
-                    home = np.int64(walker[i]) if plain else np.int64(heads[walker[i]])
-                    _repel_again(
-                        d, i, home, word, n, base, y, kept if at_once else stand, kept, pool,
-                        pool_places, b, log2_a, factor, limit,
-                    )  # fmt: skip
+                    walker = columns.walker[i]
+                    home = np.int64(walker) if plain else np.int64(plan.heads[walker])
+                    seen_from = kept if at_once else stand
+                    _repel_again(d, i, home, word, n, base, columns, seen_from, pool, step)
 
 
 @inline
@@ -142,70 +122,46 @@ def _repel_again(
     word: Any,
     n: Any,
     base: Any,
-    y: Any,
+    columns: Any,
     stand: Any,
-    kept: Any,
     pool: Any,
-    pool_places: Any,
-    b: Any,
-    log2_a: Any,
-    factor: Any,
-    limit: Any,
+    step: Any,
 ) -> None:
-    """Redo lane `i` from where it was `kept`, without samples that are its own head `home`."""
-    mask = np.uint64(pool_places.shape[0] - 1)
+    """Redo lane `i` from where it was kept, without samples that are its own head `home`."""
+    y, kept = columns.y, columns.apart
+    mask = np.uint64(pool.places.shape[0] - 1)
     for k in range(d):
-        y[k * LANES + i] = kept[k * LANES + i]
+        y[k * GROUP + i] = kept[k * GROUP + i]
     for r in range(n):
         entry = (_window(word, r, base, mask) + np.uint64(i)) & mask
-        if pool_places[entry] != home:
-            _repel_alone(d, i, stand, y, pool, np.int64(entry), b, log2_a, factor, limit)
+        if pool.places[entry] != home:
+            _repel_alone(d, i, stand, y, pool.points, np.int64(entry), step)
 
 
 @inline
-def _repel_alone(
-    d: Any,
-    i: Any,
-    stand: Any,
-    y: Any,
-    pool: Any,
-    entry: Any,
-    b: Any,
-    log2_a: Any,
-    factor: Any,
-    limit: Any,
-) -> None:
+def _repel_alone(d: Any, i: Any, stand: Any, y: Any, points: Any, entry: Any, step: Any) -> None:
     """Move lane `i` away from an entry of the pool."""
     squared = ZERO
     for k in range(d):
-        apart = stand[k * LANES + i] - pool[k * POOL_STRIDE + entry]
+        apart = stand[k * GROUP + i] - points[k * POOL_STRIDE + entry]
         squared += apart * apart
-    coefficient = factor * repulsion(squared, curve_power(squared, b, log2_a))
+    power = curve_power(squared, step.b, step.log2_a)
+    coefficient = step.repulsion * repulsion(squared, power)
     for k in range(d):
-        apart = stand[k * LANES + i] - pool[k * POOL_STRIDE + entry]
-        y[k * LANES + i] += clip(coefficient * apart, limit)
+        apart = stand[k * GROUP + i] - points[k * POOL_STRIDE + entry]
+        y[k * GROUP + i] += clip(coefficient * apart, step.limit)
 
 
 @inline
-def _repel_loops(
-    d: Any,
-    m: Any,
-    stand: Any,
-    y: Any,
-    window: Any,
-    squared: Any,
-    power: Any,
-    b: Any,
-    log2_a: Any,
-    factor: Any,
-    limit: Any,
-) -> None:
+def _repel_loops(d: Any, m: Any, columns: Any, window: Any, step: Any) -> None:
     """Move the heads away from one sample each, in any number of dimensions."""
+    y, stand, squared, power = columns.y, columns.other, columns.squared, columns.power
+    b, log2_a, factor, limit = step.b, step.log2_a, step.repulsion, step.limit
     for i in range(m):
         squared[i] = ZERO
     for k in range(d):
         for i in range(m):
-            apart = stand[k * LANES + i] - window[k * POOL_STRIDE + i]
+            apart = stand[k * GROUP + i] - window[k * POOL_STRIDE + i]
             squared[i] += apart * apart
     for i in range(m):
         power[i] = curve_exponent(squared[i], b, log2_a)
@@ -213,5 +169,5 @@ def _repel_loops(
         squared[i] = factor * repulsion(squared[i], exp2(power[i]))
     for k in range(d):
         for i in range(m):
-            apart = stand[k * LANES + i] - window[k * POOL_STRIDE + i]
-            y[k * LANES + i] += clip(squared[i] * apart, limit)
+            apart = stand[k * GROUP + i] - window[k * POOL_STRIDE + i]
+            y[k * GROUP + i] += clip(squared[i] * apart, limit)

@@ -8,7 +8,8 @@ import numpy as np
 
 from umapcore._kit.jit import inline
 from umapcore._kit.rng import mix64_of
-from umapcore_numba.layout.lanes import LANES, POOL_STRIDE, dimensions
+from umapcore.layout.constants import GROUP
+from umapcore_numba.layout.lanes import POOL_STRIDE, dimensions
 
 #: Pieces of work that a pool is drawn in.
 POOL_PARTS = 4
@@ -33,23 +34,20 @@ def draw_pool(
     end: Any,
     positions: Any,
     pool: Any,
-    pool_places: Any,
-    own_entries: Any,
 ) -> None:
     """Draw one part of the vertices that serve a bucket as negative samples.
 
-    The bucket has the places `start` … `end` - 1. `pool` receives the coordinates in columns, each
-    followed by its own beginning: the w-th walker of a group reads entries from w on, modulo the
-    size of the pool. Row `part` of `own_entries` receives the entries that are of the bucket, and
-    how many these are at its end.
+    The bucket has the places `start` … `end` - 1. Each column of the pool is followed by its own
+    beginning: the w-th walker of a group reads entries from w on, modulo the size of the pool.
     """
+    pool_places = pool.places
     d = dimensions(dims, n_components)
     stride = np.uint64(d)
     n = np.uint64(positions.shape[0]) // stride
     size = pool_places.shape[0]
     half = size // 2
     quota = half // POOL_PARTS
-    own = own_entries[part]
+    own = pool.own[part]
     n_own = 0
     for e in range(part * quota, (part + 1) * quota):
         # Both halves of a hash are used: the upper one for entry e, the lower for half + e.
@@ -61,9 +59,9 @@ def draw_pool(
             place = pool_places[e]
             for k in range(d):
                 x = positions[np.uint64(place) * stride + np.uint64(k)]
-                pool[k * POOL_STRIDE + e] = x
-                if e < LANES:
-                    pool[k * POOL_STRIDE + size + e] = x
+                pool.points[k * POOL_STRIDE + e] = x
+                if e < GROUP:
+                    pool.points[k * POOL_STRIDE + size + e] = x
             own[n_own] = e
             n_own += start <= place < end
     own[own.shape[0] - 1] = n_own

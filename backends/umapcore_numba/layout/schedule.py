@@ -138,41 +138,26 @@ def _fires(rates: Any, first: Any, end: Any, t: Any) -> Any:
 
 
 @inline
-def find_fires(
-    epoch: Any,
-    first: Any,
-    n_walkers: Any,
-    row_offsets: Any,
-    tails: Any,
-    rates: Any,
-    start: Any,
-    count: Any,
-    fired: Any,
-    words: Any,
-    before: Any,
-    density: Any,
-) -> None:
-    """List the tails of the firing edges, row by row.
+def find_fires(group: Any, plan: Any, start: Any, count: Any, scratch: Any, density: Any) -> None:
+    """List the tails of the firing edges of a group's walkers, row by row.
 
     Parameters
     ----------
-    epoch
-        Its number.
-    first, n_walkers
-        The walkers whose edges are looked at.
-    row_offsets, tails, rates
-        Of the plan.
+    group, plan
+        See :mod:`umapcore_numba.layout.bundles`.
     start, count
         Receive where each walker's fires begin in `fired`, and how many there are.
-    fired
-        Receives the tails; the edges' numbers from the first walker's first on where there is a
-        `density`. Has room for `LISTED` more than there can be.
-    words, before
-        Scratch: a bit for each edge, and how many fires there are before each word.
+    scratch
+        Of one worker. `fired` receives the tails; the edges' numbers from the first walker's first
+        on where there is a `density`. It has room for `LISTED` more than there can be. `words` and
+        `before` receive a bit for each edge, and how many fires there are before each word.
     density
         See :mod:`umapcore_numba.layout.density`; ``()`` for none.
     """
-    t = np.uint32(epoch)
+    row_offsets, tails, rates = plan.row_offsets, plan.tails, plan.rates
+    fired, words, before = scratch.fired, scratch.words, scratch.before
+    first, n_walkers = group.first, group.last - group.first
+    t = np.uint32(group.epoch)
     begin = np.uint64(row_offsets[first])
     end = np.uint64(row_offsets[first + n_walkers])
     n_words = (end - begin + _BIT_MASK) >> _WORD_SHIFT

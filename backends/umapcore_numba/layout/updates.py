@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from umapcore._kit.jit import inline
+from umapcore.layout.constants import GROUP_STEP
 from umapcore_numba.floats import ONE
-from umapcore_numba.layout.lanes import LANES_STEP
 from umapcore_numba.layout.prefetch import LINE, prefetch_to_write
 
 #: Positions that are one piece of work, at most.
@@ -21,7 +21,7 @@ CHUNK = 2048
 @inline
 def slice_size(size: Any, n_workers: Any) -> Any:
     """Give the length of the slices of `size` flat positions."""
-    return min(SLICE, (size // (4 * n_workers) // LANES_STEP + 1) * LANES_STEP)
+    return min(SLICE, (size // (4 * n_workers) // GROUP_STEP + 1) * GROUP_STEP)
 
 
 @inline
@@ -32,21 +32,22 @@ def apply_updates(
     bucket_last: Any,
     source: Any,
     target: Any,
-    walked: Any,
-    pulls: Any,
+    state: Any,
     unit: Any,
     scratch: Any,
-    in_place: Any,
 ) -> None:
     """Bring the flat positions `first` … `last` - 1 from `source` to the end of the bucket.
 
     Heads of the bucket stand where they walked to; then everything moves by its pulls, of which
-    every row of `pulls` holds a part. Clears the pulls. `in_place`: `target` is `source`.
+    every row of `pulls` holds a part. Clears the pulls. With one row of positions `target` is
+    `source`.
 
     With several workers, most of these lines were last written by another one, so they are asked
     for ahead, and every loop writes one array only: a store that waits for its line holds up
     those behind it (measured for two workers: 3 nanoseconds a line, in one loop 5).
     """
+    walked, pulls = state.walked, state.pulls
+    in_place = state.positions.shape[0] == 1
     back = ONE / unit
     # Slices are indexed from 0, which lets LLVM rule out negative indices and vectorise.
     begin, end = max(first, bucket_first), min(last, bucket_last)
