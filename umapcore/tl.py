@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from umapcore._kit.checks import check_integer
 from umapcore._kit.seeds import seed_from, stored_seed
-from umapcore._kit.threads import thread_count
 from umapcore.anndata_io.ingest import ingest
 from umapcore.anndata_io.read import (
     read_distances,
@@ -19,15 +18,13 @@ from umapcore.anndata_io.read import (
     start_kind,
 )
 from umapcore.anndata_io.write import check_target, copied, write_embedding
-from umapcore.device.select import check_method
 from umapcore.errors import bad_type
 from umapcore.layout.embed import embed
 from umapcore.layout.spec import OptimizerSpec
 from umapcore.logs import logger
-from umapcore.runs.checkpoint import check_checkpoint
 from umapcore.runs.digest import positions_digest
+from umapcore.runs.job import Job, Run
 from umapcore.runs.provenance import Origin, Provenance
-from umapcore.runs.run import Run
 from umapcore.runs.snapshots import recorder_for
 from umapcore.version import __version__
 
@@ -174,10 +171,20 @@ def umap(
     >>> uc.tl.umap(adata)  # doctest: +SKIP
     >>> adata.obsm["X_umap"]  # doctest: +SKIP
     """
-    _check_run(n_threads, progress, callback, callback_every, timings, copy)
-    recorder = recorder_for(snapshots)
-    checkpoint = check_checkpoint(checkpoint)
-    check_method(method)
+    recorder, origin = recorder_for(snapshots), Origin()
+    run = Run(
+        method=method,
+        n_threads=n_threads,
+        progress=progress,
+        callback=callback,
+        callback_every=callback_every,
+        timings=timings,
+        snapshots=recorder,
+        checkpoint=checkpoint,
+        origin=origin,
+    )
+    if not isinstance(copy, (bool, np.bool_)):
+        raise bad_type("copy", copy, "True or False")
     neighbors_key = "neighbors" if neighbors_key is None else neighbors_key
     if not isinstance(neighbors_key, str):
         raise bad_type("neighbors_key", neighbors_key, "None or a key of .uns")
@@ -212,26 +219,19 @@ def umap(
     )
     read = time.perf_counter()
 
-    def representation() -> Any:
-        return read_representation(adata, params)
-
-    origin = Origin()
-    run = Run(n_threads, progress, callback, callback_every, timings=timings)
-    run.snapshots, run.checkpoint, run.origin = recorder, checkpoint, origin
-    embedding = embed(
-        stored,
-        spec,
+    job = Job(
+        graph=stored,
+        spec=spec,
         init=init,
         distances=distances,
-        distances_name=distances_name,
         # A function: only a graph of several components needs the coordinates read.
-        representation=representation,
+        representation=lambda: read_representation(adata, params),
         metric=str(params.get("metric", "euclidean")),
-        method=method,
-        run=run,
-        name=name,
+        graph_name=name,
+        distances_name=distances_name,
         n_vertices=adata.n_obs,
     )
+    embedding = embed(job, run)
     embedded = time.perf_counter()
     target = copied(adata) if copy else adata
     key_obsm, key_uns = ("X_umap", "umap") if key_added is None else (key_added, key_added)
@@ -260,19 +260,3 @@ def umap(
         timings["write"] = time.perf_counter() - embedded
     logger.info("added .obsm[%r], the embedding, and .uns[%r], its parameters", key_obsm, key_uns)
     return target if copy else None
-
-
-def _check_run(
-    n_threads: Any, progress: Any, callback: Any, callback_every: Any, timings: Any, copy: Any
-) -> None:
-    """Refuse what does not concern the layout but how it is run, before a graph is read."""
-    thread_count(n_threads)
-    if not isinstance(copy, (bool, np.bool_)):
-        raise bad_type("copy", copy, "True or False")
-    if progress is not None and not isinstance(progress, bool):
-        raise bad_type("progress", progress, "True, False or None")
-    if callback is not None and not callable(callback):
-        raise bad_type("callback", callback, "a function or None")
-    check_integer("callback_every", callback_every, 1)
-    if timings is not None and not isinstance(timings, dict):
-        raise bad_type("timings", timings, "a dictionary or None")

@@ -21,8 +21,8 @@ from umapcore.init.positions import check_positions, scaled_start
 from umapcore.layout.embed import embed
 from umapcore.layout.spec import LAYOUT_VERSION
 from umapcore.runs.digest import graph_digest, positions_digest
+from umapcore.runs.job import Job, Run
 from umapcore.runs.provenance import Origin, Provenance
-from umapcore.runs.run import Run
 from umapcore.version import __version__
 
 if TYPE_CHECKING:
@@ -205,24 +205,28 @@ def verify(
     elif made.start_kind == "paga":
         d, seed = made.spec.n_components, made.spec.seed
         init = read_start(adata, "paga", n_components=d, seed=seed)
-    run = Run(n_threads, progress, stop_epoch=made.epochs)
-    run.origin = _Expected(made)
     distances, distances_name = None, "distances"
     if made.spec.density_weight > 0:
         distances, distances_name = read_distances(adata, made.neighbors_key)
+    job = Job(
+        graph=graph,
+        spec=made.spec,
+        init=init,
+        distances=distances,
+        representation=lambda: read_representation(adata, params),
+        metric=str(params.get("metric", "euclidean")),
+        graph_name=name,
+        distances_name=distances_name,
+    )
+    run = Run(
+        method=method,
+        n_threads=n_threads,
+        progress=progress,
+        stop_epoch=made.epochs,
+        origin=_Expected(made),
+    )
     try:
-        again = embed(
-            graph,
-            made.spec,
-            init=init,
-            distances=distances,
-            distances_name=distances_name,
-            representation=lambda: read_representation(adata, params),
-            metric=str(params.get("metric", "euclidean")),
-            method=method,
-            run=run,
-            name=name,
-        )
+        again = embed(job, run)
     except _DistancesDifferError:
         return Verification(reproduced=False, distances_changed=True, start_changed=None, **common)
     except _StartDiffersError:

@@ -15,17 +15,19 @@ from umapcore_cupy.layout.layout import DeviceLayout
 from umapcore_cupy.layout.plan import DevicePlan, bring, build_on_device
 from umapcore_cupy.layout.start import adopt_start
 from umapcore_cupy.layout.streamed import EdgesOnDevice, EdgesOnHost
+from umapcore_cupy.neighbors.knn import nearest
 from umapcore_cupy.spectral.ops import CupySpectralOps
 from umapcore_cupy.transform.transformer import DeviceTransform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
     from scipy import sparse
 
     from umapcore.layout.density import Density
     from umapcore.layout.spec import OptimizerSpec
+    from umapcore.neighbors.knn import KNN
     from umapcore_cupy.host.device import Device
     from umapcore_cupy.host.memory import Place
     from umapcore_cupy.layout.streamed import Edges
@@ -152,6 +154,18 @@ class CupyBackend:
     ) -> DeviceTransform:
         """Make ready to place new heads; see :class:`umapcore.device.protocol.Backend`."""
         return DeviceTransform(self.device, reference, steps, spec)
+
+    def nearest(
+        self,
+        points: Any,
+        n_neighbors: int,
+        metric: Any,
+        metric_kwds: Mapping[str, Any] | None = None,
+        *,
+        n_threads: int | None = None,
+    ) -> KNN:
+        """Find exact neighbours; see :mod:`umapcore_cupy.neighbors.knn`."""
+        return nearest(points, n_neighbors, metric)
 
     def close(self) -> None:
         """Give back everything that is held on the device."""

@@ -13,6 +13,7 @@ import numpy as np
 from umapcore._kit.log2 import exact_log2
 from umapcore._kit.threads import load_tbb, thread_count
 from umapcore.layout.plan import build_plan, most_edges_of_a_group
+from umapcore.neighbors.exact import exact_knn
 from umapcore_numba.layout import bundles
 from umapcore_numba.layout.density import prepare_density
 from umapcore_numba.layout.epochs import run_parallel, run_serial
@@ -26,6 +27,7 @@ from umapcore_numba.spectral.ops import NumbaSpectralOps
 from umapcore_numba.transform.transformer import NumbaTransform
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from umapcore.layout.density import Density
     from umapcore.layout.plan import EdgePlan
     from umapcore.layout.spec import OptimizerSpec
+    from umapcore.neighbors.knn import KNN
 
 #: Graphs with fewer edges run on one thread from the start and never wake numba's threads: their
 #: layouts take less than the parallel kernels take to compile.
@@ -83,6 +86,20 @@ class NumbaBackend:
     ) -> EdgePlan:
         """Plan a layout; see :func:`umapcore.layout.plan.build_plan`."""
         return build_plan(graph, spec, n_threads=n_threads)
+
+    def nearest(
+        self,
+        points: Any,
+        n_neighbors: int,
+        metric: Any,
+        metric_kwds: Mapping[str, Any] | None = None,
+        *,
+        n_threads: int | None = None,
+    ) -> KNN:
+        """Find exact neighbours; see :func:`umapcore.neighbors.exact.exact_knn`."""
+        return exact_knn(
+            points, n_neighbors, metric=metric, metric_kwds=metric_kwds, n_threads=n_threads
+        )
 
     def close(self) -> None:
         """Do nothing: memory of the host frees itself."""

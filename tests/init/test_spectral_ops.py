@@ -37,7 +37,7 @@ def level() -> Level:
 
 
 @pytest.fixture
-def linalg() -> NumbaSpectralOps:
+def ops() -> NumbaSpectralOps:
     return NumbaSpectralOps(1)
 
 

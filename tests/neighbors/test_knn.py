@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -165,8 +166,8 @@ class TestGPU:
     def test_too_little_memory_for_a_row(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The CPU steps in, with a warning, or an error, as the settings say."""
         xp = FakeCupy(399)
-        monkeypatch.setattr(search, "gpu_problem", lambda: None)
-        monkeypatch.setattr(search, "gpu_knn", lambda: lambda x, k: by_blocks(xp, x, k))
+        monkeypatch.setattr("umapcore.device.select.gpu_problem", lambda: None)
+        monkeypatch.setattr("umapcore_cupy.neighbors.knn.squared_knn", partial(by_blocks, xp))
         points = some_points(400)
         with pytest.warns(UserWarning, match="CPU: The search among 400 points needs more memory"):
             found = nearest_neighbors(points, 6, method="rapids")
@@ -204,8 +205,8 @@ class TestGPU:
 
     @pytest.mark.parametrize("metric", ["euclidean", "cosine", "correlation"])
     def test_search_takes_it(self, metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(search, "gpu_problem", lambda: None)
-        monkeypatch.setattr(search, "gpu_knn", lambda: lambda x, k: by_blocks(np, x, k))
+        monkeypatch.setattr("umapcore.device.select.gpu_problem", lambda: None)
+        monkeypatch.setattr("umapcore_cupy.neighbors.knn.squared_knn", partial(by_blocks, np))
         points = some_points()
         found = nearest_neighbors(points, 6, metric=metric, method="rapids")
         own = exact_knn(points, 6, metric=metric)
@@ -221,7 +222,7 @@ class TestGPU:
         np.testing.assert_allclose(found.distances, own.distances, rtol=1e-5)
 
     def test_falls_back(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(search, "gpu_problem", lambda: "No such device.")
+        monkeypatch.setattr("umapcore.device.select.gpu_problem", lambda: "No such device.")
         points = some_points()
         with pytest.warns(UserWarning, match="runs on the CPU: No such device. The neighbours may"):
             found = nearest_neighbors(points, 6, method="rapids")

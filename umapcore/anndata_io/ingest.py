@@ -12,14 +12,14 @@ from umapcore.anndata_io.labels import check_labels, vote
 from umapcore.anndata_io.read import read_params
 from umapcore.anndata_io.shared_space import shared_representation
 from umapcore.anndata_io.write import check_target, copied, write_transaction
-from umapcore.device.select import check_method
 from umapcore.errors import bad_type, did_you_mean
 from umapcore.layout.spec import OptimizerSpec
-from umapcore.layout.transform import check_run, checked_reference, place
+from umapcore.layout.transform import checked_reference, place
 from umapcore.layout.transform_plan import transform_epochs
 from umapcore.logs import logger
 from umapcore.neighbors.query import checked_neighbours, nearest
 from umapcore.runs.digest import positions_digest
+from umapcore.runs.job import Run
 from umapcore.version import __version__
 
 if TYPE_CHECKING:
@@ -144,8 +144,7 @@ def ingest(
         raise bad_type("adata_ref", adata_ref, "an AnnData object")
     if not isinstance(inplace, (bool, np.bool_)):
         raise bad_type("inplace", inplace, "True or False")
-    check_method(method)
-    check_run(n_threads, progress)
+    Run(method=method, n_threads=n_threads, progress=progress)  # refuses what is wrong with them
     methods = _checked_methods(embedding_method, labeling_method)
     key_obsm, key_uns = ("X_umap", "umap") if key_added is None else (key_added, key_added)
     columns = check_labels(adata_ref, obs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
     import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from umapcore.layout.density import Density
     from umapcore.layout.spec import OptimizerSpec
     from umapcore.layout.transform_plan import TransformPlan
+    from umapcore.neighbors.knn import KNN
 
 
 class Layout(Protocol):
@@ -117,6 +119,27 @@ class Backend(Protocol):
         ------
         umapcore.errors.GPUUnavailableError
             Here or by the placer, when the device turns out not to do.
+        """
+
+    def nearest(
+        self,
+        points: Any,
+        n_neighbors: int,
+        metric: Any,
+        metric_kwds: Mapping[str, Any] | None = None,
+        *,
+        n_threads: int | None = None,
+    ) -> KNN:
+        """Find the exact nearest neighbours of points, float32, (n, p), dense or CSR.
+
+        The bits are those of the CPU on the CPU alone: GPUs may differ in near ties.
+
+        Raises
+        ------
+        ValueError
+            When the metric does not suit the points.
+        umapcore.errors.GPUUnavailableError
+            When the device has no exact search for them, or turns out not to do.
         """
 
     def close(self) -> None:

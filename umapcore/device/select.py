@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from umapcore.errors import GPUUnavailableError, bad_type, did_you_mean
 from umapcore.logs import logger
 from umapcore.settings import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from umapcore.device.protocol import Backend
 
 #: Values of ``method`` and what each stands for.
@@ -58,10 +55,10 @@ def resolve_backend(method: str = "umap") -> Backend:
     """
     if check_method(method) == "umap":
         return cpu_backend()
-    reason = gpu_problem()
-    if reason is None:
-        return _gpu_backend()
-    return fall_back(method, reason)
+    try:
+        return gpu_backend()
+    except GPUUnavailableError as error:
+        return fall_back(method, str(error))
 
 
 def fall_back(method: str, reason: str) -> Backend:
@@ -114,14 +111,6 @@ def announce_fall_back(method: str, reason: str, outcome: str) -> None:
     )
 
 
-def gpu_knn() -> Callable[[Any, int], tuple[Any, Any]]:
-    """Give the GPU's search for neighbours: float32 points and k → indices, squared distances."""
-    search: Callable[[Any, int], tuple[Any, Any]] = import_module(
-        "umapcore_cupy.neighbors.knn"
-    ).squared_knn
-    return search
-
-
 def gpu_problem() -> str | None:
     """Say why no GPU can be used, in a sentence; None when one can."""
     # Imported here, and CuPy only in there: a run on the CPU must not pay for it.
@@ -138,10 +127,24 @@ def cpu_backend() -> Backend:
     return NumbaBackend()
 
 
-def _gpu_backend() -> Backend:
-    backend: Any = import_module("umapcore_cupy.backend").CupyBackend()
-    gpu: Backend = backend
-    return gpu
+def gpu_backend() -> Backend:
+    """Give the backend of the GPU.
+
+    Raises
+    ------
+    GPUUnavailableError
+        With the reason, as a sentence.
+    """
+    problem = gpu_problem()
+    if problem is not None:
+        raise GPUUnavailableError(problem)
+    return _open_gpu()
+
+
+def _open_gpu() -> Backend:
+    from umapcore_cupy.backend import CupyBackend
+
+    return CupyBackend()
 
 
 def _outside() -> int:

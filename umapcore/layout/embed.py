@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from umapcore._kit.arrays import on_gpu
 from umapcore.device.select import fall_back, resolve_backend
-from umapcore.errors import GPUUnavailableError, bad_type
+from umapcore.errors import GPUUnavailableError
 from umapcore.graph.csr import prepare_graph
 from umapcore.layout.density import density_of
 from umapcore.layout.spec import OptimizerSpec
 from umapcore.runs.callbacks import Callbacks
+from umapcore.runs.job import Job, Run
 from umapcore.runs.progress import ProgressBar
 from umapcore.runs.resume import start_or_resume
-from umapcore.runs.run import Run
 
 if TYPE_CHECKING:
     import os
@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-    from umapcore.device.protocol import Backend
-    from umapcore.layout.density import Density
-    from umapcore.runs.callbacks import Callback
+    from umapcore.device.protocol import Backend, Layout
     from umapcore.runs.checkpoint import Checkpoint
+    from umapcore.runs.job import Callback
     from umapcore.runs.snapshots import Snapshots
 
 #: Seconds between looks at the clock, the progress bar and Ctrl-C.
@@ -125,134 +124,112 @@ def simplicial_set_embedding(
     >>> umapcore.simplicial_set_embedding(ring, init="random").shape
     (30, 2)
     """
-    run = Run(n_threads, progress, callback, callback_every, start_epoch, stop_epoch, timings)
-    run.snapshots, run.checkpoint = snapshots, checkpoint
-    embedding = embed(
-        graph,
-        spec,
+    job = Job(
+        graph=graph,
+        spec=OptimizerSpec() if spec is None else spec,
         init=init,
         distances=distances,
         representation=representation,
         metric=metric,
-        method=method,
-        run=run,
     )
+    run = Run(
+        method=method,
+        n_threads=n_threads,
+        progress=progress,
+        callback=callback,
+        callback_every=callback_every,
+        start_epoch=start_epoch,
+        stop_epoch=stop_epoch,
+        timings=timings,
+        snapshots=snapshots,
+        checkpoint=checkpoint,
+    )
+    embedding = embed(job, run)
     run.close()
     return embedding
 
 
-def embed(
-    graph: Any,
-    spec: OptimizerSpec | None,
-    *,
-    init: Any,
-    representation: Any,
-    metric: str = "euclidean",
-    method: str,
-    run: Run,
-    name: str = "graph",
-    n_vertices: int | None = None,
-    distances: Any = None,
-    distances_name: str = "distances",
-) -> NDArray[np.float32]:
-    """Do what :func:`simplicial_set_embedding` does, for a graph that messages call `name`."""
-    if spec is None:
-        spec = OptimizerSpec()
-    elif not isinstance(spec, OptimizerSpec):
-        raise bad_type("spec", spec, "an OptimizerSpec or None")
-    if not isinstance(metric, str):
-        raise bad_type("metric", metric, "the name of a metric")
-    run.check()
-    if spec.density_weight > 0 and distances is None:
-        msg = (
-            f"density_weight={spec.density_weight:g} needs distances: those between neighbours "
-            "in the data, a sparse matrix of the graph's shape."
-        )
-        raise ValueError(msg)
-    backend = resolve_backend(method)
+def embed(job: Job, run: Run) -> NDArray[np.float32]:
+    """Do what :func:`simplicial_set_embedding` does, for a job and a run that have been checked."""
+    spec = job.spec
+    backend = resolve_backend(run.method)
     try:
         with _timed("graph", run.timings):
-            checked = backend.adopt_graph(graph) if on_gpu(graph) else None
-            if checked is None:
-                checked = prepare_graph(
-                    graph, n_vertices=n_vertices, name=name, n_threads=run.n_threads
+            graph = backend.adopt_graph(job.graph) if on_gpu(job.graph) else None
+            if graph is None:
+                graph = prepare_graph(
+                    job.graph,
+                    n_vertices=job.n_vertices,
+                    name=job.graph_name,
+                    n_threads=run.n_threads,
                 )
-        spec.check_dimensions(int(checked.shape[0]))
-        n_epochs = spec.epochs_for(int(checked.shape[0]))
-        start_epoch, stop_epoch = run.epochs(n_epochs)
+        n = int(graph.shape[0])
+        spec.check_dimensions(n)
+        _, stop_epoch = run.epochs(spec.epochs_for(n))
         density = None
         if spec.density_weight > 0:
             with _timed("density", run.timings):
                 density = density_of(
-                    backend.graph_to_host(checked),
-                    distances,
+                    backend.graph_to_host(graph),
+                    job.distances,
                     spec,
-                    name=distances_name,
+                    name=job.distances_name,
                     n_threads=run.n_threads,
                 )
         with _timed("start", run.timings):
-            positions, start_epoch = start_or_resume(
-                backend, checked, spec, init, representation, metric, start_epoch, stop_epoch, run,
-                density,
-            )  # fmt: skip
-        shape = (int(checked.shape[0]), spec.n_components)
-        watchers = Callbacks(
-            run.callback, run.callback_every, run.snapshots, run.keeper, stop_epoch, n_epochs
-        )
-        if start_epoch == stop_epoch:
-            embedding = backend.start_to_host(positions, shape)
-            _end(start_epoch, embedding, watchers, run)
+            positions, epoch = start_or_resume(backend, graph, job, run, density)
+        callbacks = Callbacks(run, stop_epoch, spec.epochs_for(n))
+        if epoch == stop_epoch:
+            embedding = backend.start_to_host(positions, (n, spec.n_components))
+            _end(epoch, embedding, callbacks, run)
             return embedding
-        ways = (density, watchers, run, start_epoch, stop_epoch)
+
+        def optimise(backend: Backend, graph: Any, positions: Any) -> NDArray[np.float32]:
+            with _timed("plan", run.timings):
+                plan = backend.plan(graph, spec, n_threads=run.n_threads)
+            with _timed("optimise", run.timings):
+                layout = backend.begin(
+                    plan, positions, spec, density=density, n_threads=run.n_threads
+                )
+                return _carry_out(layout, epoch, stop_epoch, callbacks, run)
+
         try:
-            return _optimise(backend, checked, positions, spec, *ways)
+            return optimise(backend, graph, positions)
         except GPUUnavailableError as error:
-            checked = backend.graph_to_host(checked)
-            positions = backend.start_to_host(positions, shape)
-            cpu = fall_back(method, str(error))
-        return _optimise(cpu, checked, positions, spec, *ways)
+            graph = backend.graph_to_host(graph)
+            positions = backend.start_to_host(positions, (n, spec.n_components))
+            cpu = fall_back(run.method, str(error))
+        return optimise(cpu, graph, positions)
     finally:
         backend.close()
 
 
-def _optimise(
-    backend: Backend,
-    graph: Any,
-    positions: Any,
-    spec: OptimizerSpec,
-    density: Density | None,
-    watchers: Callbacks,
-    run: Run,
-    start_epoch: int,
-    stop_epoch: int,
+def _carry_out(
+    layout: Layout, epoch: int, stop_epoch: int, callbacks: Callbacks, run: Run
 ) -> NDArray[np.float32]:
     """Carry a layout forward in short spans, between which Ctrl-C can get through."""
-    with _timed("plan", run.timings):
-        plan = backend.plan(graph, spec, n_threads=run.n_threads)
-    with _timed("optimise", run.timings):
-        layout = backend.begin(plan, positions, spec, density=density, n_threads=run.n_threads)
-        epoch, span = start_epoch, 1
-        watchers.begin(epoch, layout.positions)
-        with ProgressBar(stop_epoch - start_epoch, run.progress) as bar:
-            while epoch < stop_epoch:
-                end = min(epoch + span, watchers.next_epoch(epoch))
-                began = time.perf_counter()
-                # Epoch 0 has no fires: the schedule starts at 1, as umap-learn's does.
-                layout.advance(max(1, epoch), end)
-                seconds = time.perf_counter() - began
-                fitting = int(_SPAN_SECONDS * (end - epoch) / max(seconds, 1e-6))
-                span = max(1, min(fitting, 2 * span))
-                bar.update(end - epoch)
-                epoch = end
-                if watchers.look(epoch, layout.positions):
-                    break
-        embedding = layout.positions()
-        _end(epoch, embedding, watchers, run)
-        return embedding
+    span = 1
+    callbacks.begin(epoch, layout.positions)
+    with ProgressBar(stop_epoch - epoch, run.progress) as bar:
+        while epoch < stop_epoch:
+            end = min(epoch + span, callbacks.next_epoch(epoch))
+            began = time.perf_counter()
+            # Epoch 0 has no fires: the schedule starts at 1, as umap-learn's does.
+            layout.advance(max(1, epoch), end)
+            seconds = time.perf_counter() - began
+            fitting = int(_SPAN_SECONDS * (end - epoch) / max(seconds, 1e-6))
+            span = max(1, min(fitting, 2 * span))
+            bar.update(end - epoch)
+            epoch = end
+            if callbacks.look(epoch, layout.positions):
+                break
+    embedding = layout.positions()
+    _end(epoch, embedding, callbacks, run)
+    return embedding
 
 
-def _end(epoch: int, embedding: NDArray[np.float32], watchers: Callbacks, run: Run) -> None:
-    watchers.end(epoch, embedding)
+def _end(epoch: int, embedding: NDArray[np.float32], callbacks: Callbacks, run: Run) -> None:
+    callbacks.end(epoch, embedding)
     if run.origin is not None:
         run.origin.epochs = epoch
 

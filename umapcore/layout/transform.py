@@ -8,13 +8,13 @@ import numpy as np
 
 from umapcore._kit.arrays import in_memory
 from umapcore._kit.checks import check_integer
-from umapcore._kit.threads import thread_count
 from umapcore.device.select import fall_back, resolve_backend
 from umapcore.errors import GPUUnavailableError, bad_type
 from umapcore.layout.spec import OptimizerSpec
 from umapcore.layout.transform_plan import build_transform, transform_epochs, transform_steps
 from umapcore.logs import logger
 from umapcore.neighbors.query import checked_neighbours
+from umapcore.runs.job import Run
 from umapcore.runs.progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -96,33 +96,20 @@ def place(
         raise bad_type("spec", spec, "an OptimizerSpec or None")
     if n_epochs is not None:
         n_epochs = check_integer("n_epochs", n_epochs, 0, or_none=True)
-    check_run(n_threads, progress)
+    run = Run(method=method, n_threads=n_threads, progress=progress)
     reference = checked_reference(reference_embedding, "reference_embedding")
     indices, distances = checked_neighbours(knn_indices, knn_distances, reference.shape[0])
     spec = spec.replace(n_components=reference.shape[1])
-    backend = resolve_backend(method)
+    backend = resolve_backend(run.method)
     epochs = transform_epochs(spec, n_epochs)
     try:
         try:
-            return _place(backend, reference, indices, distances, spec, epochs, n_threads, progress)
+            return _place(backend, reference, indices, distances, spec, epochs, run)
         except GPUUnavailableError as error:
             cpu = fall_back(method, str(error))
-        return _place(cpu, reference, indices, distances, spec, epochs, n_threads, progress)
+        return _place(cpu, reference, indices, distances, spec, epochs, run)
     finally:
         backend.close()
-
-
-def check_run(n_threads: Any, progress: Any) -> None:
-    """Refuse what does not concern the cells but how they are placed.
-
-    Raises
-    ------
-    ValueError, TypeError
-        Naming the parameter.
-    """
-    thread_count(n_threads)
-    if progress is not None and not isinstance(progress, bool):
-        raise bad_type("progress", progress, "True, False or None")
 
 
 def checked_reference(embedding: Any, name: str) -> NDArray[np.float32]:
@@ -159,22 +146,23 @@ def _place(
     distances: NDArray[np.float32],
     spec: OptimizerSpec,
     n_epochs: int,
-    n_threads: int | None,
-    progress: bool | None,
+    run: Run,
 ) -> NDArray[np.float32]:
     n, d = indices.shape[0], reference.shape[1]
     placed = np.empty((n, d), np.float32)
     placer: Transform | None = None
-    with ProgressBar(n, progress, unit="cell") as bar:
+    with ProgressBar(n, run.progress, unit="cell") as bar:
         for first in range(0, n, _CHUNK):
             rows = slice(first, first + _CHUNK)
             plan = build_transform(
-                indices[rows], distances[rows], reference, spec.seed, n_threads=n_threads
+                indices[rows], distances[rows], reference, spec.seed, n_threads=run.n_threads
             )
             if n_epochs > 1:
                 if placer is None:
                     steps = transform_steps(spec, n_epochs)
-                    placer = backend.begin_transform(reference, steps, spec, n_threads=n_threads)
+                    placer = backend.begin_transform(
+                        reference, steps, spec, n_threads=run.n_threads
+                    )
                 placed[rows] = placer.place(plan)
             else:
                 placed[rows] = plan.start

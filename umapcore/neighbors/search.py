@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from umapcore._kit.arrays import is_sparse
-from umapcore.device.select import announce_fall_back, gpu_knn, gpu_problem
+from umapcore.device.select import announce_fall_back, cpu_backend, gpu_backend
 from umapcore.errors import GPUUnavailableError
 from umapcore.logs import logger
 from umapcore.neighbors import descent
-from umapcore.neighbors.directions import directions
-from umapcore.neighbors.exact import exact_knn
 from umapcore.neighbors.knn import KNN, with_self_first
-from umapcore.neighbors.metrics import METRICS, OWN_METRICS, from_squares, has_exact, unknown_metric
+from umapcore.neighbors.metrics import METRICS, OWN_METRICS, has_exact, unknown_metric
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,19 +60,19 @@ def nearest_neighbors(
         When a GPU is asked for, cannot be used or has too little memory, and
         ``umapcore.settings.gpu_fallback`` is False.
     """
-    reason = None
     if method != "umap":
-        reason = gpu_problem() or _no_gpu_search(points, metric, exact=exact)
-        if reason is None:
-            try:
-                return _on_gpu(points, n_neighbors, str(metric))
-            except GPUUnavailableError as error:
-                reason = str(error)
-        announce_fall_back(method, reason, "The neighbours may differ in a few near ties.")
+        try:
+            if exact is False:
+                msg = "exact=False asks for an approximate search."
+                raise GPUUnavailableError(msg)
+            return gpu_backend().nearest(points, n_neighbors, metric)
+        except GPUUnavailableError as error:
+            outcome = "The neighbours may differ in a few near ties."
+            announce_fall_back(method, str(error), outcome)
     options: dict[str, Any] = {"metric": metric, "metric_kwds": metric_kwds}
     if _is_exact(points, metric, exact=exact):
         logger.info("nearest neighbours: exact search among %d points", points.shape[0])
-        return exact_knn(points, n_neighbors, n_threads=n_threads, **options)
+        return cpu_backend().nearest(points, n_neighbors, n_threads=n_threads, **options)
     logger.info("nearest neighbours: approximate search among %d points", points.shape[0])
     found = descent.descent_knn(points, n_neighbors, seed=seed, **options)
     return with_self_first(found, insert=True)
@@ -115,21 +113,3 @@ def _is_exact(points: Any, metric: Any, *, exact: bool | None) -> bool:
         descent.INSTALL,
     )
     return True
-
-
-def _no_gpu_search(points: Any, metric: Any, *, exact: bool | None) -> str | None:
-    if is_sparse(points):
-        return "The data are sparse."
-    if metric not in OWN_METRICS if isinstance(metric, str) else True:
-        names = ", ".join(map(repr, OWN_METRICS))
-        return f"The GPU's search knows the metrics {names}."
-    return "exact=False asks for an approximate search." if exact is False else None
-
-
-def _on_gpu(points: Any, k: int, metric: str) -> KNN:
-    own = OWN_METRICS[metric]
-    if own in {"cosine", "correlation"}:
-        points = directions(points, centred=own == "correlation")
-    logger.info("nearest neighbours: exact search among %d points on the GPU", points.shape[0])
-    indices, squares = gpu_knn()(points, k)
-    return with_self_first(KNN(indices, from_squares(squares, own)), insert=True)

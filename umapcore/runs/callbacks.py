@@ -10,11 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from umapcore.runs.checkpoint import Keeper
-    from umapcore.runs.snapshots import Snapshots
-
-    #: Called with the number of finished epochs and a copy of the positions; True stops the run.
-    Callback = Callable[[int, NDArray[np.float32]], bool | None]
+    from umapcore.runs.job import Run
 
 
 class Callbacks:
@@ -22,30 +18,18 @@ class Callbacks:
 
     Parameters
     ----------
-    callback, callback_every
-        Asked every so many epochs and at the last one whether to stop.
-    snapshots
-        Receive positions.
-    keeper
-        Saves the run.
+    run
+        Its callback is asked every so many epochs and at the last one whether to stop; its
+        snapshots receive positions; its keeper saves the run.
     last_epoch
         Where the run ends, unless it is stopped.
     n_epochs
         Where it is complete.
     """
 
-    def __init__(
-        self,
-        callback: Callback | None,
-        callback_every: int,
-        snapshots: Snapshots | None,
-        keeper: Keeper | None,
-        last_epoch: int,
-        n_epochs: int,
-    ) -> None:
-        self._callback, self._callback_every = callback, callback_every
-        self._snapshots = snapshots
-        self._keeper = keeper
+    def __init__(self, run: Run, last_epoch: int, n_epochs: int) -> None:
+        self._callback, self._callback_every = run.callback, run.callback_every
+        self._snapshots, self._keeper = run.snapshots, run.keeper
         self._last, self._n_epochs = last_epoch, n_epochs
 
     def next_epoch(self, epoch: int) -> int:

@@ -20,34 +20,20 @@ from umapcore.version import __version__
 if TYPE_CHECKING:
     from umapcore.device.protocol import Backend
     from umapcore.layout.density import Density
-    from umapcore.layout.spec import OptimizerSpec
-    from umapcore.runs.run import Run
+    from umapcore.runs.job import Job, Run
 
 
 def start_or_resume(
-    backend: Backend,
-    graph: Any,
-    spec: OptimizerSpec,
-    init: Any,
-    representation: Any,
-    metric: str,
-    start_epoch: int,
-    stop_epoch: int,
-    run: Run,
-    density: Density | None = None,
+    backend: Backend, graph: Any, job: Job, run: Run, density: Density | None = None
 ) -> tuple[Any, int]:
     """Give the positions and the epoch to go on from: the start's, or those of a checkpoint.
 
     Parameters
     ----------
     backend, graph
-        Where it runs, and a graph that the backend made or :func:`prepare_graph` did.
-    spec, init, representation, metric
-        As for :func:`umapcore.layout.embed.simplicial_set_embedding`.
-    start_epoch, stop_epoch
-        First and last epoch of the run.
-    run
-        Its checkpoint, snapshots and origin are told.
+        Where it runs, and the job's graph as the backend or :func:`prepare_graph` made it.
+    job, run
+        What is laid out, and how. Checkpoint, snapshots and origin of the run are told.
     density
         Of the data, where it is to be preserved: it belongs to the identity of the run.
 
@@ -58,20 +44,20 @@ def start_or_resume(
     epoch
         Epochs that are done.
     """
+    n, spec = int(graph.shape[0]), job.spec
+    start_epoch, stop_epoch = run.epochs(spec.epochs_for(n))
     if run.snapshots is not None:
         run.snapshots.clear()
     if run.keeper is None and run.origin is None:
-        positions = _start(backend, graph, spec, init, representation, metric, start_epoch, run)
-        return positions, start_epoch
-    n = int(graph.shape[0])
+        return _start(backend, graph, job, run, job.representation), start_epoch
     digest = graph_digest(backend.graph_to_host(graph), n_threads=run.n_threads)
     density_digest = ""
     if density is not None:
         density_digest = radii_digest(density.radii, n_threads=run.n_threads)
     if run.origin is not None:
         run.origin.has_density(density_digest)
-    spectral = start_epoch == 0 and isinstance(init, str) and init == "spectral"
-    placing = _Placing(representation, metric)
+    spectral = start_epoch == 0 and isinstance(job.init, str) and job.init == "spectral"
+    representation = _Digested(job.representation, job.metric)
     found = None
     if run.keeper is not None:
         said = spec.replace(n_epochs=spec.epochs_for(n)).to_dict()
@@ -82,13 +68,13 @@ def start_or_resume(
         # The costly start follows from graph and seed, and from what places components, if any.
         start = found.start
         if found.representation:
-            placing()
+            representation()
     else:
-        positions = _start(backend, graph, spec, init, placing, metric, start_epoch, run)
+        positions = _start(backend, graph, job, run, representation)
         on_host = backend.start_to_host(positions, (n, spec.n_components))
         start = positions_digest(on_host, n_threads=run.n_threads)
     if run.keeper is not None:
-        run.keeper.begin(start, placing.digest)
+        run.keeper.begin(start, representation.digest)
     if run.origin is not None:
         run.origin.graph = digest
         run.origin.began_at(start)
@@ -101,7 +87,7 @@ def start_or_resume(
     return found.positions, found.epoch
 
 
-class _Placing:
+class _Digested:
     """The representation that places a graph's components, digested when it is asked for."""
 
     def __init__(self, representation: Any, metric: str) -> None:
@@ -114,19 +100,10 @@ class _Placing:
         return found
 
 
-def _start(
-    backend: Backend,
-    graph: Any,
-    spec: OptimizerSpec,
-    init: Any,
-    representation: Any,
-    metric: str,
-    start_epoch: int,
-    run: Run,
-) -> Any:
+def _start(backend: Backend, graph: Any, job: Job, run: Run, representation: Any) -> Any:
     """Positions to start from, on the host or, if they were there already, on the device."""
-    n, d = int(graph.shape[0]), spec.n_components
-    if start_epoch > 0:
+    n, d, init = int(graph.shape[0]), job.spec.n_components, job.init
+    if run.start_epoch > 0:
         if isinstance(init, str):
             raise bad_value("init", init, "the positions at start_epoch when it is above 0")
         return check_positions(init, n, d, name="init")
@@ -136,9 +113,9 @@ def _start(
             return adopted
     options: dict[str, Any] = {
         "n_components": d,
-        "seed": spec.seed,
+        "seed": job.spec.seed,
         "representation": representation,
-        "metric": metric,
+        "metric": job.metric,
         "n_threads": run.n_threads,
     }
     if not (isinstance(init, str) and init == "spectral"):

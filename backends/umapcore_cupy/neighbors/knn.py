@@ -13,8 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore.errors import GPUMemoryError
+from umapcore._kit.arrays import is_sparse
+from umapcore.errors import GPUMemoryError, GPUUnavailableError
 from umapcore.logs import logger
+from umapcore.neighbors.directions import directions
+from umapcore.neighbors.knn import KNN, with_self_first
+from umapcore.neighbors.metrics import OWN_METRICS, from_squares
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +31,23 @@ _SPARE = 8
 BLOCK_ENTRIES = 2**26
 #: Entries of a block of differences to candidates.
 _DIFFERENCE_ENTRIES = 2**25
+
+
+def nearest(points: Any, n_neighbors: int, metric: Any) -> KNN:
+    """Find the exact nearest neighbours; see :meth:`umapcore.device.protocol.Backend.nearest`."""
+    if is_sparse(points):
+        msg = "The data are sparse."
+        raise GPUUnavailableError(msg)
+    own = OWN_METRICS.get(metric) if isinstance(metric, str) else None
+    if own is None:
+        names = ", ".join(map(repr, OWN_METRICS))
+        msg = f"The GPU's search knows the metrics {names}."
+        raise GPUUnavailableError(msg)
+    if own in {"cosine", "correlation"}:
+        points = directions(points, centred=own == "correlation")
+    logger.info("nearest neighbours: exact search among %d points on the GPU", points.shape[0])
+    indices, squares = squared_knn(points, n_neighbors)
+    return with_self_first(KNN(indices, from_squares(squares, own)), insert=True)
 
 
 def squared_knn(

@@ -1,0 +1,138 @@
+"""What is laid out (`Job`), and how (`Run`): both checked when they are made, before any work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from umapcore._kit.checks import check_integer
+from umapcore._kit.threads import thread_count
+from umapcore.device.select import check_method
+from umapcore.errors import bad_type
+from umapcore.layout.spec import OptimizerSpec
+from umapcore.runs.checkpoint import Keeper, check_checkpoint
+from umapcore.runs.snapshots import check_snapshots
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from umapcore.runs.checkpoint import Checkpoint
+    from umapcore.runs.provenance import Origin
+    from umapcore.runs.snapshots import Snapshots
+
+    #: Called with the number of finished epochs and a copy of the positions; True stops the run.
+    Callback = Callable[[int, NDArray[np.float32]], bool | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is laid out: see :func:`umapcore.simplicial_set_embedding`.
+
+    Attributes
+    ----------
+    graph, spec, init, distances, representation, metric
+        As there; `spec` may be None for the defaults.
+    graph_name, distances_name
+        What messages call them.
+    n_vertices
+        Number of vertices that the graph must have, where it is known.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For what is wrong whatever the graph, naming the parameter.
+    """
+
+    graph: Any
+    spec: OptimizerSpec = field(default_factory=OptimizerSpec)
+    init: Any = "spectral"
+    distances: Any = None
+    representation: Any = None
+    metric: str = "euclidean"
+    graph_name: str = "graph"
+    distances_name: str = "distances"
+    n_vertices: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.spec, OptimizerSpec):
+            raise bad_type("spec", self.spec, "an OptimizerSpec or None")
+        if not isinstance(self.metric, str):
+            raise bad_type("metric", self.metric, "the name of a metric")
+        if self.spec.density_weight > 0 and self.distances is None:
+            msg = (
+                f"density_weight={self.spec.density_weight:g} needs distances: those between "
+                "neighbours in the data, a sparse matrix of the graph's shape."
+            )
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """How something is run; nothing here decides a bit of the result.
+
+    Attributes
+    ----------
+    method, n_threads, progress, callback, callback_every, start_epoch, stop_epoch
+        As for :func:`umapcore.simplicial_set_embedding`.
+    snapshots, checkpoint, timings
+        Likewise; each receives something.
+    origin
+        Receives digests of graph and start.
+    keeper
+        Opened for the checkpoint.
+
+    Raises
+    ------
+    ValueError, TypeError, OSError
+        For what is wrong whatever the graph, naming the parameter.
+    """
+
+    method: str = "umap"
+    n_threads: int | None = None
+    progress: bool | None = None
+    callback: Callback | None = None
+    callback_every: int = 1
+    start_epoch: int = 0
+    stop_epoch: int | None = None
+    timings: dict[str, float] | None = None
+    snapshots: Snapshots | None = None
+    checkpoint: str | os.PathLike[str] | Checkpoint | None = None
+    origin: Origin | None = None
+    keeper: Keeper | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        thread_count(self.n_threads)
+        if self.progress is not None and not isinstance(self.progress, bool):
+            raise bad_type("progress", self.progress, "True, False or None")
+        if self.callback is not None and not callable(self.callback):
+            raise bad_type("callback", self.callback, "a function or None")
+        every = check_integer("callback_every", self.callback_every, 1)
+        object.__setattr__(self, "callback_every", every)
+        if self.timings is not None and not isinstance(self.timings, dict):
+            raise bad_type("timings", self.timings, "a dictionary or None")
+        check_snapshots(self.snapshots)
+        checkpoint = check_checkpoint(self.checkpoint)
+        check_method(self.method)
+        if checkpoint is not None:
+            object.__setattr__(self, "keeper", Keeper(checkpoint))
+
+    def close(self) -> None:
+        """Say that the result is in good hands: the checkpoint of a complete run can go."""
+        if self.keeper is not None:
+            self.keeper.close()
+
+    def epochs(self, n_epochs: int) -> tuple[int, int]:
+        """Give the first epoch and the one to stop at.
+
+        Raises
+        ------
+        ValueError, TypeError
+            When they are not in order, or beyond the number of epochs.
+        """
+        start = check_integer("start_epoch", self.start_epoch, 0, n_epochs)
+        stop = n_epochs if self.stop_epoch is None else self.stop_epoch
+        return start, check_integer("stop_epoch", stop, start, n_epochs)
