@@ -74,9 +74,8 @@ def test_aggregates_are_close_and_nothing_is_lost(shape: str) -> None:
             aggregates.coarse[aggregates.members], np.repeat(np.arange(n_coarse), sizes)
         )
         assert smaller.degrees.sum() == pytest.approx(level.degrees.sum())
-        weights = sparse.csr_array(
-            (level.weights, level.indices.copy(), level.indptr.copy()), shape=(n, n)
-        )
+        indptr, indices, values = level.graph
+        weights = sparse.csr_array((values, indices.copy(), indptr.copy()), shape=(n, n))
         # Members are neighbours or have one in common: no shortcuts through the graph.
         near = (weights @ weights + weights).tocsr()
         for c in np.random.default_rng(0).choice(n_coarse, 50):

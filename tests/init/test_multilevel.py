@@ -102,8 +102,8 @@ def test_order_in_memory_is_not_the_result(n_threads: int, monkeypatch: pytest.M
     graph = prepare_graph(graphs.random_weights(graphs.grid(150, 40)))
     natural = solve(graph, 2)
     monkeypatch.setattr(multilevel, "_OUT_OF_CACHE", 300)
-    monkeypatch.setattr("umapcore_numba.spectral.ranges._SERIAL_ROWS", 0)
-    monkeypatch.setattr("umapcore_numba.spectral.ranges.thread_count", lambda n: n)
+    monkeypatch.setattr("umapcore._kit.parallel._SERIAL_ROWS", 0)
+    monkeypatch.setattr("umapcore._kit.parallel.thread_count", lambda n: n)
     ordered = solve(graph, 2)
     for k in range(2):
         assert abs(np.corrcoef(natural[:, k], ordered[:, k])[0, 1]) > 0.9999

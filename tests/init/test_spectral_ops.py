@@ -7,26 +7,30 @@ import pytest
 from scipy import sparse
 
 from tests.support import graphs
+from umapcore._kit import parallel
+from umapcore._kit.arrays import csr_arrays
+from umapcore._kit.parallel import Ranges
 from umapcore.device.spectral_ops import BLOCK_ROWS, RUN
 from umapcore.graph.csr import prepare_graph
-from umapcore_numba.spectral import coarsen, ranges
+from umapcore_numba.spectral import coarsen
 from umapcore_numba.spectral.coarsen import contract, group, propose, row_sums
 from umapcore_numba.spectral.level import NumbaLevel as Level
 from umapcore_numba.spectral.level import make_level
 from umapcore_numba.spectral.ops import NumbaSpectralOps
-from umapcore_numba.spectral.ranges import Ranges
 
 
 def level_of(graph: sparse.csr_array) -> Level:
     ready = prepare_graph(graph)
     degrees = ready.toarray().sum(axis=1, dtype=np.float64)
-    return make_level(ready.indptr, ready.indices, ready.data, degrees, np.ones_like(degrees))
+    return make_level(csr_arrays(ready), degrees, np.ones_like(degrees))
 
 
 def matrix_of(level: Level) -> np.ndarray:
     n = level.n_vertices
     matrix = np.zeros((n, n))
-    matrix[np.repeat(np.arange(n), np.diff(level.indptr)), level.indices] = level.weights
+    matrix[np.repeat(np.arange(n), np.diff(level.graph.indptr)), level.graph.indices] = (
+        level.graph.weights
+    )
     return matrix
 
 
@@ -51,10 +55,10 @@ def test_apply_is_sums_in_written_order(
     expected = np.empty_like(y)
     for i in range(level.n_vertices):
         total = np.zeros(width, np.float32)
-        for begin in range(level.indptr[i], level.indptr[i + 1], RUN):
+        for begin in range(level.graph.indptr[i], level.graph.indptr[i + 1], RUN):
             run = np.zeros(width, np.float32)
-            for e in range(begin, min(begin + RUN, level.indptr[i + 1])):
-                run += level.weights[e] * (x[level.indices[e]] - x[i])
+            for e in range(begin, min(begin + RUN, level.graph.indptr[i + 1])):
+                run += level.graph.weights[e] * (x[level.graph.indices[e]] - x[i])
             total += run
         expected[i] = (alpha * level.inverse[i]) * total + beta * x[i] + gamma * y[i]
     ops.apply(level, x, y, [(0.7, -0.2, 1.3)])
@@ -62,7 +66,7 @@ def test_apply_is_sums_in_written_order(
 
 
 def test_degrees(level: Level, ops: NumbaSpectralOps) -> None:
-    np.testing.assert_allclose(row_sums(Ranges(1), level.indptr, level.weights), level.degrees)
+    np.testing.assert_allclose(row_sums(Ranges(1, BLOCK_ROWS), level.graph), level.degrees)
 
 
 @pytest.mark.parametrize("n_blocks", [0, 1, 2, 3, 6])
@@ -70,7 +74,7 @@ def test_gram(ops: NumbaSpectralOps, rng: np.random.Generator, n_blocks: int) ->
     level = level_of(graphs.path(30))
     n = n_blocks * BLOCK_ROWS + 30
     degrees = rng.random(n)
-    level = Level(level.indptr, level.indices, level.weights, degrees, degrees, level.inverse)
+    level = Level(level.graph, degrees, degrees, level.inverse)
     x, y = rng.normal(size=(2, n, 8)).astype(np.float32)
     found = ops.gram(level, x, y)
     weighted = degrees[:, None] * x
@@ -95,7 +99,7 @@ def test_propose_gives_the_heaviest_neighbour_that_is_not_taken(
     taken = rng.random(n) < 0.5
     vertices = np.flatnonzero(~taken).astype(np.int32)
     choice = np.full(n, -7, np.int32)
-    propose(Ranges(1), level, vertices, scale, taken, np.zeros(n, np.float32), choice)
+    propose(Ranges(1, BLOCK_ROWS), level, vertices, scale, taken, np.zeros(n, np.float32), choice)
     weights = np.where(taken, 0.0, matrix_of(level).astype(np.float32) * scale)
     expected = np.where(weights.max(axis=1) > 0, weights.argmax(axis=1), -1)
     np.testing.assert_array_equal(choice[vertices], expected[vertices])
@@ -108,10 +112,10 @@ def test_weak_edges_are_not_proposed_along(ops: NumbaSpectralOps) -> None:
     least, choice = np.zeros(3, np.float32), np.empty(3, np.int32)
     ones, taken = np.ones(3, np.float32), np.zeros(3, np.bool_)
     everyone = np.arange(3, dtype=np.int32)
-    propose(Ranges(1), level, everyone, ones, taken, least, choice)
+    propose(Ranges(1, BLOCK_ROWS), level, everyone, ones, taken, least, choice)
     assert choice.tolist() == [1, 0, 0]
     taken[1] = True
-    propose(Ranges(1), level, everyone, ones, taken, least, choice)
+    propose(Ranges(1, BLOCK_ROWS), level, everyone, ones, taken, least, choice)
     assert choice.tolist() == [-1, 0, 0]
 
 
@@ -121,7 +125,7 @@ def test_contract_and_group(level: Level, ops: NumbaSpectralOps, rng: np.random.
     offsets = np.r_[0, np.cumsum(np.bincount(coarse))]
     members = group(coarse, offsets)
     np.testing.assert_array_equal(members, np.argsort(coarse, kind="stable"))
-    indptr, indices, weights = contract(Ranges(1), level, offsets, members, coarse)
+    indptr, indices, weights = contract(Ranges(1, BLOCK_ROWS), level, offsets, members, coarse)
     found = sparse.csr_array((weights, indices, indptr), shape=(n_coarse, n_coarse)).toarray()
     membership = np.eye(n_coarse)[coarse]
     expected = membership.T @ matrix_of(level) @ membership
@@ -165,9 +169,9 @@ def test_unscale(level: Level, ops: NumbaSpectralOps, rng: np.random.Generator) 
 @pytest.mark.parametrize("n_threads", [2, 3, 8])
 def test_threads(n_threads: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every operation, on rows that are dealt to several threads."""
-    monkeypatch.setattr(ranges, "_SERIAL_ROWS", 0)
+    monkeypatch.setattr(parallel, "_SERIAL_ROWS", 0)
     monkeypatch.setattr(coarsen, "_CONTRACTED", BLOCK_ROWS)
-    monkeypatch.setattr(ranges, "thread_count", lambda n: n)
+    monkeypatch.setattr(parallel, "thread_count", lambda n: n or 1)
     ready = prepare_graph(graphs.random_weights(graphs.grid(150, 130)))
     n = ready.shape[0]
     x, start = rng.normal(size=(2, n, 8)).astype(np.float32)
@@ -187,7 +191,7 @@ def test_threads(n_threads: int, rng: np.random.Generator, monkeypatch: pytest.M
             propose(ops._ranges, level, everyone, scale, nobody, least, choice)
             contracted = contract(ops._ranges, level, offsets, group(coarse, offsets), coarse)
             turned = ops.reorder(level, everyone[::-1])
-            turned_rows = (turned.indptr, turned.indices, turned.weights)
+            turned_rows = turned.graph
             unscaled = ops.unscale(level, z, everyone[::-1], 2)
             results.append(
                 [level.degrees, y, gram, z, choice, least, *contracted, *turned_rows, unscaled]

@@ -34,7 +34,7 @@ def test_threads_of_the_start(n_components: int, monkeypatch: pytest.MonkeyPatch
     """40,000 vertices: levels are renumbered, and rows dealt to threads."""
     from umapcore.init.positions import start_positions
 
-    monkeypatch.setattr("umapcore_numba.spectral.ranges.thread_count", lambda n: n)
+    monkeypatch.setattr("umapcore._kit.parallel.thread_count", lambda n: n or 1)
     sheet = graphs.random_weights(graphs.grid(200, 200))
     several = sp.block_diag([sheet, graphs.surface(300), graphs.star(5), graphs.path(2)])
     for graph in (sheet, several):
@@ -171,10 +171,10 @@ for dimensions, name in ((2, "hub"), (2, "surface"), (3, "hub")):
         digest = hashlib.sha256(running.positions().tobytes()).hexdigest()
         digests.setdefault(f"densities of {name} {dimensions}-D", set()).add(digest)
 # From the graph alone to the embedding: the start takes the paths of large graphs.
-import umapcore_numba.spectral.ranges
+import umapcore._kit.parallel
 from umapcore import simplicial_set_embedding
 from umapcore.init import multilevel
-backend.SMALL_GRAPH_EDGES = umapcore_numba.spectral.ranges._SERIAL_ROWS = 0
+backend.SMALL_GRAPH_EDGES = umapcore._kit.parallel._SERIAL_ROWS = 0
 multilevel._OUT_OF_CACHE = 1000
 sheet = graphs.random_weights(graphs.grid(150, 60))
 whole = {

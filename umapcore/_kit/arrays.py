@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -11,6 +11,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
+
+
+class Csr(NamedTuple):
+    """Arrays of a CSR matrix, as kernels take them."""
+
+    indptr: NDArray[Any]
+    indices: NDArray[Any]
+    weights: NDArray[Any]
+
 
 #: Entries of a representation that are in memory at a time.
 _CHUNK_ENTRIES = 2**23
@@ -77,3 +86,8 @@ def row_pieces(representation: Any) -> Iterator[tuple[int, Any]]:
         if not is_sparse(rows):
             rows = np.asarray(rows, np.float64)
         yield first, rows
+
+
+def csr_arrays(matrix: Any) -> Csr:
+    """Give the arrays of a SciPy CSR, read-only: the one type that kernels are compiled for."""
+    return Csr(read_only(matrix.indptr), read_only(matrix.indices), read_only(matrix.data))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: Lanes of a vector: the float64 numbers of the longest ones that processors have.
-LANES = 8
+SIMD_WIDTH = 8
 _INT32 = ir.IntType(32)
 
 
@@ -40,7 +40,7 @@ class _Model(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
         bits = kind.element == types.boolean
         element = ir.IntType(1) if bits else manager.lookup(kind.element).get_value_type()
-        super().__init__(manager, kind, ir.VectorType(element, LANES))
+        super().__init__(manager, kind, ir.VectorType(element, SIMD_WIDTH))
 
 
 def _vector(context: Any, builder: Any, kind: Any, given: Any, value: Any) -> Any:
@@ -50,7 +50,7 @@ def _vector(context: Any, builder: Any, kind: Any, given: Any, value: Any) -> An
     value = context.cast(builder, value, given, kind.element)
     undefined = ir.Constant(context.get_value_type(kind), ir.Undefined)
     single = builder.insert_element(undefined, value, ir.Constant(_INT32, 0))
-    first = ir.Constant(ir.VectorType(_INT32, LANES), [0] * LANES)
+    first = ir.Constant(ir.VectorType(_INT32, SIMD_WIDTH), [0] * SIMD_WIDTH)
     return builder.shuffle_vector(single, undefined, first)
 
 
@@ -141,7 +141,7 @@ def any_lane(typingctx: Any, mask: Any) -> Any:
     """Whether a lane is true."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        word = ir.IntType(LANES)
+        word = ir.IntType(SIMD_WIDTH)
         return builder.icmp_unsigned("!=", builder.bitcast(args[0], word), ir.Constant(word, 0))
 
     return types.boolean(mask), codegen
@@ -153,7 +153,7 @@ def add_lanes(typingctx: Any, vector: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         total = builder.extract_element(args[0], ir.Constant(_INT32, 0))
-        for lane in range(1, LANES):
+        for lane in range(1, SIMD_WIDTH):
             total = builder.add(total, builder.extract_element(args[0], ir.Constant(_INT32, lane)))
         return total
 
@@ -225,8 +225,8 @@ def single_bits(typingctx: Any, vector: Any) -> Any:
     """Of a vector of float64: the bits of the nearest float32, as int64; not negative."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        single = builder.fptrunc(args[0], ir.VectorType(ir.FloatType(), LANES))
-        words = builder.bitcast(single, ir.VectorType(_INT32, LANES))
-        return builder.zext(words, ir.VectorType(ir.IntType(64), LANES))
+        single = builder.fptrunc(args[0], ir.VectorType(ir.FloatType(), SIMD_WIDTH))
+        words = builder.bitcast(single, ir.VectorType(_INT32, SIMD_WIDTH))
+        return builder.zext(words, ir.VectorType(ir.IntType(64), SIMD_WIDTH))
 
     return Lanes(types.int64)(vector), codegen

@@ -1,8 +1,8 @@
 """What the spectral start asks of a device: few operations on graphs and blocks of vectors.
 
-A block is a float32 array, n × m, one vector a column; m is a multiple of :data:`LANES`. Every
-entry of every result is one expression or one sum in one written order, so that all devices and
-all numbers of threads give the same bits. Products with the graph's matrix are summed over a row's
+A block is a float32 array, n × m, one vector a column; m is a multiple of :data:`BLOCK_COLUMNS`.
+Every entry of every result is one expression or one sum in one written order, so that all devices
+and numbers of threads give the same bits. Products with the graph's matrix are summed over a row's
 edges in their order, :data:`RUN` edges at a time; dot products over blocks of :data:`BLOCK_ROWS`
 rows, and these by a fixed tree; degrees one edge after the other.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 #: Vectors that a device works on at a time: the number of columns is a multiple of it.
-LANES = 8
+BLOCK_COLUMNS = 8
 #: Rows of which a dot product first sums the terms.
 BLOCK_ROWS = 1024
 #: Edges of a row of which a sum first sums the terms: the row of a hub is no one long chain.

@@ -12,11 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from umapcore._kit.arrays import read_only
+from umapcore._kit.atomics import compare_exchange
 from umapcore._kit.jit import inline, kernel
 from umapcore._kit.parallel import for_rows
 
@@ -64,24 +62,6 @@ def connected_components(
     return int(_number(parent, labels)), labels
 
 
-@intrinsic
-def _compare_and_swap(typingctx: Any, array: Any, index: Any, old: Any, new: Any) -> Any:
-    """Write `new` to ``array[index]`` if it is `old`, atomically; give what was there."""
-    signature = array.dtype(array, types.uint64, array.dtype, array.dtype)
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        array_type = signature.args[0]
-        struct = context.make_array(array_type)(context, builder, args[0])
-        pointer = cgutils.get_item_pointer(
-            context, builder, array_type, struct, [args[1]], wraparound=False
-        )
-        # Only the numbers themselves are passed between threads, nothing that they guard.
-        pair = builder.cmpxchg(pointer, args[2], args[3], "monotonic", "monotonic")
-        return builder.extract_value(pair, 0)
-
-    return signature, codegen
-
-
 @inline
 def _root(parent: Any, i: Any) -> Any:
     """Follow parents to the root, halving the path on the way.
@@ -103,7 +83,7 @@ def _unite(parent: Any, i: Any, j: Any) -> None:
     a, b = _root(parent, np.uint32(i)), _root(parent, np.uint32(j))
     while a != b:
         low, high = min(a, b), max(a, b)
-        found = _compare_and_swap(parent, np.uint64(high), high, low)
+        found = compare_exchange(parent, np.int64(high), high, low)
         if found == high:
             return
         # Somebody else was faster: `high` is no root any more.

@@ -15,6 +15,8 @@ from umapcore._kit.jit import inline, kernel
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from umapcore._kit.arrays import Csr
+
 #: Components up to this size are solved by Jacobi rotations alone.
 DENSE_SIZE = 32
 
@@ -52,7 +54,7 @@ def diagonalise(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def eigenvectors_of_small(
-    arrays: tuple[NDArray[Any], NDArray[Any], NDArray[np.float32]],
+    graph: Csr,
     starts: NDArray[np.int64],
     sizes: NDArray[np.int64],
     layout: NDArray[np.float64],
@@ -61,8 +63,8 @@ def eigenvectors_of_small(
 
     Parameters
     ----------
-    arrays
-        indptr, indices, weights of a symmetric CSR, n × n, read-only.
+    graph
+        Symmetric CSR, n × n, read-only.
     starts, sizes
         Vertices ``starts[c]`` … ``starts[c] + sizes[c] - 1`` are a connected component of more
         than d + 1 and at most `DENSE_SIZE` vertices.
@@ -70,7 +72,7 @@ def eigenvectors_of_small(
         (n, d); the rows of these components receive the eigenvectors, each with a largest entry
         of 1.
     """
-    _solve_small(*arrays, starts, sizes, layout)
+    _solve_small(graph, starts, sizes, layout)
 
 
 @inline
@@ -137,10 +139,9 @@ def _diagonalise(matrix: Any, vectors: Any) -> None:
 
 
 @kernel()
-def _solve_small(
-    indptr: Any, indices: Any, data: Any, starts: Any, sizes: Any, layout: Any
-) -> None:
+def _solve_small(graph: Any, starts: Any, sizes: Any, layout: Any) -> None:
     """Solve small components one after another."""
+    indptr, indices, data = graph
     for component in range(starts.shape[0]):
         first, n = starts[component], sizes[component]
         matrix, vectors, root = np.zeros((n, n)), np.empty((n, n)), np.empty(n)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from umapcore._kit.rng import uniform
-from umapcore.device.spectral_ops import LANES
+from umapcore.device.spectral_ops import BLOCK_COLUMNS
 from umapcore.init.jacobi import diagonalise
 from umapcore.init.rayleigh_ritz import rayleigh_ritz
 from umapcore.logs import logger
@@ -81,7 +81,7 @@ def smallest_eigenvectors(graph: Any, n_vectors: int, ops: SpectralOps) -> NDArr
     float64, (n, d), approximate eigenvectors, orthogonal to sqrt(degree) and to each other, the
     smallest eigenvalue first; their lengths and signs mean nothing.
     """
-    width = -(-(n_vectors + GUARDS) // LANES) * LANES
+    width = -(-(n_vectors + GUARDS) // BLOCK_COLUMNS) * BLOCK_COLUMNS
     levels = [ops.finest(graph)]
     groups: list[Any] = []
     while levels[-1].n_vertices > max(COARSEST, 3 * width):

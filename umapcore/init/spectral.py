@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from umapcore._kit.arrays import read_only
+from umapcore._kit.arrays import csr_arrays
 from umapcore._kit.rng import uniform
 from umapcore.device.select import cpu_backend
 from umapcore.graph.permute import permute
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
 
+    from umapcore._kit.arrays import Csr
     from umapcore.device.spectral_ops import SpectralOps
-
-    Csr = tuple[NDArray[Any], NDArray[Any], NDArray[np.float32]]
 
 #: Share of its room that a component fills, so that neighbours do not touch.
 _FILL = 0.9
@@ -85,14 +84,14 @@ def spectral_layout(
     if count == 1 and n > max(DENSE_SIZE, n_components + 1):
         return scaled_columns(smallest_eigenvectors(graph, n_components, ops))
     graph = ops.to_host(graph)
-    arrays = (read_only(graph.indptr), read_only(graph.indices), read_only(graph.data))
+    arrays = csr_arrays(graph)
     if count == 1:
         return _by_component(arrays, np.array([n]), n_components, seed, ops)
     assert labels is not None
     sizes = np.bincount(labels, minlength=count)
     # In this order every component is a range of vertices, its weights a diagonal block.
     order = np.argsort(labels, kind="stable").astype(np.int32)
-    sorted_arrays = permute(*arrays, order, n_threads=n_threads)
+    sorted_arrays = permute(arrays, order, n_threads=n_threads)
     inner = _by_component(sorted_arrays, sizes, n_components, seed, ops)
     if callable(representation):
         representation = representation()
@@ -116,7 +115,7 @@ def _by_component(
     arrays: Csr, sizes: NDArray[np.int64], n_dimensions: int, seed: int, ops: SpectralOps
 ) -> NDArray[np.float64]:
     """Lay out components, which are consecutive ranges of vertices, each within [-1, 1]."""
-    layout = np.zeros((arrays[0].shape[0] - 1, n_dimensions))
+    layout = np.zeros((arrays.indptr.shape[0] - 1, n_dimensions))
     starts = np.cumsum(sizes) - sizes
     # Too few vertices for d eigenvectors: anywhere in the room, a single one in its middle.
     tiny = np.flatnonzero(np.repeat((sizes > 1) & (sizes <= n_dimensions + 1), sizes))

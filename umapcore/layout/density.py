@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from umapcore._kit.arrays import in_memory, is_sparse
+from umapcore._kit.arrays import csr_arrays, in_memory, is_sparse
 from umapcore._kit.jit import kernel
 from umapcore._kit.log2 import exact_log2_of
 from umapcore._kit.parallel import for_rows
@@ -134,10 +134,9 @@ def log_radii(
     n = int(graph.shape[0])
     lengths = _symmetric(_checked(distances, n, name))
     heaviest = float(graph.data.max()) if graph.nnz else 1.0
-    rows = (graph.indptr, graph.indices, graph.data, heaviest, least)
-    given = (lengths.indptr, lengths.indices, lengths.data)
+    given = (csr_arrays(graph), heaviest, least, csr_arrays(lengths))
     radii = np.empty(n, np.float64)
-    found = for_rows(n, n_threads, lambda a, b: _measure_rows(a, b, *rows, *given, radii))
+    found = for_rows(n, n_threads, lambda a, b: _measure_rows(a, b, *given, radii))
     total_rate, n_edges, n_missing = (sum(int(part[k]) for part in found) for k in range(3))
     if n_edges and n_missing == n_edges:
         msg = f"{name}: all of the graph's {n_edges} edges have distance 0, or none at all."
@@ -206,13 +205,9 @@ def _standardised(logs: NDArray[np.float64]) -> NDArray[np.float64]:
 def _measure_rows(
     first: Any,
     last: Any,
-    indptr: Any,
-    indices: Any,
-    weights: Any,
+    graph: Any,
     heaviest: Any,
     least: Any,
-    distances_indptr: Any,
-    distances_indices: Any,
     distances: Any,
     radii: Any,
 ) -> Any:
@@ -226,17 +221,17 @@ def _measure_rows(
     for vertex in range(first, last):
         spread, weight_sum = 0.0, 0.0
         # Both rows are sorted.
-        at, end = distances_indptr[vertex], distances_indptr[vertex + 1]
-        for e in range(indptr[vertex], indptr[vertex + 1]):
-            weight = np.float64(weights[e]) / heaviest
+        at, end = distances.indptr[vertex], distances.indptr[vertex + 1]
+        for e in range(graph.indptr[vertex], graph.indptr[vertex + 1]):
+            weight = np.float64(graph.weights[e]) / heaviest
             if weight < least:
                 continue
-            tail = indices[e]
-            while at < end and distances_indices[at] < tail:
+            tail = graph.indices[e]
+            while at < end and distances.indices[at] < tail:
                 at += 1
             length = 0.0
-            if at < end and distances_indices[at] == tail:
-                length = distances[at]
+            if at < end and distances.indices[at] == tail:
+                length = distances.weights[at]
             spread += weight * (length * length)
             weight_sum += weight
             total_rate += min(int(weight * 4294967296.0), 4294967295)

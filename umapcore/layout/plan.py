@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from umapcore._kit.arrays import csr_arrays
 from umapcore._kit.parallel import for_rows
 from umapcore._kit.rng import mix64
 from umapcore.layout.constants import (
@@ -119,7 +120,7 @@ def build_plan(
     n_epochs = spec.epochs_for(n)
     heaviest = float(graph.data.max()) if graph.nnz else 1.0
     least = least_weight(spec, n)
-    source = (graph.indptr, graph.indices, graph.data, heaviest, least)
+    source = (csr_arrays(graph), heaviest, least)
     degrees = np.empty(n, np.int64)
     fires = np.empty(n, np.float64)
     for_rows(n, n_threads, lambda a, b: count_rows(a, b, *source, degrees, fires))
@@ -134,13 +135,8 @@ def build_plan(
     first_walkers, heads, row_offsets = _deal_out(degrees[order], n_walkers[order])
     tails = np.empty(int(row_offsets[-1]), np.int32)
     rates = np.empty(tails.shape[0], np.uint32)
-    crowds = for_rows(
-        n,
-        n_threads,
-        lambda a, b: fill_rows(
-            a, b, *source, order, places, buckets, first_walkers, row_offsets, tails, rates
-        ),
-    )
+    layout = (order, places, buckets, first_walkers, row_offsets)
+    crowds = for_rows(n, n_threads, lambda a, b: fill_rows(a, b, *source, layout, tails, rates))
     return EdgePlan(
         n_epochs=n_epochs,
         order=order,
@@ -174,11 +170,11 @@ def _buckets(graph: csr_array[np.float32], n_threads: int | None) -> NDArray[np.
     n = graph.shape[0]
     hashed = (mix64(np.arange(n, dtype=np.uint64)) % np.uint64(N_BUCKETS)).astype(np.uint8)
     buckets = np.empty_like(hashed)
-    rows = (graph.indptr, graph.indices, graph.data)
+    rows = csr_arrays(graph)
     for phase in range(N_PHASES):
 
         def choose(a: int, b: int, phase: int = phase) -> None:
-            part_neighbours(a, b, phase, *rows, hashed, buckets)
+            part_neighbours(a, b, phase, rows, hashed, buckets)
 
         for_rows(n, n_threads, choose)
     return buckets

@@ -15,9 +15,7 @@ def part_neighbours(
     first: Any,
     last: Any,
     phase: Any,
-    indptr: Any,
-    indices: Any,
-    weights: Any,
+    graph: Any,
     hashed: Any,
     buckets: Any,
 ) -> None:
@@ -29,10 +27,10 @@ def part_neighbours(
     weight = np.empty(N_BUCKETS, np.float64)
     for vertex in range(first + phase, last, N_PHASES):
         weight[:] = 0.0
-        for e in range(indptr[vertex], indptr[vertex + 1]):
-            tail = indices[e]
+        for e in range(graph.indptr[vertex], graph.indptr[vertex + 1]):
+            tail = graph.indices[e]
             if tail & (N_PHASES - 1) < phase:
-                weight[buckets[tail]] += weights[e]
+                weight[buckets[tail]] += graph.weights[e]
         own = np.int64(hashed[vertex])
         best = own
         for i in range(1, N_BUCKETS):
@@ -46,9 +44,7 @@ def part_neighbours(
 def count_rows(
     first: Any,
     last: Any,
-    indptr: Any,
-    indices: Any,
-    weights: Any,
+    graph: Any,
     heaviest: Any,
     least: Any,
     degrees: Any,
@@ -58,8 +54,8 @@ def count_rows(
     for vertex in range(first, last):
         kept = 0
         total = 0.0
-        for e in range(indptr[vertex], indptr[vertex + 1]):
-            weight = np.float64(weights[e]) / heaviest
+        for e in range(graph.indptr[vertex], graph.indptr[vertex + 1]):
+            weight = np.float64(graph.weights[e]) / heaviest
             if weight >= least:
                 kept += 1
                 total += weight
@@ -71,26 +67,23 @@ def count_rows(
 def fill_rows(
     first: Any,
     last: Any,
-    indptr: Any,
-    indices: Any,
-    weights: Any,
+    graph: Any,
     heaviest: Any,
     least: Any,
-    order: Any,
-    places: Any,
-    buckets: Any,
-    first_walkers: Any,
-    row_offsets: Any,
+    layout: Any,
     tails: Any,
     rates: Any,
 ) -> int:
     """Write the edges of each row.
+
+    `layout` says where: the plan's order, its inverse, buckets, first walkers and row offsets.
 
     Returns
     -------
     The largest number of edges that one vertex has into one bucket; as the graph is symmetric,
     no bucket has more edges into one vertex.
     """
+    order, places, buckets, first_walkers, row_offsets = layout
     per_bucket = np.zeros(N_BUCKETS, np.int64)
     crowd = 0
     for place in range(first, last):
@@ -99,10 +92,10 @@ def fill_rows(
         walker = first_walkers[place]
         n_walkers = first_walkers[place + 1] - walker
         dealt = 0
-        for e in range(indptr[vertex], indptr[vertex + 1]):
-            weight = np.float64(weights[e]) / heaviest
+        for e in range(graph.indptr[vertex], graph.indptr[vertex + 1]):
+            weight = np.float64(graph.weights[e]) / heaviest
             if weight >= least:
-                tail = indices[e]
+                tail = graph.indices[e]
                 out = row_offsets[walker + dealt % n_walkers] + dealt // n_walkers
                 tails[out] = places[tail]
                 rates[out] = np.uint32(min(int(weight * 4294967296.0), 4294967295))

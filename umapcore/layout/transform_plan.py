@@ -6,8 +6,7 @@ what becomes of a cell depends neither on the cells that are placed with it nor 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from umapcore._kit.jit import inline, kernel
 from umapcore._kit.log2 import exact_log2
 from umapcore._kit.parallel import for_rows
 from umapcore._kit.rng import mix64, mix64_of
-from umapcore._kit.simd import LANES, any_lane, least, load
+from umapcore._kit.simd import SIMD_WIDTH, any_lane, least, load
 from umapcore.neighbors.bandwidth import LEAST_BANDWIDTH, NO_NEIGHBOR, fade, find_scales
 
 if TYPE_CHECKING:
@@ -35,8 +34,7 @@ STEP_SHARE = 0.25
 _ROWS_PER_TASK = 1024
 
 
-@dataclass(frozen=True)
-class TransformPlan:
+class TransformPlan(NamedTuple):
     """New heads, ready to be placed.
 
     Attributes
@@ -93,7 +91,7 @@ def build_transform(
     """
     n, k = indices.shape
     plan = TransformPlan(
-        tails=indices,
+        tails=read_only(indices),
         rates=np.empty((n, k), np.uint32),
         keys=np.empty(n, np.uint64),
         start=np.empty((n, reference.shape[1]), np.float32),
@@ -101,10 +99,10 @@ def build_transform(
     seed_key = mix64(np.array([seed], np.uint64))[0]
     target = exact_log2(k)
 
-    given = [read_only(x) for x in (indices, distances, distances.view(np.uint32), reference)]
+    given = [read_only(x) for x in (distances, distances.view(np.uint32), reference)]
 
     def weigh(a: int, b: int) -> None:
-        _weigh_rows(a, b, *given, target, seed_key, plan.rates, plan.keys, plan.start)
+        _weigh_rows(a, b, plan, *given, target, seed_key)
 
     for_rows(n, n_threads, weigh, _ROWS_PER_TASK)
     return plan
@@ -114,15 +112,12 @@ def build_transform(
 def _weigh_rows(
     first: Any,
     last: Any,
-    indices: Any,
+    plan: Any,
     distances: Any,
     bits: Any,
     reference: Any,
     target: Any,
     seed_key: Any,
-    rates: Any,
-    keys: Any,
-    start: Any,
 ) -> None:
     """Write rates, keys and start positions of the heads `first` … `last` - 1.
 
@@ -130,15 +125,16 @@ def _weigh_rows(
     all but the nearest sum to `target`: McInnes, Healy and Melville 2018, algorithm 3, with rho
     = 0, as umap-learn does for new points, whose nearest neighbours may be far.
     """
+    indices, rates, keys, start = plan
     k = indices.shape[1]
     # Of the eight heads of a group the first neighbours, then the second ones, and so on.
-    excess, shares = np.empty(k * LANES, np.float64), np.empty(k * LANES, np.float64)
-    near, far = np.empty(LANES, np.float64), np.empty(LANES, np.float64)
-    most = np.empty(LANES, np.float64)
+    excess, shares = np.empty(k * SIMD_WIDTH, np.float64), np.empty(k * SIMD_WIDTH, np.float64)
+    near, far = np.empty(SIMD_WIDTH, np.float64), np.empty(SIMD_WIDTH, np.float64)
+    most = np.empty(SIMD_WIDTH, np.float64)
     sums = np.empty(reference.shape[1], np.float64)
     zero = np.uint64(0)
-    for group in range(first, last, LANES):
-        for lane in range(LANES):
+    for group in range(first, last, SIMD_WIDTH):
+        for lane in range(SIMD_WIDTH):
             i = min(group + lane, last - 1)
             keys[i], most[lane] = _load(
                 lane, indices[i], distances[i], bits[i], seed_key, excess, shares, near, far
@@ -147,7 +143,7 @@ def _weigh_rows(
         limit = load(most, zero)
         if any_lane(s > limit):
             fade(excess, shares, k, least(s, limit))
-        for lane in range(min(LANES, last - group)):
+        for lane in range(min(SIMD_WIDTH, last - group)):
             i = group + lane
             _begin(lane, indices[i], distances[i], reference, shares, sums, rates[i], start[i])
 
@@ -171,7 +167,7 @@ def _load(
     total = 0.0
     key = seed_key
     for j in range(indices.shape[0]):
-        at = j * LANES + lane
+        at = j * SIMD_WIDTH + lane
         # Neighbours and distances beyond those that are there do not enter the key: a longer row
         # that ends in nothing is the same row.
         if indices[j] < 0:
@@ -217,7 +213,7 @@ def _begin(
     for j in range(indices.shape[0]):
         rate = 0
         if indices[j] >= 0:
-            weight = np.float64(np.float32(shares[j * LANES + lane]))
+            weight = np.float64(np.float32(shares[j * SIMD_WIDTH + lane]))
             all_weights += weight
             rate = min(int(weight * 4294967296.0), 4294967295)
             present += 1
@@ -229,7 +225,7 @@ def _begin(
             sums[c] = reference[indices[0], c]
     else:
         for j in range(present):
-            weight = np.float64(np.float32(shares[j * LANES + lane]))
+            weight = np.float64(np.float32(shares[j * SIMD_WIDTH + lane]))
             share = weight / all_weights
             for c in range(reference.shape[1]):
                 sums[c] += share * np.float64(reference[indices[j], c])

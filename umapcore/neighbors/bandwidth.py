@@ -19,7 +19,7 @@ import numpy as np
 
 from umapcore._kit.exp64 import exp_of_minus
 from umapcore._kit.jit import inline
-from umapcore._kit.simd import LANES, any_lane, fill, greatest, least, load, store, where
+from umapcore._kit.simd import SIMD_WIDTH, any_lane, fill, greatest, least, load, store, where
 
 #: umap-learn's MIN_K_DIST_SCALE: least sigma, as a share of the mean distance.
 LEAST_BANDWIDTH = 1e-3
@@ -31,7 +31,7 @@ _LARGEST = 1e300
 _CLOSE = 1e-9
 #: Steps at most; two to four are usual.
 _MOST_STEPS = 100
-_STEP = np.uint64(LANES)
+_STEP = np.uint64(SIMD_WIDTH)
 
 
 @inline

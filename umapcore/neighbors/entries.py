@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from umapcore._kit.jit import inline
-from umapcore._kit.simd import LANES, load, same_bits, store, where
+from umapcore._kit.simd import SIMD_WIDTH, load, same_bits, store, where
 
 #: Comes after every entry.
 NO_ENTRY = np.int64(np.iinfo(np.int64).max)
 COLUMN_SHIFT = np.int64(32)
-_STEP = np.uint64(LANES)
+_STEP = np.uint64(SIMD_WIDTH)
 _ONE = np.uint64(1)
 
 

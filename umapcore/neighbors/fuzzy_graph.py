@@ -9,7 +9,7 @@ import numpy as np
 from umapcore._kit.checks import check_real
 from umapcore._kit.log2 import exact_log2
 from umapcore._kit.parallel import for_rows
-from umapcore._kit.simd import LANES
+from umapcore._kit.simd import SIMD_WIDTH
 from umapcore.neighbors.bandwidth import LEAST_BANDWIDTH
 from umapcore.neighbors.knn import KNN, checked_knn
 from umapcore.neighbors.smooth_knn import memberships, sum_of_distances
@@ -105,7 +105,7 @@ def fuzzy_graph(
         present += count
     least_of_all = LEAST_BANDWIDTH * (total / present) if present else 0.0
     # Whole vectors, and an end behind the last entry of each row.
-    views = np.empty((n, (indices.shape[1] // LANES + 1) * LANES), np.int64)
+    views = np.empty((n, (indices.shape[1] // SIMD_WIDTH + 1) * SIMD_WIDTH), np.int64)
     counts = np.empty(n, np.int64)
     target = exact_log2(n_neighbors)
 

@@ -21,7 +21,7 @@ from umapcore.neighbors.metrics import (
     scipy_metric,
     unknown_metric,
 )
-from umapcore.neighbors.tiles import LANES, add_squares, tiled
+from umapcore.neighbors.tiles import TILE, add_squares, tiled
 from umapcore.neighbors.top_k import keep
 
 if TYPE_CHECKING:
@@ -173,13 +173,13 @@ def _search(
 ) -> None:
     """Compare the new points `first` … `last` - 1 with all of the reference, tile by tile."""
     k = indices.shape[1]
-    sums = np.empty(LANES, np.float32)
+    sums = np.empty(TILE, np.float32)
     for tile in range(across.shape[0]):
-        base = tile * LANES
+        base = tile * TILE
         for i in range(first, last):
             add_squares(rows[i], across[tile], sums)
             worst = squares[i, k - 1]
-            for lane in range(min(LANES, n - base)):
+            for lane in range(min(TILE, n - base)):
                 if sums[lane] < worst:
                     keep(indices[i], squares[i], base + lane, sums[lane], 0)
                     worst = squares[i, k - 1]

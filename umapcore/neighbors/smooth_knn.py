@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from umapcore._kit.jit import inline, kernel
-from umapcore._kit.simd import LANES, any_lane, least, load, single_bits, store, where
+from umapcore._kit.simd import SIMD_WIDTH, any_lane, least, load, single_bits, store, where
 from umapcore.neighbors.bandwidth import LEAST_BANDWIDTH, NO_NEIGHBOR, fade, find_scales
 from umapcore.neighbors.entries import COLUMN_SHIFT, NO_ENTRY, entry_of, sort_lanes
 
@@ -71,14 +71,14 @@ def memberships(
     """
     k = indices.shape[1]
     # Of the eight rows of a group the first neighbours, then the second ones, and so on.
-    excess, shares = np.empty(k * LANES, np.float64), np.empty(k * LANES, np.float64)
-    found = np.empty(k * LANES, np.int64)
-    near, far = np.empty(LANES, np.float64), np.empty(LANES, np.float64)
-    most = np.empty(LANES, np.float64)
+    excess, shares = np.empty(k * SIMD_WIDTH, np.float64), np.empty(k * SIMD_WIDTH, np.float64)
+    found = np.empty(k * SIMD_WIDTH, np.int64)
+    near, far = np.empty(SIMD_WIDTH, np.float64), np.empty(SIMD_WIDTH, np.float64)
+    most = np.empty(SIMD_WIDTH, np.float64)
     zero = np.uint64(0)
-    for group in range(first, last, LANES):
-        rows = min(LANES, last - group)
-        for lane in range(LANES):
+    for group in range(first, last, SIMD_WIDTH):
+        rows = min(SIMD_WIDTH, last - group)
+        for lane in range(SIMD_WIDTH):
             i = min(group + lane, last - 1)
             rho = _nearest(distances[i], local_connectivity)
             mean = _load(lane, i, indices, distances, rho, excess, shares, found, near, far)
@@ -139,7 +139,7 @@ def _load(
     n_near = 0
     n_far = 0
     for j in range(indices.shape[1]):
-        at = j * LANES + lane
+        at = j * SIMD_WIDTH + lane
         column = indices[i, j]
         d: Any = np.float64(distances[i, j])
         is_there = (column >= 0) & (d < np.inf)
@@ -162,7 +162,7 @@ def _load(
 @inline
 def _add_weights(shares: Any, found: Any) -> None:
     """Add the weights to the entries, and take those out that are too small for a float32."""
-    for at in range(np.uint64(0), np.uint64(found.shape[0]), np.uint64(LANES)):
+    for at in range(np.uint64(0), np.uint64(found.shape[0]), np.uint64(SIMD_WIDTH)):
         share = load(shares, at)
         entry = load(found, at) | single_bits(share)
         store(found, at, where(share >= _LEAST_WEIGHT, entry, NO_ENTRY))
@@ -174,15 +174,15 @@ def _store(lane: Any, i: Any, found: Any, views: Any, counts: Any) -> Any:
     count = 0
     alike = 0
     previous = np.int64(-1)
-    for j in range(found.shape[0] // LANES):
-        entry = found[j * LANES + lane]
+    for j in range(found.shape[0] // SIMD_WIDTH):
+        entry = found[j * SIMD_WIDTH + lane]
         views[i, j] = entry
         column = entry >> COLUMN_SHIFT
         is_there = entry != NO_ENTRY
         count += is_there
         alike += is_there & (column == previous)
         previous = column
-    for j in range(found.shape[0] // LANES, views.shape[1]):
+    for j in range(found.shape[0] // SIMD_WIDTH, views.shape[1]):
         views[i, j] = NO_ENTRY
     counts[i] = count
     return alike == 0

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Points that are compared side by side.
-LANES = 64
+TILE = 64
 #: Coordinates that are added up before the sums are stored.
 _TERMS = 4
 _ROWS_PER_TASK = 64
@@ -39,7 +39,7 @@ def tiled(points: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.
     """Give points, filled up with zeros, by rows, and in tiles of coordinates side by side."""
     n, p = points.shape
     padded = max(_TERMS, -(-p // _TERMS) * _TERMS)
-    tiles = np.zeros((-(-n // LANES), LANES, padded), np.float32)
+    tiles = np.zeros((-(-n // TILE), TILE, padded), np.float32)
     tiles.reshape(-1, padded)[:n, :p] = points
     return tiles.reshape(-1, padded), np.ascontiguousarray(tiles.transpose(0, 2, 1))
 
@@ -51,7 +51,7 @@ def add_squares(point: Any, lanes: Any, sums: Any) -> None:
     for c in range(0, point.shape[0], _TERMS):
         x0, x1, x2, x3 = point[c], point[c + 1], point[c + 2], point[c + 3]
         y0, y1, y2, y3 = lanes[c], lanes[c + 1], lanes[c + 2], lanes[c + 3]
-        for lane in range(LANES):
+        for lane in range(TILE):
             d0 = x0 - y0[lane]
             d1 = x1 - y1[lane]
             d2 = x2 - y2[lane]
@@ -67,14 +67,14 @@ def _search_tiles(
     k = indices.shape[1]
     if k < 2:
         return
-    sums = np.empty(LANES, np.float32)
+    sums = np.empty(TILE, np.float32)
     for tile in range(across.shape[0]):
         lanes = across[tile]
         for i in range(first, last):
             add_squares(rows[i], lanes, sums)
-            base = tile * LANES
+            base = tile * TILE
             worst = squares[i, k - 1]
-            for lane in range(min(LANES, n - base)):
+            for lane in range(min(TILE, n - base)):
                 if sums[lane] < worst and base + lane != i:
                     keep(indices[i], squares[i], base + lane, sums[lane], 1)
                     worst = squares[i, k - 1]

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from umapcore._kit.jit import kernel
 from umapcore._kit.parallel import for_rows
-from umapcore._kit.simd import LANES, add_lanes, fill, load, where
+from umapcore._kit.simd import SIMD_WIDTH, add_lanes, fill, load, where
 from umapcore._kit.threads import thread_count
 from umapcore.neighbors.entries import COLUMN_SHIFT, NO_ENTRY, column_of, entry_of, weight_of
 
@@ -147,7 +147,7 @@ def _count_union(
     for i in range(first, last):
         begin, end = starts[i], starts[i + 1] - 1
         alike = none
-        for at in range(np.uint64(0), width, np.uint64(LANES)):
+        for at in range(np.uint64(0), width, np.uint64(SIMD_WIDTH)):
             columns = load(flat, np.uint64(i) * width + at) >> COLUMN_SHIFT
             for e in range(begin, end):
                 is_same = columns == mirrored[e] >> COLUMN_SHIFT

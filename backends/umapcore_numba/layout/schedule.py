@@ -28,9 +28,9 @@ _BIT_MASK = np.uint64(63)
 
 _INT32 = ir.IntType(32)
 _INT64 = ir.IntType(64)
-_LANES = 16
+_COMPARED = 16
 #: Tails that are listed at a time: a list needs room for so many more.
-LISTED = _LANES
+LISTED = _COMPARED
 _COMPRESS = "llvm.x86.avx512.mask.compress.v16i32"
 
 
@@ -40,16 +40,16 @@ def _fires_of_64(typingctx: Any, rates: Any, first: Any, epoch: Any) -> Any:
     signature = types.uint64(rates, types.uint64, types.uint32)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        vector = ir.VectorType(_INT32, _LANES)
-        t = spread(builder, args[2], _LANES)
+        vector = ir.VectorType(_INT32, _COMPARED)
+        t = spread(builder, args[2], _COMPARED)
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
         word = ir.Constant(_INT64, 0)
-        for part in range(0, 64, _LANES):
+        for part in range(0, 64, _COMPARED):
             place = builder.add(args[1], ir.Constant(_INT64, part))
             pointer = builder.bitcast(builder.gep(data, [place]), vector.as_pointer())
             rate = builder.load(pointer, align=4)
             fires = builder.icmp_unsigned("<", builder.mul(t, rate), rate)
-            bits = builder.zext(builder.bitcast(fires, ir.IntType(_LANES)), _INT64)
+            bits = builder.zext(builder.bitcast(fires, ir.IntType(_COMPARED)), _INT64)
             word = builder.or_(word, builder.shl(bits, ir.Constant(_INT64, part)))
         return word
 
@@ -90,8 +90,8 @@ def _list_64(
     )
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        vector, bits = ir.VectorType(_INT32, _LANES), ir.IntType(_LANES)
-        mask = ir.VectorType(ir.IntType(1), _LANES)
+        vector, bits = ir.VectorType(_INT32, _COMPARED), ir.IntType(_COMPARED)
+        mask = ir.VectorType(ir.IntType(1), _COMPARED)
         known = builder.module.globals.get(_COMPRESS)
         compress = known or ir.Function(
             builder.module, ir.FunctionType(vector, [vector, vector, mask]), _COMPRESS
@@ -104,9 +104,9 @@ def _list_64(
         def at(array: Any, place: Any) -> Any:
             return builder.bitcast(builder.gep(array, [place]), vector.as_pointer())
 
-        t = spread(builder, epoch, _LANES)
+        t = spread(builder, epoch, _COMPARED)
         word = ir.Constant(_INT64, 0)
-        for part in range(0, 64, _LANES):
+        for part in range(0, 64, _COMPARED):
             edge = builder.add(first, ir.Constant(_INT64, part))
             rate = builder.load(at(rates, edge), align=4)
             fires = builder.icmp_unsigned("<", builder.mul(t, rate), rate)

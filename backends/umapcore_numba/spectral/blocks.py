@@ -17,17 +17,17 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from umapcore._kit.jit import kernel
-from umapcore.device.spectral_ops import BLOCK_ROWS, LANES, RUN
+from umapcore.device.spectral_ops import BLOCK_COLUMNS, BLOCK_ROWS, RUN
 
 U0 = np.uint64(0)
 U1 = np.uint64(1)
-U_LANES = np.uint64(LANES)
+U_COLUMNS = np.uint64(BLOCK_COLUMNS)
 U_RUN = np.uint64(RUN)
 
 _INT32 = ir.IntType(32)
 _INT64 = ir.IntType(64)
-_VECTOR = ir.VectorType(ir.FloatType(), LANES)
-_FIRST_LANE = ir.Constant(ir.VectorType(_INT32, LANES), [0] * LANES)
+_VECTOR = ir.VectorType(ir.FloatType(), BLOCK_COLUMNS)
+_FIRST_LANE = ir.Constant(ir.VectorType(_INT32, BLOCK_COLUMNS), [0] * BLOCK_COLUMNS)
 
 
 @intrinsic
@@ -45,7 +45,8 @@ def sum_differences(
 ) -> Any:
     """Sum over the edges `first` … `last` - 1 in order; all indices and lengths are uint64.
 
-    ``out[k] = sum of weights[e] * (x[indices[e] * width + lane + k] - x[own + k])``, k < LANES.
+    ``out[k] = sum of weights[e] * (x[indices[e] * width + lane + k] - x[own + k])`` for all columns
+    k of a block.
     """
     signature = types.void(first, last, indices, weights, x, width, lane, own, out)
 
@@ -63,7 +64,7 @@ def sum_differences(
         first, last, width, lane = args[0], args[1], args[5], args[6]
         mine = lanes_of_x(args[7])
         undefined = ir.Constant(_VECTOR, ir.Undefined)
-        total = cgutils.alloca_once_value(builder, ir.Constant(_VECTOR, [0.0] * LANES))
+        total = cgutils.alloca_once_value(builder, ir.Constant(_VECTOR, [0.0] * BLOCK_COLUMNS))
         one = ir.Constant(_INT64, 1)
         with cgutils.for_range_slice(builder, first, last, one, _INT64) as (e, _):
             tail = builder.load(builder.gep(data(2), [e]))
@@ -85,9 +86,7 @@ def sum_differences(
 def apply(
     first: Any,
     last: Any,
-    indptr: Any,
-    indices: Any,
-    weights: Any,
+    graph: Any,
     inverse: Any,
     x: Any,
     y: Any,
@@ -96,23 +95,24 @@ def apply(
     gamma: Any,
 ) -> None:
     """Y = alpha (P - 1) x + beta x + gamma y; see `SpectralOps`."""
+    indptr, indices, weights = graph
     width = np.uint64(x.shape[1])
     x, y = x.reshape(-1), y.reshape(-1)
-    total, part = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
+    total, part = np.empty(BLOCK_COLUMNS, np.float32), np.empty(BLOCK_COLUMNS, np.float32)
     # Unsigned indices need no check for counting from the end.
     for i in range(np.uint64(first), np.uint64(last)):
         begin, end = np.uint64(indptr[i]), np.uint64(indptr[i + U1])
         factor = alpha * inverse[i]
-        for lane in range(U0, width, U_LANES):
+        for lane in range(U0, width, U_COLUMNS):
             own = i * width + lane
             stop = min(end, begin + U_RUN)
             sum_differences(begin, stop, indices, weights, x, width, lane, own, total)
             while stop < end:
                 start, stop = stop, min(end, stop + U_RUN)
                 sum_differences(start, stop, indices, weights, x, width, lane, own, part)
-                for k in range(U0, U_LANES):
+                for k in range(U0, U_COLUMNS):
                     total[k] += part[k]
-            for k in range(U0, U_LANES):
+            for k in range(U0, U_COLUMNS):
                 y[own + k] = factor * total[k] + beta * x[own + k] + gamma * y[own + k]
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore._kit.arrays import read_only
+from umapcore._kit.arrays import Csr, read_only
 from umapcore._kit.rng import mix64
 from umapcore.device.spectral_ops import FEW, ROUNDS, SECLUDED, TOSSES
 from umapcore_numba.spectral import blocks, contraction
@@ -26,8 +26,8 @@ from umapcore_numba.spectral.level import Aggregates, make_level
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from umapcore._kit.parallel import Ranges
     from umapcore_numba.spectral.level import NumbaLevel
-    from umapcore_numba.spectral.ranges import Ranges
 
 #: Aggregates that one task contracts at most, which bounds its memory.
 _CONTRACTED = 262_144
@@ -43,12 +43,11 @@ def coarsen(ranges: Ranges, level: NumbaLevel) -> tuple[NumbaLevel, Aggregates]:
     offsets = np.zeros(sizes.shape[0] + 1, np.int64)
     np.cumsum(sizes, out=offsets[1:])
     members = group(coarse, offsets)
-    indptr, indices, weights = contract(ranges, level, offsets, members, coarse)
+    smaller = contract(ranges, level, offsets, members, coarse)
     # One addition after the other, in the order of the vertices.
     degrees = np.bincount(coarse, level.degrees).astype(np.float64, copy=False)
-    shares = row_sums(ranges, indptr, weights) / degrees
-    smaller = make_level(indptr, indices, weights, degrees, shares)
-    return smaller, Aggregates(coarse, offsets, members)
+    shares = row_sums(ranges, smaller) / degrees
+    return make_level(smaller, degrees, shares), Aggregates(coarse, offsets, members)
 
 
 def _matched(ranges: Ranges, level: NumbaLevel) -> NDArray[np.int32]:
@@ -115,10 +114,10 @@ def _place_leftovers(
         lone, neighbour = lone[is_lone[lone]], neighbour[is_lone[lone]]
 
 
-def row_sums(ranges: Ranges, indptr: Any, weights: Any) -> NDArray[np.float64]:
+def row_sums(ranges: Ranges, graph: Csr) -> NDArray[np.float64]:
     """Sum every row in float64, in the order of its edges."""
-    out = np.empty(indptr.shape[0] - 1)
-    source = (read_only(indptr), read_only(weights))
+    out = np.empty(graph.indptr.shape[0] - 1)
+    source = (read_only(graph.indptr), read_only(graph.weights))
     ranges.over(out.shape[0], lambda a, b: blocks.degrees(a, b, *source, out))
     return out
 
@@ -137,7 +136,7 @@ def propose(
     Heaviest by ``weights[e] * scale[neighbour]``, of equals the one whose edge has the largest
     hash; neighbours that are `taken` do not count; -1 where there is none.
     """
-    source = (vertices, level.indptr, level.indices, level.weights, scale, taken, least, choice)
+    source = (vertices, level.graph, scale, taken, least, choice)
     ranges.over(vertices.shape[0], lambda a, b: contraction.propose(a, b, *source))
 
 
@@ -148,9 +147,7 @@ def group(coarse: Any, offsets: Any) -> NDArray[np.int32]:
     return members
 
 
-def contract(
-    ranges: Ranges, level: NumbaLevel, offsets: Any, members: Any, coarse: Any
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float32]]:
+def contract(ranges: Ranges, level: NumbaLevel, offsets: Any, members: Any, coarse: Any) -> Csr:
     """Add up the edges between aggregates.
 
     Aggregate c has the vertices ``members[offsets[c]:offsets[c + 1]]``; `coarse` is the aggregate
@@ -159,25 +156,25 @@ def contract(
 
     Returns
     -------
-    indptr, indices, weights of the CSR of aggregates.
+    CSR of the aggregates.
     """
     n = offsets.shape[0] - 1
-    lengths = np.diff(level.indptr)[members]
+    lengths = np.diff(level.graph.indptr)[members]
     most = np.zeros(members.shape[0] + 1, np.int64)
     np.cumsum(lengths, out=most[1:])
     counts = np.empty(n, np.int64)
-    source = (offsets, members, coarse, level.indptr, level.indices, level.weights)
+    source = (offsets, members, coarse, level.graph)
 
     def task(first: int, last: int) -> tuple[NDArray[Any], NDArray[np.float32]]:
         room = int(most[offsets[last]] - most[offsets[first]])
         indices, sums = np.empty(room, np.int32), np.empty(room)
         seen = np.full(n, -1, np.int32 if room < 2**31 else np.int64)
         used = contraction.contract(first, last, *source, indices, sums, counts, seen)
-        return indices[:used].astype(level.indices.dtype), sums[:used].astype(np.float32)
+        return indices[:used].astype(level.graph.indices.dtype), sums[:used].astype(np.float32)
 
     parts = ranges.over(n, task, _CONTRACTED)
-    indptr = np.zeros(n + 1, level.indptr.dtype)
+    indptr = np.zeros(n + 1, level.graph.indptr.dtype)
     np.cumsum(counts, out=indptr[1:])
     indices = parts[0][0] if len(parts) == 1 else np.concatenate([p[0] for p in parts])
     weights = parts[0][1] if len(parts) == 1 else np.concatenate([p[1] for p in parts])
-    return indptr, indices, weights
+    return Csr(indptr, indices, weights)

@@ -26,23 +26,21 @@ def propose(
     first: Any,
     last: Any,
     vertices: Any,
-    indptr: Any,
-    indices: Any,
-    weights: Any,
+    graph: Any,
     scale: Any,
     taken: Any,
     least: Any,
     choice: Any,
 ) -> None:
-    """Find heaviest neighbours; see `SpectralOps`."""
+    """Find heaviest neighbours; see :func:`umapcore_numba.spectral.coarsen.propose`."""
     for place in range(np.uint64(first), np.uint64(last)):
         i = np.uint64(vertices[place])
         best, most, largest = np.int64(-1), least[i], np.uint64(0)
-        for e in range(np.uint64(indptr[i]), np.uint64(indptr[i + U1])):
-            j = np.uint64(indices[e])
+        for e in range(np.uint64(graph.indptr[i]), np.uint64(graph.indptr[i + U1])):
+            j = np.uint64(graph.indices[e])
             if taken[j]:
                 continue
-            weight = weights[e] * scale[j]
+            weight = graph.weights[e] * scale[j]
             if weight >= most:
                 hashed = edge_hash(i, j)
                 if best < 0 or weight > most or hashed > largest:
@@ -58,9 +56,7 @@ def contract(
     offsets: Any,
     members: Any,
     coarse: Any,
-    indptr: Any,
-    indices: Any,
-    weights: Any,
+    graph: Any,
     out_indices: Any,
     out_weights: Any,
     counts: Any,
@@ -80,18 +76,18 @@ def contract(
         start = used
         for m in range(np.uint64(offsets[c]), np.uint64(offsets[c + U1])):
             i = np.uint64(members[m])
-            for e in range(np.uint64(indptr[i]), np.uint64(indptr[i + U1])):
-                other = np.uint64(coarse[np.uint64(indices[e])])
+            for e in range(np.uint64(graph.indptr[i]), np.uint64(graph.indptr[i + U1])):
+                other = np.uint64(coarse[np.uint64(graph.indices[e])])
                 if other == c:
                     continue
                 at = seen[other]
                 if at < np.int64(start):
                     seen[other] = used
                     out_indices[used] = other
-                    out_weights[used] = np.float64(weights[e])
+                    out_weights[used] = np.float64(graph.weights[e])
                     used += U1
                 else:
-                    out_weights[np.uint64(at)] += np.float64(weights[e])
+                    out_weights[np.uint64(at)] += np.float64(graph.weights[e])
         counts[c] = used - start
     return np.int64(used)
 

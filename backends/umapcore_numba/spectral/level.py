@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from umapcore._kit.arrays import read_only
+from umapcore._kit.arrays import Csr, read_only
 from umapcore.device.spectral_ops import BOUND, LARGEST_INVERSE
 
 if TYPE_CHECKING:
@@ -20,10 +20,8 @@ class NumbaLevel:
 
     Attributes
     ----------
-    indptr, indices
-        Offsets and columns of a CSR; no self-loops.
-    weights
-        float32, (edges,).
+    graph
+        CSR with float32 weights and no self-loops.
     degrees
         float64, (n,): weight of every vertex, that of edges inside of an aggregate included.
     shares
@@ -32,9 +30,7 @@ class NumbaLevel:
         float32, (n,): 1 / degrees.
     """
 
-    indptr: NDArray[Any]
-    indices: NDArray[Any]
-    weights: NDArray[np.float32]
+    graph: Csr
     degrees: NDArray[np.float64]
     shares: NDArray[np.float64]
     inverse: NDArray[np.float32]
@@ -67,21 +63,10 @@ class Aggregates:
     members: NDArray[np.int32]
 
 
-def make_level(
-    indptr: Any,
-    indices: Any,
-    weights: Any,
-    degrees: NDArray[np.float64],
-    shares: NDArray[np.float64],
-) -> NumbaLevel:
+def make_level(graph: Csr, degrees: NDArray[np.float64], shares: NDArray[np.float64]) -> NumbaLevel:
     """Put a level together; its arrays become read-only."""
     # Divided in float64: an inverse of one rounding.
     inverse = np.minimum(1.0 / degrees, LARGEST_INVERSE).astype(np.float32)
     return NumbaLevel(
-        read_only(indptr),
-        read_only(indices),
-        read_only(weights),
-        read_only(degrees),
-        read_only(shares),
-        read_only(inverse),
+        Csr(*map(read_only, graph)), read_only(degrees), read_only(shares), read_only(inverse)
     )

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore._kit.arrays import read_only
+from umapcore._kit.arrays import csr_arrays
+from umapcore._kit.parallel import Ranges
 from umapcore.device.spectral_ops import BLOCK_ROWS, HostLevel
 from umapcore.graph.components import connected_components
 from umapcore.graph.permute import permute
 from umapcore_numba.spectral import blocks
 from umapcore_numba.spectral.coarsen import coarsen, row_sums
 from umapcore_numba.spectral.level import make_level
-from umapcore_numba.spectral.ranges import Ranges
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ class NumbaSpectralOps:
     """
 
     def __init__(self, n_threads: int | None = None) -> None:
-        self._ranges = Ranges(n_threads)
+        self._ranges = Ranges(n_threads, BLOCK_ROWS)
 
     def __enter__(self) -> NumbaSpectralOps:
         return self
@@ -53,9 +53,9 @@ class NumbaSpectralOps:
 
     def finest(self, graph: csr_array[Any, Any]) -> NumbaLevel:
         """Make a level of a graph; see `SpectralOps`."""
-        arrays = (read_only(graph.indptr), read_only(graph.indices), read_only(graph.data))
-        degrees = row_sums(self._ranges, arrays[0], arrays[2])
-        return make_level(*arrays, degrees, np.ones_like(degrees))
+        arrays = csr_arrays(graph)
+        degrees = row_sums(self._ranges, arrays)
+        return make_level(arrays, degrees, np.ones_like(degrees))
 
     def coarsen(self, level: NumbaLevel) -> tuple[NumbaLevel, Aggregates]:
         """Make a smaller level; see :mod:`umapcore_numba.spectral.coarsen`."""
@@ -63,15 +63,14 @@ class NumbaSpectralOps:
 
     def bring(self, level: NumbaLevel) -> HostLevel:
         """Give a level as it is."""
-        return HostLevel(level.indptr, level.indices, level.weights, level.degrees)
+        return HostLevel(*level.graph, level.degrees)
 
     def apply(
         self, level: NumbaLevel, x: Any, y: Any, steps: Sequence[tuple[float, float, float]]
     ) -> tuple[Any, Any]:
         """Y = alpha (P - 1) x + beta x + gamma y; see `SpectralOps`."""
-        rows = (level.indptr, level.indices, level.weights, level.inverse)
         for step in steps:
-            source = (*rows, x, y, *map(np.float32, step))
+            source = (level.graph, level.inverse, x, y, *map(np.float32, step))
             self._ranges.over(level.n_vertices, partial(_apply, source))
             x, y = y, x
         return x, y
@@ -108,9 +107,8 @@ class NumbaSpectralOps:
 
     def reorder(self, level: NumbaLevel, order: Any) -> NumbaLevel:
         """Renumber vertices; see `SpectralOps`."""
-        graph = (level.indptr, level.indices, level.weights)
-        renumbered = permute(*graph, order, n_threads=self._ranges.n_threads)
-        return make_level(*renumbered, level.degrees[order], level.shares[order])
+        renumbered = permute(level.graph, order, n_threads=self._ranges.n_threads)
+        return make_level(renumbered, level.degrees[order], level.shares[order])
 
     def source(self, aggregates: Aggregates) -> NDArray[np.int32]:
         """Rows to prolong from; see `SpectralOps`."""

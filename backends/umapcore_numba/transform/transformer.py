@@ -9,13 +9,13 @@ import numpy as np
 from umapcore._kit.arrays import read_only
 from umapcore._kit.log2 import exact_log2
 from umapcore._kit.parallel import for_rows
-from umapcore_numba.transform.walk import transform_rows
+from umapcore.layout.transform_plan import TransformPlan
+from umapcore_numba.transform.walk import Law, transform_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from umapcore.layout.spec import OptimizerSpec
-    from umapcore.layout.transform_plan import TransformPlan
 
 #: Dimensions for which the kernel is compiled specially.
 SPECIAL_DIMENSIONS = (1, 2, 3)
@@ -40,11 +40,12 @@ class NumbaTransform:
         n_threads: int | None,
     ) -> None:
         d = reference.shape[1]
-        self._dims = ((0,) * d if d in SPECIAL_DIMENSIONS else (), d)
+        self._dims = (0,) * d if d in SPECIAL_DIMENSIONS else ()
         self._reference = read_only(np.ascontiguousarray(reference).reshape(-1))
         self._steps = steps
         a, b = spec.curve()
-        self._constants = (
+        self._law = Law(
+            np.int64(d),
             np.float32(b),
             np.float32(exact_log2(a)),
             np.float32(spec.gamma),
@@ -57,13 +58,15 @@ class NumbaTransform:
         placed = plan.start.copy()
         flat = placed.reshape(-1)
 
-        given = [read_only(array) for array in (plan.tails, plan.rates, plan.keys)]
+        given = (
+            TransformPlan(*(read_only(array) for array in plan)),
+            self._reference,
+            self._steps,
+            self._law,
+        )
 
         def walk(a: int, b: int) -> None:
-            transform_rows(
-                *self._dims, a, b, self._steps.shape[0], *given,
-                self._reference, self._steps, *self._constants, flat,
-            )  # fmt: skip
+            transform_rows(self._dims, a, b, *given, flat)
 
         for_rows(plan.start.shape[0], self._n_threads, walk, _ROWS_PER_TASK)
         return placed

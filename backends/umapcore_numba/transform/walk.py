@@ -8,7 +8,7 @@ the lanes, as in :mod:`umapcore_numba.layout.walk`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,9 +18,9 @@ from umapcore_numba.floats import ZERO, clip, exp2
 from umapcore_numba.forces import CLIP, attraction, curve_exponent, repulsion
 
 #: Heads that are walked side by side.
-LANES = 64
+HEADS = 64
 #: Loops over lanes are rounded up to this, the lanes of the widest vectors.
-LANES_STEP = 16
+HEADS_STEP = 16
 TWO = np.float32(2.0)
 U0, U1 = np.uint64(0), np.uint64(1)
 WORD = np.uint64(32)
@@ -52,7 +52,7 @@ def _measure(
         squared[i] = ZERO
     for k in range(d):
         for i in range(m):
-            difference = y[k * LANES + i] - other[k * LANES + i]
+            difference = y[k * HEADS + i] - other[k * HEADS + i]
             squared[i] += difference * difference
     for i in range(m):
         power[i] = curve_exponent(squared[i], b, log2_a)
@@ -63,26 +63,29 @@ def _move(d: Any, y: Any, stand: Any, other: Any, coefficient: Any, alpha: Any, 
     """Move the heads by what acts on them where they stand."""
     for k in range(d):
         for i in range(m):
-            j = k * LANES + i
+            j = k * HEADS + i
             y[j] += clip(coefficient[i] * (stand[j] - other[j]), CLIP * alpha[i])
+
+
+class Law(NamedTuple):
+    """The law of forces: number of dimensions, curve, weight and number of negative samples."""
+
+    n_components: Any
+    b: Any
+    log2_a: Any
+    gamma: Any
+    n_samples: Any
 
 
 @kernel()
 def transform_rows(
     dims: Any,
-    n_components: Any,
     first: Any,
     last: Any,
-    n_epochs: Any,
-    tails: Any,
-    rates: Any,
-    keys: Any,
+    plan: Any,
     reference: Any,
     steps: Any,
-    b: Any,
-    log2_a: Any,
-    gamma: Any,
-    n_samples: Any,
+    law: Any,
     positions: Any,
 ) -> None:
     """Take the heads `first` … `last` - 1 from where they start to where they end.
@@ -91,38 +94,37 @@ def transform_rows(
     ----------
     dims
         A tuple as long as there are dimensions, for which it is then compiled, or empty.
-    n_components
-        The number of dimensions d.
-    n_epochs
-        Epochs; 1 … n_epochs - 1 do something.
-    tails, rates
-        int32 and uint32, (n, k): neighbours of each head and how often they fire.
-    keys
-        uint64, (n,): keys of the heads' random numbers.
+    plan
+        A :class:`umapcore.layout.transform_plan.TransformPlan`, read-only.
     reference
         float32, flat: positions of the vertices that stay.
     steps
-        float32, (n_epochs,): step sizes.
+        float32, (n_epochs,): step sizes; the first one is not used.
+    law
+        See :class:`Law`.
     positions
         float32, flat: of the heads, moved in place.
     """
-    d = len(dims) if len(dims) > 0 else n_components
+    tails, rates, keys = plan.tails, plan.rates, plan.keys
+    b, log2_a, gamma, n_samples = law.b, law.log2_a, law.gamma, law.n_samples
+    n_epochs = steps.shape[0]
+    d = len(dims) if len(dims) > 0 else law.n_components
     stride = np.uint64(d)
     k = np.uint64(tails.shape[1])
     n_reference = np.uint64(reference.shape[0]) // stride
     tail = tails.reshape(-1)
     rate = rates.reshape(-1)
-    y = np.zeros(d * LANES, np.float32)
-    stand = np.zeros(d * LANES, np.float32)
-    other = np.zeros(d * LANES, np.float32)
-    squared = np.zeros(LANES, np.float32)
-    power = np.zeros(LANES, np.float32)
-    alpha = np.zeros(LANES, np.float32)
-    word = np.zeros(LANES, np.uint64)
-    counters = np.zeros(LANES, np.uint64)
-    head = np.zeros(LANES, np.uint64)
-    epoch = np.zeros(LANES, np.uint64)
-    edge = np.zeros(LANES, np.uint64)
+    y = np.zeros(d * HEADS, np.float32)
+    stand = np.zeros(d * HEADS, np.float32)
+    other = np.zeros(d * HEADS, np.float32)
+    squared = np.zeros(HEADS, np.float32)
+    power = np.zeros(HEADS, np.float32)
+    alpha = np.zeros(HEADS, np.float32)
+    word = np.zeros(HEADS, np.uint64)
+    counters = np.zeros(HEADS, np.uint64)
+    head = np.zeros(HEADS, np.uint64)
+    epoch = np.zeros(HEADS, np.uint64)
+    edge = np.zeros(HEADS, np.uint64)
     E = np.uint64(n_epochs)
 
     # All lanes begin as if they had just finished a head that there is not.
@@ -131,7 +133,7 @@ def transform_rows(
     epoch[:] = E
     waiting: Any = np.uint64(first)
     end = np.uint64(last)
-    live = LANES
+    live = HEADS
     while True:
         # From the last lane down: one that takes the place of another has been seen to.
         for i in range(live - 1, -1, -1):
@@ -139,13 +141,13 @@ def transform_rows(
             while t >= E:
                 if head[i] != none:
                     for c in range(d):
-                        positions[head[i] * stride + np.uint64(c)] = y[c * LANES + i]
+                        positions[head[i] * stride + np.uint64(c)] = y[c * HEADS + i]
                 if waiting == end:
                     break
                 head[i] = waiting
                 counters[i] = keys[waiting]
                 for c in range(d):
-                    y[c * LANES + i] = positions[waiting * stride + np.uint64(c)]
+                    y[c * HEADS + i] = positions[waiting * stride + np.uint64(c)]
                 waiting += U1
                 t, e = _next_fire(rate, head[i] * k, k, E, U1, U0)
             if t < E:
@@ -161,22 +163,22 @@ def transform_rows(
             alpha[i] = alpha[live]
             counters[i] = counters[live]
             for c in range(d):
-                y[c * LANES + i] = y[c * LANES + live]
+                y[c * HEADS + i] = y[c * HEADS + live]
         if live == 0:
             break
-        m = (live + LANES_STEP - 1) // LANES_STEP * LANES_STEP
+        m = (live + HEADS_STEP - 1) // HEADS_STEP * HEADS_STEP
 
         for i in range(live):
             place = np.uint64(tail[head[i] * k + edge[i] - U1]) * stride
             for c in range(d):
-                other[c * LANES + i] = reference[place + np.uint64(c)]
+                other[c * HEADS + i] = reference[place + np.uint64(c)]
         _measure(d, y, other, squared, power, m, b, log2_a)
         for i in range(m):
             force = attraction(squared[i], exp2(power[i]))
             squared[i] = -TWO * b * alpha[i] * force
         _move(d, y, y, other, squared, alpha, m)
 
-        for j in range(d * LANES):
+        for j in range(d * HEADS):
             stand[j] = y[j]
         for r in range(n_samples):
             # A hash gives two samples, the first by its upper half.
@@ -188,7 +190,7 @@ def transform_rows(
                 half = word[i] >> WORD if r % 2 == 0 else word[i] & LOW_WORD
                 place = ((half * n_reference) >> WORD) * stride
                 for c in range(d):
-                    other[c * LANES + i] = reference[place + np.uint64(c)]
+                    other[c * HEADS + i] = reference[place + np.uint64(c)]
             _measure(d, stand, other, squared, power, m, b, log2_a)
             for i in range(m):
                 force = repulsion(squared[i], exp2(power[i]))
