@@ -11,7 +11,7 @@ from umapcore._kit.arrays import in_memory, is_sparse, on_gpu
 from umapcore.anndata_io.representation import FEW_VARIABLES
 from umapcore.errors import did_you_mean
 from umapcore.init.paga import positions_from_paga
-from umapcore.init.positions import NAMED_STARTS, check_positions
+from umapcore.init.positions import STARTS, check_positions
 from umapcore.logs import logger
 
 if TYPE_CHECKING:
@@ -225,14 +225,13 @@ def read_start(
             adata.uns["paga"], adata.obs, n_components=n_components, seed=seed
         )
         return check_positions(found, n, n_components, name="init_pos='paga'")
-    if init_pos not in NAMED_STARTS:
-        named = (*NAMED_STARTS, "paga")
+    if init_pos not in STARTS:
         msg = (
             f"init_pos={init_pos!r} is unknown: init_pos must be one of "
-            f"{_listed(named)}, a key of .obsm ({_listed(adata.obsm) or 'which is empty'}), "
+            f"{_listed(STARTS)}, a key of .obsm ({_listed(adata.obsm) or 'which is empty'}), "
             f"an array of shape ({n}, {n_components}), or None."
         )
-        raise ValueError(msg + did_you_mean(init_pos, [*named, *adata.obsm]))
+        raise ValueError(msg + did_you_mean(init_pos, [*STARTS, *adata.obsm]))
     return init_pos
 
 

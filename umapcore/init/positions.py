@@ -16,12 +16,11 @@ from umapcore.layout.constants import EXTENT
 from umapcore.logs import logger
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from umapcore.device.spectral_ops import SpectralOps
-
-#: Starts that have a name, beside arrays.
-NAMED_STARTS = ("spectral", "random")
 
 #: Standard deviation of the noise that keeps vertices apart, where the largest coordinate is
 #: `EXTENT`.
@@ -75,23 +74,45 @@ def start_positions(
     ValueError, TypeError
         When `init` is unknown, or has a wrong shape or values that are not finite.
     """
+    if not isinstance(init, str):
+        return scaled_start(_checked(init, graph.shape[0], n_components, "init"), seed)
+    make = STARTS.get(init)
+    if make is None:
+        known = [name for name, function in STARTS.items() if function is not None]
+        allowed = ", ".join(map(repr, known))
+        msg = f"init={init!r} is unknown: init must be one of {allowed}, or an array."
+        raise ValueError(msg + did_you_mean(init, known))
+    return make(
+        graph,
+        n_components,
+        seed=seed,
+        representation=representation,
+        metric=metric,
+        ops=ops,
+        n_threads=n_threads,
+    )
+
+
+def _spectral(
+    graph: Any, n_components: int, *, seed: int, n_threads: int | None, **options: Any
+) -> NDArray[np.float32]:
+    layout = spectral_layout(graph, n_components, seed=seed, n_threads=n_threads, **options)
+    return _scaled(_expanded(layout) + _noise(seed, layout.shape, n_threads))
+
+
+def _random(graph: Any, n_components: int, *, seed: int, **_: Any) -> NDArray[np.float32]:
     n = graph.shape[0]
-    if isinstance(init, str):
-        check_named_start(init)
-        if init == "random":
-            drawn = uniform(seed, _RANDOM_STREAM, n * n_components).reshape(n, n_components)
-            return _scaled(20.0 * drawn - 10.0)
-        layout = spectral_layout(
-            graph,
-            n_components,
-            seed=seed,
-            representation=representation,
-            metric=metric,
-            ops=ops,
-            n_threads=n_threads,
-        )
-        return _scaled(_expanded(layout) + _noise(seed, layout.shape, n_threads))
-    return scaled_start(_checked(init, n, n_components, "init"), seed)
+    drawn = uniform(seed, _RANDOM_STREAM, n * n_components).reshape(n, n_components)
+    return _scaled(20.0 * drawn - 10.0)
+
+
+#: Starts by name, and what works each out of a graph. None: it takes more than a graph, namely what
+#: an AnnData object has of PAGA (:mod:`umapcore.init.paga`).
+STARTS: dict[str, Callable[..., NDArray[np.float32]] | None] = {
+    "spectral": _spectral,
+    "random": _random,
+    "paga": None,
+}
 
 
 def scaled_start(positions: NDArray[Any], seed: int) -> NDArray[np.float32]:
@@ -102,21 +123,6 @@ def scaled_start(positions: NDArray[Any], seed: int) -> NDArray[np.float32]:
         centred = scaled.astype(np.float64) - 0.5 * EXTENT
         scaled = _scaled(_expanded(centred) + _noise(seed, scaled.shape))
     return scaled
-
-
-def check_named_start(init: str, name: str = "init", also: tuple[str, ...] = ()) -> None:
-    """Refuse a start that has no such name.
-
-    Raises
-    ------
-    ValueError
-        Naming what is allowed, and the nearest match.
-    """
-    if init not in NAMED_STARTS:
-        known = (*NAMED_STARTS, *also)
-        allowed = ", ".join(repr(start) for start in known)
-        msg = f"{name}={init!r} is unknown: {name} must be one of {allowed}, or an array."
-        raise ValueError(msg + did_you_mean(init, known))
 
 
 def check_positions(

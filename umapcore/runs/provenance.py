@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from umapcore.errors import bad_value
+from umapcore.init.positions import STARTS
 from umapcore.layout.spec import LAYOUT_VERSION, OptimizerSpec
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 #: Changes when the entry's form does.
 FORMAT = 1
 
-START_KINDS = ("spectral", "random", "paga", "obsm", "array")
+#: Kinds of starts: those with a name, a key of `obsm`, and positions that were given.
+START_KINDS = (*STARTS, "obsm", "array")
 
 
 class Origin:
