@@ -20,7 +20,7 @@ import umapcore  # noqa: E402
 project = "umapcore"
 author = "umapcore contributors"
 copyright = author  # noqa: A001
-version = release = umapcore.version.__version__
+version = release = umapcore.__version__
 
 extensions = [
     "myst_nb",

@@ -59,7 +59,7 @@ class TestProvenance:
             "format", "umapcore", "layout_version", "spec", "epochs", "graph", "start", "embedding"
         }  # fmt: skip
         assert found["layout_version"] == LAYOUT_VERSION
-        assert found["umapcore"] == umapcore.version.__version__
+        assert found["umapcore"] == umapcore.__version__
         assert found["epochs"] == 15
         assert found["graph"]["neighbors_key"] == "neighbors"
         assert found["start"]["kind"] == "spectral"

@@ -366,7 +366,7 @@ def test_unexpected_errors_are_named_and_can_be_traced(
 
 def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--version") == 0
-    assert capsys.readouterr().out == f"umapcore {umapcore.version.__version__}\n"
+    assert capsys.readouterr().out == f"umapcore {umapcore.__version__}\n"
     for command in ("embed", "demo", "info"):
         assert run(command, "--help") == 0
         text = capsys.readouterr().out
@@ -375,7 +375,7 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_info_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("info") == cli.OK
-    assert umapcore.version.__version__ in capsys.readouterr().out
+    assert umapcore.__version__ in capsys.readouterr().out
     assert run("info", "--json") == cli.OK
     assert capsys.readouterr().out.startswith("{")
 

@@ -23,7 +23,7 @@ def found() -> dict[str, dict[str, object]]:
 
 
 def test_versions(found: dict[str, dict[str, object]]) -> None:
-    assert found["umapcore"]["version"] == umapcore.version.__version__
+    assert found["umapcore"]["version"] == umapcore.__version__
     for package in ("numpy", "scipy", "numba", "anndata"):
         assert found["packages"][package] == version(package)
 

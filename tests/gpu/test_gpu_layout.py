@@ -240,7 +240,7 @@ def dense_case(name: str, d: int = 2) -> tuple[Any, OptimizerSpec, Any, Density,
 
 
 @pytest.mark.parametrize("name", GRAPHS)
-@pytest.mark.parametrize("d", [1, 2, 3, 10])
+@pytest.mark.parametrize("d", [pytest.param(1, marks=pytest.mark.slow), 2, 3, 10])
 def test_whole_layouts_with_densities(gpu_backend: Any, name: str, d: int) -> None:
     graph, spec, start, density, expected = dense_case(name, d)
     layout = gpu_backend.begin(gpu_backend.plan(graph, spec), start, spec, density=density)

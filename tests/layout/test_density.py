@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 #: Starts that no step can change.
 UNMOVED = {"one point", "far"}
 Open = Callable[[], Backend]
+SLOW_1, SLOW_5 = (pytest.param(d, marks=pytest.mark.slow) for d in (1, 5))
 _expected: dict[str, np.ndarray] = {}
 
 
@@ -63,7 +64,7 @@ def check(
     assert_same_bits(found, _expected[key])
 
 
-@pytest.mark.parametrize("n_components", [1, 2, 3, 4, 10])
+@pytest.mark.parametrize("n_components", [SLOW_1, 2, 3, 10])
 def test_dimensions(n_components: int, open_backend: Open) -> None:
     spec = OptimizerSpec(
         n_components=n_components, n_epochs=8, density_weight=2.0, density_fraction=0.6
@@ -124,7 +125,7 @@ def test_coincident_and_distant_vertices(name: str, open_backend: Open) -> None:
 
 
 @pytest.mark.parametrize("name", ["blobs", "hub"])
-@pytest.mark.parametrize("n_components", [2, 5])
+@pytest.mark.parametrize("n_components", [2, SLOW_5])
 def test_threads_and_interruptions(name: str, n_components: int) -> None:
     if name == "blobs":
         graph, distances = density_cases.blobs(2400)

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +20,7 @@ from umapcore._kit.threads import load_tbb
 from umapcore.graph.csr import prepare_graph
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from concurrent.futures import Future
+    from collections.abc import Callable
 
     from umapcore.device.protocol import Backend
 
@@ -253,23 +251,12 @@ def test_threading_layers(layer: str) -> None:
     assert result["digests"] == expected()
 
 
-PROCESSORS = ("generic", "nehalem", "haswell")
-
-
-@pytest.fixture(scope="module")
-def on_processors() -> Iterator[dict[str, Future[dict[str, object]]]]:
-    """Results for all processors, which are compiled for side by side: that takes most time."""
-    with ThreadPoolExecutor(min(len(PROCESSORS), os.cpu_count() or 1)) as pool:
-        # Without features of its own accord, numba would add all those of the machine at hand.
-        yield {
-            name: pool.submit(
-                in_process, [2, 3, 10], [1], {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": ""}
-            )
-            for name in PROCESSORS
-        }
-
-
-@pytest.mark.parametrize("processor", PROCESSORS)
-def test_processors(processor: str, on_processors: dict[str, Future[dict[str, object]]]) -> None:
+@pytest.mark.parametrize(
+    "processor",
+    ["generic", *(pytest.param(p, marks=pytest.mark.slow) for p in ("nehalem", "haswell"))],
+)
+def test_processors(processor: str) -> None:
     """No bit depends on the vector width or on whether there is a fused multiply-add."""
-    assert on_processors[processor].result()["digests"] == expected()
+    # Without features of its own accord, numba would add all those of the machine at hand.
+    environment = {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": ""}
+    assert in_process([2, 3, 10], [1], environment)["digests"] == expected()

@@ -1,1 +1,1 @@
-"""The common floor: how kernels are compiled, random numbers, threads, checks."""
+"""Shared tools: compilation of kernels, random numbers, threads, checks."""

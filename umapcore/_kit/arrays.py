@@ -1,4 +1,4 @@
-"""Arrays and matrices of many kinds: told apart by what they offer, brought into memory."""
+"""Recognise arrays and matrices of many kinds, and bring them into memory."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ class Csr(NamedTuple):
     weights: NDArray[Any]
 
 
-#: Entries of a representation that are in memory at a time.
+#: Number of entries of a representation that are in memory at a time.
 _CHUNK_ENTRIES = 2**23
 
 
 def is_sparse(value: object) -> bool:
-    """Whether a value is a SciPy sparse matrix or array."""
+    """Return whether a value is a SciPy sparse matrix or array."""
     return bool(sparse.issparse(value))
 
 
 def on_gpu(value: object) -> bool:
-    """Whether a value is an array or matrix of CuPy's."""
+    """Return whether a value is a CuPy array or matrix."""
     return type(value).__module__.split(".")[0] in {"cupy", "cupyx"}
 
 
 def in_memory(value: Any) -> Any:
-    """Fetch an array or matrix from a device, a disk or a task graph; others come back as given.
+    """Copy an array or matrix from a device, disk or task graph; return other values unchanged.
 
-    Nothing is imported for it: the kinds are told apart by what they offer.
+    Nothing is imported for this: a value's kind is read from its type's module and its methods.
     """
     home = type(value).__module__.split(".")[0]
     if on_gpu(value):
@@ -57,7 +57,7 @@ def in_memory(value: Any) -> Any:
 
 
 def _computed(value: Any) -> Any:
-    """Compute a dask array whose chunks may be sparse, which not every dask can concatenate."""
+    """Compute a dask array. Its chunks may be sparse; some dask versions cannot join these."""
     if value.ndim != 2 or value.npartitions == 1:
         return value.compute()
     rows = [[in_memory(block.compute()) for block in row] for row in value.to_delayed()]
@@ -67,14 +67,14 @@ def _computed(value: Any) -> Any:
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """View that cannot be written through; also the one type that kernels are compiled for."""
+    """Return a read-only view of an array, the only type that kernels are compiled for."""
     view = array.view(np.ndarray)
     view.flags.writeable = False
     return view
 
 
 def row_pieces(representation: Any) -> Iterator[tuple[int, Any]]:
-    """Rows of a representation, as many at a time as fit in memory, with their first row."""
+    """Yield the rows of a representation in pieces that fit in memory, with their first row."""
     n, n_features = representation.shape
     if is_sparse(representation):
         yield 0, representation
@@ -89,5 +89,5 @@ def row_pieces(representation: Any) -> Iterator[tuple[int, Any]]:
 
 
 def csr_arrays(matrix: Any) -> Csr:
-    """Give the arrays of a SciPy CSR, read-only: the one type that kernels are compiled for."""
+    """Return read-only views of a SciPy CSR's arrays, the only type kernels are compiled for."""
     return Csr(read_only(matrix.indptr), read_only(matrix.indices), read_only(matrix.data))

@@ -1,4 +1,4 @@
-"""Atomic operations on integers, which numba offers on GPUs only."""
+"""Atomic operations on integers on the CPU; numba itself offers them on GPUs only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def _element(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    """Pointer to element ``args[1]`` of the one-dimensional array ``args[0]``."""
+    """Return a pointer to element ``args[1]`` of the one-dimensional array ``args[0]``."""
     array = signature.args[0]
     struct = context.make_array(array)(context, builder, args[0])
     return cgutils.get_item_pointer(context, builder, array, struct, [args[1]], wraparound=False)
@@ -30,16 +30,16 @@ def _adder(ordering: str) -> Callable[..., Any]:
     return add
 
 
-#: ``fetch_add(array, index, value)`` adds atomically and returns what was there before. The order
-#: of memory operations is left free: workers meet at the end of a phase anyway.
+#: ``fetch_add(array, index, value)`` adds atomically and returns the previous value. It does not
+#: order other memory operations: workers synchronise at the end of a phase anyway.
 fetch_add = intrinsic(_adder("monotonic"))
-#: The same, where what this worker wrote before must be seen by whoever sees the sum.
+#: The same, but a worker that reads the sum also sees what this worker wrote before.
 fetch_add_in_order = intrinsic(_adder("acq_rel"))
 
 
 @intrinsic
 def load_in_order(typingctx: Any, array: Any, index: Any) -> Any:
-    """Give ``array[index]``; nothing that comes after it is read before it."""
+    """Return ``array[index]``; later reads are not moved before this one."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = _element(context, builder, signature, args)
@@ -50,7 +50,7 @@ def load_in_order(typingctx: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def store_in_order(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
-    """Set ``array[index]``; whoever sees it sees all that was written before it."""
+    """Set ``array[index]``; a thread that reads the new value also sees all earlier writes."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = _element(context, builder, signature, args)
@@ -62,7 +62,7 @@ def store_in_order(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
 
 @intrinsic
 def compare_exchange(typingctx: Any, array: Any, index: Any, expected: Any, value: Any) -> Any:
-    """Set ``array[index]`` if it is `expected`, and return what was there before."""
+    """Set ``array[index]`` if it equals `expected`, and return its previous value."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = _element(context, builder, signature, args)

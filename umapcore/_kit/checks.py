@@ -1,4 +1,4 @@
-"""Checks of numbers that users give: one place for what counts as an integer or a real."""
+"""Check numbers that users pass: one definition of what counts as an integer or a real."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 
 from umapcore.errors import bad_type, bad_value
 
-#: Largest integer that a parameter without an upper bound of its own may have.
+#: Upper bound of integer parameters without a bound of their own.
 MOST = 2**31 - 1
-#: Largest value of a real parameter for which no intermediate of the kernels overflows float32.
+#: Upper bound of real parameters, so that no intermediate value of a kernel overflows float32.
 LARGEST = 1e6
 
 
@@ -20,19 +20,19 @@ def check_integer(
 ) -> int:
     """Return an integer parameter as an int.
 
-    NumPy's integers and whole floats are taken; `or_none` only shapes the message.
+    NumPy integers and whole floats are accepted; `or_none` only affects the message.
 
     Raises
     ------
     ValueError, TypeError
-        Naming the parameter, its value and what is allowed.
+        The message names the parameter, its value and what is allowed.
     """
     bound = f"of at least {least}" if most == MOST else f"from {least} to {most}"
     allowed = ("None or " if or_none else "") + f"an integer {bound}"
     if isinstance(value, (bool, np.bool_)):
         raise bad_type(name, value, allowed)
     if isinstance(value, (float, np.floating)):
-        # 5.0 is what a YAML file or an R user hands over; 5.5 is a mistake.
+        # YAML files and R users pass integers as 5.0; 5.5 is a mistake.
         if not float(value).is_integer():
             raise bad_value(name, value, allowed)
         value = int(value)
@@ -53,7 +53,7 @@ def check_real(
     at_least: float | None = None,
     at_most: float = LARGEST,
 ) -> float:
-    """Return a real parameter as a float; for bounds, errors and NumPy see `check_integer`."""
+    """Return a real parameter as a float; NumPy numbers and errors are as in `check_integer`."""
     bound = f"above {above:g}" if above is not None else f"at least {at_least:g}"
     allowed = f"a finite number {bound} and at most {at_most:g}"
     if isinstance(value, (bool, np.bool_)) or not isinstance(

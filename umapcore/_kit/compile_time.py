@@ -1,4 +1,4 @@
-"""How long numba compiled: the share of a first call that later calls do not have."""
+"""Measure numba's compile time, the part of a first call that later calls do not need."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 def counted_compiling(timings: dict[str, float]) -> Iterator[None]:
     """Add the seconds that numba compiles within the block to ``timings['compiling']``.
 
-    Loading a kernel from the cache is not compiling. The seconds are a part of the stages in
-    which they fall, not a stage of their own.
+    Loading a kernel from the cache does not count as compiling. The seconds are also included in
+    the stages in which the compilation happens; they are not a separate stage.
     """
     from numba.core.event import install_timer
 

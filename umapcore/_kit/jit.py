@@ -1,9 +1,9 @@
-"""How the package compiles its numba kernels, and how it caches them safely.
+"""Compile the package's numba kernels and cache them safely.
 
-numba's own cache looks at the file of the kernel alone: when a helper in another file changes, a
-stale kernel is loaded, and a damaged cache file is an exception. Here the stamp covers every file
-of the package that the kernel's module imports, directly or not. A damaged entry is compiled anew,
-and where no cache can be written the kernel is compiled in every process.
+numba's own cache checks only the file of the kernel. If a helper in another file changes, it loads
+a stale kernel; if a cache file is damaged, it raises an exception. Here the stamp covers every
+file of the package that the kernel's module imports, directly or indirectly. A kernel with a
+damaged entry is compiled again. If no cache can be written, kernels are compiled in every process.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from umapcore.logs import logger
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Imports for type checkers are indented, and are none.
+# Imports for type checkers are indented, so they do not match.
 _IMPORT = re.compile(r"^from (umapcore[\w.]*) import (\([^)]*\)|.*)$", re.MULTILINE)
 
 
 def kernel(
     *, parallel: bool = False, allocates: bool = True
 ) -> Callable[[Callable[..., Any]], Any]:
-    """Compile a function by numba: no GIL, NumPy's division, no fast maths, cached on disk.
+    """Compile a function with numba: no GIL, NumPy's division, no fast maths, cached on disk.
 
     Parameters
     ----------
     parallel
         Whether ``prange`` runs in parallel. The serial and the parallel form of a kernel must
-        be two functions with two names, since the cache tells entries apart by name.
+        be two functions with different names, because the cache identifies entries by name.
     allocates
-        Whether it makes arrays. One that does not need not count references to the views that it
-        takes, which costs an atomic operation each (4 % of a layout).
+        Whether the kernel allocates arrays. If False, the kernel does not count references to the
+        views that it takes; counting costs an atomic operation per view (4 % of a layout).
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
@@ -54,7 +54,7 @@ def kernel(
         )
         try:
             dispatcher._cache = _StampedCache(function, _digest(function.__module__))
-        except RuntimeError as error:  # neither beside the source nor in the home folder
+        except RuntimeError as error:  # neither the source's nor the home folder is writable
             logger.debug("kernels are not cached: %s", error)
         return dispatcher
 
@@ -62,10 +62,10 @@ def kernel(
 
 
 def inline(function: Callable[..., Any]) -> Any:
-    """Compile a function that only kernels call; it is cached as a part of them.
+    """Compile a function that only kernels call; it is cached as part of them.
 
-    It gets no wrapper that Python could call, which for many arguments takes as long to compile
-    as the function itself. It makes no arrays: see `allocates` of :func:`kernel`.
+    It gets no wrapper for calls from Python: with many arguments, compiling the wrapper takes as
+    long as compiling the function. It allocates no arrays: see `allocates` of :func:`kernel`.
     """
     return numba.njit(
         function, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True
@@ -73,7 +73,7 @@ def inline(function: Callable[..., Any]) -> Any:
 
 
 def _digest(module: str) -> str:
-    """Digest the files that a module of the package is made of, its own included."""
+    """Return a digest of a module's file and of all package files that it imports."""
     files: set[str] = set()
     left = {module}
     while left:
@@ -90,7 +90,7 @@ def _digest(module: str) -> str:
 
 @cache
 def _imported(file: str) -> frozenset[str]:
-    """Name what a file takes from the package, at the time when it is imported."""
+    """Return the names of the package that a file imports at run time."""
     found = set()
     for base, names in _IMPORT.findall(Path(file).read_text(encoding="utf-8")):
         found |= {base, *(f"{base}.{name}" for name in re.findall(r"\w+", names))}
@@ -98,7 +98,7 @@ def _imported(file: str) -> frozenset[str]:
 
 
 class _StampedCache(FunctionCache):
-    """numba's function cache with a stamp over several files."""
+    """numba's function cache, with a stamp that covers several files."""
 
     def __init__(self, function: Callable[..., Any], digest: str) -> None:
         super().__init__(function)
@@ -111,7 +111,7 @@ class _StampedCache(FunctionCache):
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
-        except Exception as error:  # whatever a damaged file raises
+        except Exception as error:  # a damaged file can raise anything
             logger.debug("ignoring an unreadable cached kernel: %s", error)
         with suppress(OSError):
             self.flush()  # so that the kernel can be saved again
@@ -120,5 +120,5 @@ class _StampedCache(FunctionCache):
     def save_overload(self, sig: Any, data: Any) -> None:
         try:
             super().save_overload(sig, data)
-        except Exception as error:  # a full or read-only disk, a damaged index: the run goes on
+        except Exception as error:  # full or read-only disk, damaged index: the run continues
             logger.debug("could not cache a kernel: %s", error)

@@ -1,4 +1,4 @@
-"""Work on ranges of rows, in threads: kernels release the GIL."""
+"""Process ranges of rows in threads; kernels release the GIL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from umapcore._kit.threads import thread_count
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-#: Rows of a range; a multiple of the number of phases in which a plan's buckets are chosen.
+#: Rows per range; a multiple of `N_PHASES`, the phases in which a plan's buckets are chosen.
 ROWS_PER_TASK = 65_536
 
 
@@ -21,22 +21,22 @@ def for_rows(
     task: Callable[[int, int], Any],
     rows_per_task: int = ROWS_PER_TASK,
 ) -> list[Any]:
-    """Run a task over ranges of rows, in threads where there are several ranges.
+    """Run a task over ranges of rows, in threads if there are several ranges.
 
     Parameters
     ----------
     n
         Number of rows.
     n_threads
-        Threads at most; None takes the settings' number.
+        Maximum number of threads; None takes ``umapcore.settings.n_threads``.
     task
         Called as ``task(first, last)`` for the rows `first` … `last` - 1.
     rows_per_task
-        Rows of a range, which do not depend on the number of threads.
+        Rows per range; the ranges do not depend on the number of threads.
 
     Returns
     -------
-    What the calls return, in the order of the ranges.
+    Results of the calls, in the order of the ranges.
     """
     ranges = [(a, min(n, a + rows_per_task)) for a in range(0, n, rows_per_task)]
     threads = min(thread_count(n_threads), len(ranges))
@@ -55,11 +55,11 @@ def for_rows(
                 return
             try:
                 found[number] = task(*ranges[number])
-            except BaseException:  # nor Ctrl-C: nobody begins another range
+            except BaseException:  # including Ctrl-C: no thread starts another range
                 left = iter(())
                 raise
 
-    # The calling thread works too: a thread takes as long to start as some ranges.
+    # The calling thread works too, because starting a thread takes as long as some ranges.
     with ThreadPoolExecutor(threads - 1) as pool:
         others = [pool.submit(work) for _ in range(threads - 1)]
         work()
@@ -68,21 +68,21 @@ def for_rows(
     return found
 
 
-#: Up to this many rows one thread does the work: waking another takes as long.
+#: Up to this many rows are processed by one thread: waking another takes as long as the work.
 _SERIAL_ROWS = 16_384
-#: Ranges of rows a thread: rows differ in length, and a processor may be busy elsewhere.
+#: Ranges per thread: rows differ in length, and a core may be busy with other work.
 _RANGES_PER_THREAD = 4
 
 
 class Ranges:
-    """Threads, and how rows are dealt to them.
+    """A pool of threads that processes ranges of rows.
 
     Parameters
     ----------
     n_threads
-        Threads to run on; None takes the settings' number.
+        Number of threads; None takes ``umapcore.settings.n_threads``.
     block
-        Ranges have limits at multiples of so many rows.
+        Ranges begin at multiples of this many rows.
     """
 
     def __init__(self, n_threads: int | None, block: int) -> None:
@@ -91,12 +91,12 @@ class Ranges:
         self._pool = ThreadPoolExecutor(self.n_threads) if self.n_threads > 1 else None
 
     def close(self) -> None:
-        """Let the threads end."""
+        """Stop the threads."""
         if self._pool is not None:
             self._pool.shutdown()
 
     def over(self, n: int, task: Callable[[int, int], Any], most: int = 2**62) -> list[Any]:
-        """Run a task over ranges of at most so many rows."""
+        """Run a task over ranges of rows; `most` limits their length, rounded up to blocks."""
         step = n
         if self._pool is not None and n > _SERIAL_ROWS:
             step = -(-n // (self.n_threads * _RANGES_PER_THREAD))

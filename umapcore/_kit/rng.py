@@ -1,7 +1,7 @@
-"""Counter-based random numbers on arrays: a hash of a number, never a state.
+"""Counter-based random numbers: a hash of a counter, without a state.
 
-The hash is the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014). It uses integer
-operations alone, so its bits are equal on every machine; the backends have it as well.
+The hash is the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014). It uses only integer
+operations, so its bits are equal on every machine. The backends contain the same hash.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 
 
 def mix64(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Scatter the bits of every number: a bijection of the 64-bit integers.
+    """Hash every number; the hash is a bijection of the 64-bit integers.
 
     Parameters
     ----------
     x
-        Counters, uint64, any shape; left as they are.
+        Counters, uint64, any shape; they are not changed.
     """
     x = x + _GOLDEN
     x = (x ^ (x >> np.uint64(30))) * _MIX_1
@@ -43,9 +43,9 @@ def uniform(seed: int, stream: int, count: int) -> NDArray[np.float64]:
     seed
         64-bit seed.
     stream
-        Number of the stream: equal seeds with different streams give unrelated numbers.
+        Number of the stream: the same seed with different streams gives unrelated numbers.
     count
-        How many.
+        Number of random numbers.
     """
     counters = np.arange(count, dtype=np.uint64)
     counters += stream_key(seed, stream)
@@ -54,13 +54,13 @@ def uniform(seed: int, stream: int, count: int) -> NDArray[np.float64]:
 
 
 def stream_key(seed: int, stream: int) -> NDArray[np.uint64]:
-    """Give the number that the counters of a stream begin with, as an array of one."""
+    """Return the first counter of a stream, as an array of one element."""
     return mix64(mix64(np.array([seed], np.uint64)) ^ np.uint64(stream))
 
 
 @inline
 def mix64_of(x: Any) -> Any:
-    """Do as `mix64` for one number, in kernels."""
+    """Hash one number in a kernel, like `mix64`."""
     x = x + _GOLDEN
     x = (x ^ (x >> np.uint64(30))) * _MIX_1
     x = (x ^ (x >> np.uint64(27))) * _MIX_2
@@ -69,5 +69,5 @@ def mix64_of(x: Any) -> Any:
 
 @inline
 def unit(bits: Any) -> Any:
-    """Make a number in [0, 1) of 64 bits, as `uniform` does, in kernels."""
+    """Convert 64 bits to a number in [0, 1) in a kernel, like `uniform`."""
     return np.float64(bits >> np.uint64(11)) * 2.0**-53

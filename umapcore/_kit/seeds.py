@@ -1,4 +1,4 @@
-"""From whatever users call a random state to one 64-bit seed."""
+"""Convert a random state of any kind to one 64-bit seed."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ _MAX_SEED = 2**64 - 1
 
 
 def seed_from(random_state: Any) -> int:
-    """Turn a random state into one 64-bit seed.
+    """Convert a random state to one 64-bit seed.
 
     Parameters
     ----------
     random_state
-        An integer is the seed itself; a RandomState or Generator draws one, and so changes; None
-        takes one from the operating system.
+        An integer is the seed itself. A RandomState or Generator draws a seed, which changes its
+        state. None takes a seed from the operating system.
 
     Returns
     -------
-    From 0 to 2**64 - 1. It is logged, so that any run can be repeated.
+    From 0 to 2**64 - 1. The seed is logged, so that any run can be repeated.
 
     Raises
     ------
     ValueError, TypeError
-        For a negative or larger integer, and for anything else.
+        For integers outside this range, and for other types.
     """
     allowed = f"an integer from 0 to {_MAX_SEED}, a numpy RandomState or Generator, or None"
     if isinstance(random_state, (bool, np.bool_)):
@@ -51,9 +51,9 @@ def seed_from(random_state: Any) -> int:
 
 
 def stored_seed(random_state: Any) -> dict[str, Any]:
-    """Give what `uns` holds of a random state: the integer, if it is one other than 0."""
+    """Return the entry of `uns` for a random state: the integer, or nothing if 0 or no integer."""
     if not isinstance(random_state, (int, np.integer)) or random_state == 0:
         return {}
     seed = int(random_state)
-    # Zarr takes no larger Python integer.
+    # Zarr does not accept larger Python integers.
     return {"random_state": seed if seed < 2**63 else np.uint64(seed)}

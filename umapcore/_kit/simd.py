@@ -1,11 +1,11 @@
 """Vectors of eight lanes as values in kernels: ``x * s + 1.0`` works on all lanes at once.
 
-Where a compiler must find by itself that numbers can be worked out side by side, it often does
-not, or along the wrong loop. These are the vectors of LLVM's language, which it maps on whatever
-the processor has. Lanes are added and multiplied one by one, so the bits do not depend on it.
+A compiler that must vectorise a loop by itself often fails, or vectorises the wrong loop. These
+are vectors of LLVM's intermediate language, which LLVM maps to the instructions of the processor.
+Lanes are added and multiplied separately, so the bits do not depend on the processor.
 
-A number beside a vector stands for a vector of that number. Comparisons give vectors of booleans,
-for :func:`where` and :func:`any_lane`.
+A scalar next to a vector stands for a vector with that value in all lanes. Comparisons return
+vectors of booleans, for :func:`where` and :func:`any_lane`.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from umapcore._kit.jit import inline
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Lanes of a vector: the float64 numbers of the longest ones that processors have.
+#: Lanes of a vector, as many as the widest vectors of processors have float64 numbers.
 SIMD_WIDTH = 8
 _INT32 = ir.IntType(32)
 
 
 class Lanes(types.Type):
-    """Type of a vector in kernels."""
+    """numba type of a vector in kernels."""
 
     def __init__(self, element: Any) -> None:
         self.element = element
@@ -44,7 +44,7 @@ class _Model(models.PrimitiveModel):
 
 
 def _vector(context: Any, builder: Any, kind: Any, given: Any, value: Any) -> Any:
-    """Give a value as a vector of a kind."""
+    """Return a value as a vector of type `kind`."""
     if isinstance(given, Lanes):
         return value
     value = context.cast(builder, value, given, kind.element)
@@ -55,7 +55,7 @@ def _vector(context: Any, builder: Any, kind: Any, given: Any, value: Any) -> An
 
 
 def _kind_of(*given: Any) -> Any:
-    """Kind of vector among some types, or None."""
+    """Return the first vector type among some types, or None."""
     return next((each for each in given if isinstance(each, Lanes)), None)
 
 
@@ -66,7 +66,7 @@ def _define(
     *,
     compares: bool = False,
 ) -> None:
-    """Make an operator work on vectors, by what builds it in LLVM's language."""
+    """Define an operator on vectors, from functions that build its LLVM instruction."""
 
     @intrinsic
     def apply(typingctx: Any, a: Any, b: Any) -> Any:
@@ -114,7 +114,7 @@ _define_comparison(operator.eq, "==")
 
 @intrinsic
 def where(typingctx: Any, mask: Any, a: Any, b: Any) -> Any:
-    """Of each lane `a` where `mask` is true, else `b`; one of the two is a vector."""
+    """Select `a` in lanes where `mask` is true, else `b`; at least one of them is a vector."""
     kind = _kind_of(a, b)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -126,19 +126,19 @@ def where(typingctx: Any, mask: Any, a: Any, b: Any) -> Any:
 
 @inline
 def least(a: Any, b: Any) -> Any:
-    """Of each lane the lesser number; `b` where one is NaN."""
+    """Return the smaller number in each lane; `b` if one is NaN."""
     return where(a < b, a, b)
 
 
 @inline
 def greatest(a: Any, b: Any) -> Any:
-    """Of each lane the greater number; `b` where one is NaN."""
+    """Return the larger number in each lane; `b` if one is NaN."""
     return where(a > b, a, b)
 
 
 @intrinsic
 def any_lane(typingctx: Any, mask: Any) -> Any:
-    """Whether a lane is true."""
+    """Return whether any lane is true."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         word = ir.IntType(SIMD_WIDTH)
@@ -149,7 +149,7 @@ def any_lane(typingctx: Any, mask: Any) -> Any:
 
 @intrinsic
 def add_lanes(typingctx: Any, vector: Any) -> Any:
-    """Sum of the lanes of a vector of integers."""
+    """Return the sum of the lanes of a vector of integers."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         total = builder.extract_element(args[0], ir.Constant(_INT32, 0))
@@ -162,7 +162,7 @@ def add_lanes(typingctx: Any, vector: Any) -> Any:
 
 @intrinsic
 def fill(typingctx: Any, value: Any) -> Any:
-    """Vector of a number."""
+    """Return a vector with a number in all lanes."""
     kind = Lanes(value)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -172,7 +172,7 @@ def fill(typingctx: Any, value: Any) -> Any:
 
 
 def _place(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    """Pointer to a vector in an array, which is the first argument; the second says where."""
+    """Return a pointer to the vector at index ``args[1]`` of the array ``args[0]``."""
     data = context.make_array(signature.args[0])(context, builder, args[0]).data
     kind = context.get_value_type(Lanes(signature.args[0].dtype))
     return builder.bitcast(builder.gep(data, [args[1]]), kind.as_pointer())
@@ -180,7 +180,7 @@ def _place(context: Any, builder: Any, signature: Any, args: Any) -> Any:
 
 @intrinsic
 def load(typingctx: Any, array: Any, at: Any) -> Any:
-    """Eight numbers from `at` on (uint64) of a contiguous array of one dimension."""
+    """Return the eight numbers from index `at` (uint64) of a contiguous 1-D array."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = _place(context, builder, signature, args)
@@ -191,7 +191,7 @@ def load(typingctx: Any, array: Any, at: Any) -> Any:
 
 @intrinsic
 def store(typingctx: Any, array: Any, at: Any, vector: Any) -> Any:
-    """Write a vector into a contiguous array of one dimension, from `at` (uint64) on."""
+    """Write a vector to a contiguous 1-D array, from index `at` (uint64)."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = _place(context, builder, signature, args)
@@ -211,7 +211,7 @@ _BITS = {
 
 @intrinsic
 def same_bits(typingctx: Any, value: Any) -> Any:
-    """Integer of the bits of a floating-point number, and the other way round; also of vectors."""
+    """Reinterpret the bits of a float as an integer, or the reverse; also of vectors."""
     other = Lanes(_BITS[value.element]) if isinstance(value, Lanes) else _BITS[value]
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -222,7 +222,7 @@ def same_bits(typingctx: Any, value: Any) -> Any:
 
 @intrinsic
 def single_bits(typingctx: Any, vector: Any) -> Any:
-    """Of a vector of float64: the bits of the nearest float32, as int64; not negative."""
+    """Round a float64 vector to float32 and return the bits as int64, never negative."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         single = builder.fptrunc(args[0], ir.VectorType(ir.FloatType(), SIMD_WIDTH))

@@ -1,4 +1,4 @@
-"""Which threading layer numba takes, and how many threads a run may use."""
+"""numba's threading layer, and the number of threads of a run."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from umapcore.settings import settings
 
 @lru_cache(maxsize=1)
 def load_tbb() -> str | None:
-    """Make TBB visible to numba, which searches neither virtual environments nor wheels.
+    """Load TBB for numba, which searches neither virtual environments nor wheels.
 
-    Does nothing when the process has chosen a layer itself. Must be called before numba's first
-    parallel region.
+    Do nothing if the process has chosen another layer itself. This function must be called before
+    numba's first parallel region.
 
     Returns
     -------
-    Path of the library that was loaded, or None.
+    Path of the loaded library, or None.
     """
     from numba import config
 
@@ -48,9 +48,9 @@ def load_tbb() -> str | None:
 
 
 def _library_folders() -> list[Path]:
-    """Folders in which pip puts the libraries of the tbb wheel."""
+    """Return the folders in which pip installs the libraries of the tbb wheel."""
     prefixes = [Path(sys.prefix), Path(sys.base_prefix)]
-    # `pip install --user` and `--target` put lib/ beside the packages' own parent folders.
+    # `pip install --user` and `--target` put lib/ into a parent folder of the packages.
     import numba
 
     prefixes += list(Path(numba.__file__).resolve().parents)[1:5]
@@ -59,23 +59,23 @@ def _library_folders() -> list[Path]:
 
 
 def available_threads() -> int:
-    """Give the number of threads that numba would use: the process's own choice is respected."""
+    """Return the number of threads that numba would use, respecting the process's own choice."""
     import numba
     from numba.np.ufunc import parallel
 
-    # Asking numba for its current number starts its threads, which small runs never need.
+    # `numba.get_num_threads` starts numba's threads, which small runs never need.
     if parallel._is_initialized:
         return int(numba.get_num_threads())
     return int(numba.config.NUMBA_NUM_THREADS)
 
 
 def thread_count(requested: int | None) -> int:
-    """Give the number of threads a run may use.
+    """Return the number of threads a run may use.
 
     Parameters
     ----------
     requested
-        At least 1; None takes ``settings.n_threads``, and when that is None numba's number.
+        At least 1. None takes ``settings.n_threads``, or numba's number if that is None.
 
     Raises
     ------
@@ -95,6 +95,6 @@ def thread_count(requested: int | None) -> int:
 
     most = int(numba.config.NUMBA_NUM_THREADS)
     if requested > most:
-        # The bits are the same, so a script written on a larger machine just runs.
-        logger.info("n_threads=%d: this process has %d, which are used", requested, most)
+        # The result has the same bits, so scripts from larger machines run unchanged.
+        logger.info("n_threads=%d: using %d, all threads of this process", requested, most)
     return min(requested, most)

@@ -1,1 +1,1 @@
-"""What a device offers, and which one a method stands for."""
+"""The interface of a device, and the choice of a device by method."""

@@ -1,4 +1,4 @@
-"""What a backend offers: to plan a layout, begin it, carry it forward, hand out its positions."""
+"""The interface of a backend: plan a layout, start it, advance it, return its positions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Layout(Protocol):
-    """A layout under way on some device."""
+    """A running layout on a device."""
 
     def advance(self, first_epoch: int, stop_epoch: int) -> None:
         """Run the epochs `first_epoch` … `stop_epoch` - 1."""
@@ -30,63 +30,63 @@ class Layout(Protocol):
 
 
 class Transform(Protocol):
-    """A reference on some device, among which new heads are placed."""
+    """A reference on a device, in which new heads are placed."""
 
     def place(self, plan: TransformPlan) -> NDArray[np.float32]:
-        """Give the positions of some heads, n × d."""
+        """Return the positions of some heads, n × d."""
 
 
 class Backend(Protocol):
     """A device on which layouts run. All backends give the same bits.
 
-    A graph is what :func:`umapcore.graph.csr.prepare_graph` makes, or what `adopt_graph` gave.
-    Start positions are float32, n × d, in the order of the graph, or what `adopt_start` gave.
+    A graph comes from :func:`umapcore.graph.csr.prepare_graph` or from `adopt_graph`. Start
+    positions are float32, n × d, in the order of the graph, or come from `adopt_start`.
     """
 
     name: str
 
     def adopt_graph(self, graph: Any) -> Any | None:
-        """Take a graph that is on the device already, as it is.
+        """Use a graph that is already on the device, unchanged.
 
         Returns
         -------
-        Something with a `shape`; None when the host has to prepare the graph.
+        An object with a `shape`, or None if the host must prepare the graph.
         """
 
     def adopt_start(self, positions: Any, shape: tuple[int, int]) -> Any | None:
-        """Take positions that are on the device already, and scale them as a start.
+        """Use positions that are already on the device, scaled as start positions.
 
         Returns
         -------
-        None when the host has to do that.
+        The start positions, or None if the host must scale them.
         """
 
     def graph_to_host(self, graph: Any) -> sparse.csr_array[Any, Any]:
-        """Copy a graph to the host, unless it is there."""
+        """Copy a graph to the host, unless it is already there."""
 
     def start_to_host(self, start: Any, shape: tuple[int, int]) -> NDArray[np.float32]:
-        """Copy start positions to the host, unless they are there."""
+        """Copy start positions to the host, unless they are already there."""
 
     def spectral_ops(self, *, n_threads: int | None = None) -> AbstractContextManager[SpectralOps]:
-        """Give the operations that a spectral start is made of.
+        """Return the operations that compute a spectral start.
 
-        `n_threads` concerns CPUs only; None leaves it to the settings.
+        `n_threads` affects CPUs only; None takes ``umapcore.settings.n_threads``.
 
         Raises
         ------
         umapcore.errors.GPUUnavailableError
-            Here or in any of the operations, when the device turns out not to do.
+            Here or in any of the operations, if the device turns out not to be usable.
         """
 
     def plan(self, graph: Any, spec: OptimizerSpec, *, n_threads: int | None = None) -> Any:
         """Prune, schedule and bucket a graph.
 
-        `n_threads` concerns CPUs only; None leaves it to the settings.
+        `n_threads` affects CPUs only; None takes ``umapcore.settings.n_threads``.
 
         Raises
         ------
         umapcore.errors.GPUUnavailableError
-            When the device turns out not to do.
+            If the device turns out not to be usable.
         """
 
     def begin(
@@ -98,9 +98,9 @@ class Backend(Protocol):
         density: Density | None = None,
         n_threads: int | None = None,
     ) -> Layout:
-        """Bring start positions to the device and make ready to move them.
+        """Copy start positions to the device and prepare a layout.
 
-        `density`, of the data, is given exactly where `spec` has a weight for it.
+        `density` is that of the data. It is given if and only if `spec` has a `density_weight`.
         """
 
     def begin_transform(
@@ -111,14 +111,14 @@ class Backend(Protocol):
         *,
         n_threads: int | None = None,
     ) -> Transform:
-        """Bring a reference to the device and make ready to place new heads in it.
+        """Copy a reference to the device and prepare to place new heads in it.
 
         `steps` are the step sizes of the epochs.
 
         Raises
         ------
         umapcore.errors.GPUUnavailableError
-            Here or by the placer, when the device turns out not to do.
+            Here or in the transform, if the device turns out not to be usable.
         """
 
     def nearest(
@@ -132,15 +132,15 @@ class Backend(Protocol):
     ) -> KNN:
         """Find the exact nearest neighbours of points, float32, (n, p), dense or CSR.
 
-        The bits are those of the CPU on the CPU alone: GPUs may differ in near ties.
+        GPUs may give other bits than the CPU for nearly equal distances.
 
         Raises
         ------
         ValueError
-            When the metric does not suit the points.
+            If the metric does not suit the points.
         umapcore.errors.GPUUnavailableError
-            When the device has no exact search for them, or turns out not to do.
+            If the device has no exact search for them, or turns out not to be usable.
         """
 
     def close(self) -> None:
-        """Give back everything that is held on the device."""
+        """Release everything that is held on the device."""

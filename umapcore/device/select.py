@@ -1,4 +1,4 @@
-"""From ``method`` to a backend: what is available, and what happens when it is not."""
+"""Choose the backend for a ``method``, and fall back to the CPU when no GPU is usable."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from umapcore.settings import settings
 if TYPE_CHECKING:
     from umapcore.device.protocol import Backend
 
-#: Values of ``method`` and what each stands for.
+#: Values of ``method`` and the device that each selects.
 METHODS = {
     "umap": "the CPU",
     "rapids": "an NVIDIA GPU",
@@ -21,12 +21,12 @@ METHODS = {
 
 
 def check_method(method: object) -> str:
-    """Return `method` when it is one of :data:`METHODS`.
+    """Return `method` if it is one of :data:`METHODS`.
 
     Raises
     ------
     ValueError, TypeError
-        Naming what is allowed, and the nearest match.
+        The message names what is allowed, and the nearest match.
     """
     allowed = ", ".join(f"{name!r} ({device})" for name, device in METHODS.items())
     if not isinstance(method, str):
@@ -38,13 +38,13 @@ def check_method(method: object) -> str:
 
 
 def resolve_backend(method: str = "umap") -> Backend:
-    """Give the backend that a method runs on.
+    """Return the backend for a method.
 
     Parameters
     ----------
     method
-        ``'umap'``: the CPU. ``'rapids'``: the GPU; where none can be used, a warning says why
-        and the CPU is taken, which gives the same bits. ``'auto'``: the same without a warning.
+        ``'umap'``: the CPU. ``'rapids'``: the GPU; if no GPU is usable, a warning gives the
+        reason and the CPU is used, with the same bits. ``'auto'``: the same without a warning.
 
     Raises
     ------
@@ -62,14 +62,14 @@ def resolve_backend(method: str = "umap") -> Backend:
 
 
 def fall_back(method: str, reason: str) -> Backend:
-    """Give the CPU's backend in place of the GPU's.
+    """Return the CPU backend instead of the GPU backend.
 
     Parameters
     ----------
     method
-        ``'rapids'``: with a warning; ``'auto'``: with a line in the log.
+        ``'rapids'``: with a warning; ``'auto'``: with a log line.
     reason
-        Why, as a sentence.
+        The reason, as a sentence.
 
     Raises
     ------
@@ -81,14 +81,14 @@ def fall_back(method: str, reason: str) -> Backend:
 
 
 def announce_fall_back(method: str, reason: str, outcome: str) -> None:
-    """Say that the CPU does what the GPU was asked for, or refuse.
+    """Report that the CPU is used instead of the GPU, or raise if that is not allowed.
 
     Parameters
     ----------
     method
-        ``'rapids'``: a warning; ``'auto'``: a line in the log.
+        ``'rapids'``: a warning; ``'auto'``: a log line.
     reason, outcome
-        Why, and what that means for the result, as sentences.
+        The reason, and what it means for the result, as sentences.
 
     Raises
     ------
@@ -112,28 +112,28 @@ def announce_fall_back(method: str, reason: str, outcome: str) -> None:
 
 
 def gpu_problem() -> str | None:
-    """Say why no GPU can be used, in a sentence; None when one can."""
-    # Imported here, and CuPy only in there: a run on the CPU must not pay for it.
+    """Return why no GPU is usable, as a sentence; None if one is usable."""
+    # Imported here, and CuPy only inside `problem`, so that CPU runs do not pay for the import.
     from umapcore_cupy.host.problem import problem
 
     return problem()
 
 
 def cpu_backend() -> Backend:
-    """Give the backend of the CPU."""
-    # Imported here: it brings numba, which takes a good part of a second.
+    """Return the CPU backend."""
+    # Imported here because it imports numba, which takes a good part of a second.
     from umapcore_numba.backend import NumbaBackend
 
     return NumbaBackend()
 
 
 def gpu_backend() -> Backend:
-    """Give the backend of the GPU.
+    """Return the GPU backend.
 
     Raises
     ------
     GPUUnavailableError
-        With the reason, as a sentence.
+        If no GPU is usable; the message is the reason, as a sentence.
     """
     problem = gpu_problem()
     if problem is not None:
@@ -148,7 +148,7 @@ def _open_gpu() -> Backend:
 
 
 def _outside() -> int:
-    """Stack level of the caller outside the package, at whom a warning should point."""
+    """Return the stack level of the caller outside the package, for warnings to point at."""
     import sys
 
     level = 1

@@ -1,10 +1,11 @@
-"""What the spectral start asks of a device: few operations on graphs and blocks of vectors.
+"""The operations that the spectral start needs from a device, on graphs and blocks of vectors.
 
-A block is a float32 array, n × m, one vector a column; m is a multiple of :data:`BLOCK_COLUMNS`.
-Every entry of every result is one expression or one sum in one written order, so that all devices
-and numbers of threads give the same bits. Products with the graph's matrix are summed over a row's
-edges in their order, :data:`RUN` edges at a time; dot products over blocks of :data:`BLOCK_ROWS`
-rows, and these by a fixed tree; degrees one edge after the other.
+A block is a float32 array, n × m, with one vector per column; m is a multiple of
+:data:`BLOCK_COLUMNS`. Every entry of a result is one expression, or one sum in a fixed order, so
+all devices and numbers of threads give the same bits. Products with the graph's matrix are summed
+over a row's edges in their order, in runs of :data:`RUN` edges. Dot products are summed over
+blocks of :data:`BLOCK_ROWS` rows, and the sums of blocks by a fixed tree. Degrees are summed one
+edge after the other.
 """
 
 from __future__ import annotations
@@ -18,36 +19,36 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
 
-#: Vectors that a device works on at a time: the number of columns is a multiple of it.
+#: Vectors that a device processes at a time; the number of columns is a multiple of it.
 BLOCK_COLUMNS = 8
-#: Rows of which a dot product first sums the terms.
+#: Rows per partial sum of a dot product.
 BLOCK_ROWS = 1024
-#: Edges of a row of which a sum first sums the terms: the row of a hub is no one long chain.
+#: Edges per partial sum of a row, so that the row of a hub is not one long serial chain.
 RUN = 256
-#: Degrees can be so small that their inverse is no float32.
+#: Limit of inverse degrees: degrees can be so small that their inverse overflows float32.
 LARGEST_INVERSE = 1e38
-#: No eigenvalue of 1 - P exceeds this times the largest share of a degree that leaves a vertex
-#: (Gershgorin, and a little for rounding).
+#: No eigenvalue of 1 - P exceeds this times the largest share of a vertex's degree that leaves the
+#: vertex (Gershgorin, with a margin for rounding).
 BOUND = 2.000001
 
-#: Coarsening: vertices of which this much less leaves than is usual on their level are not
-#: merged: they are clusters of their own, and vectors that tell them apart must survive.
+#: Coarsening: a vertex is not merged if the share of its degree that leaves it is below this
+#: factor times the median of its level. It is a cluster of its own, and vectors that separate it
+#: from others must survive.
 SECLUDED = 0.1
-#: Edges of less than this share of a vertex's heaviest weight are not proposed along.
+#: A vertex does not propose along edges below this share of its heaviest weight.
 STRONG = 0.25
-#: Rounds of proposals; most graphs need fewer.
+#: Maximum number of rounds of proposals; most graphs need fewer.
 ROUNDS = 8
 #: A round that matches less than this share of the vertices is the last one.
 FEW = 0.02
-#: Rounds in which coins are tossed for what is left.
+#: Rounds in which the remaining vertices toss coins.
 TOSSES = 4
 
 
 class Level(Protocol):
     """A weighted graph of the hierarchy, on the device.
 
-    It has no self-loops: what is inside of a vertex that stands for several counts towards its
-    degree only.
+    It has no self-loops: edges inside a merged vertex count only towards its degree.
     """
 
     @property
@@ -60,7 +61,7 @@ class Level(Protocol):
 
 
 class HostLevel(NamedTuple):
-    """A level on the host: CSR, and the float64 degrees."""
+    """A level on the host: CSR and float64 degrees."""
 
     indptr: NDArray[Any]
     indices: NDArray[Any]
@@ -71,92 +72,92 @@ class HostLevel(NamedTuple):
 class SpectralOps(Protocol):
     r"""The operations. D holds the degrees, W the weights, P is D^-1 W.
 
-    Levels, which are `Level`\ s, aggregates, orders and blocks are the device's own.
+    Levels (`Level`\ s), aggregates, orders and blocks have types of the device's own.
     """
 
     def components(self, graph: Any) -> tuple[int, NDArray[np.int32] | None]:
-        """Count the connected components of a graph, and label them where there are several.
+        """Count the connected components of a graph, and label them if there are several.
 
         Returns
         -------
         count
-            How many there are.
+            Number of components.
         labels
-            int32, (n,), on the host: component of every vertex, numbered by their first
-            vertices. May be None where there is one.
+            int32, (n,), on the host: component of each vertex; components are numbered in the
+            order of their first vertices. May be None if there is one component.
         """
 
     def to_host(self, graph: Any) -> csr_array[Any, Any]:
-        """Give a graph that may be on the device as SciPy's CSR."""
+        """Return a graph, which may be on the device, as a SciPy CSR."""
 
     def finest(self, graph: Any) -> Level:
-        """Make a level of a graph: a CSR of the host's, or one that the device has."""
+        """Make a level from a graph: a CSR on the host, or a graph on the device."""
 
     def coarsen(self, level: Any) -> tuple[Level, Any]:
-        """Make a level of about half as many vertices by heavy-edge matching.
+        """Make a level with about half as many vertices by heavy-edge matching.
 
-        See :mod:`umapcore_numba.spectral.coarsen` for what exactly it is.
+        :mod:`umapcore_numba.spectral.coarsen` defines the method exactly.
 
         Returns
         -------
-        The smaller level, and its aggregates: which vertices of the level are one of it.
+        The smaller level, and its aggregates: the vertices of `level` that form each new vertex.
         """
 
     def bring(self, level: Any) -> HostLevel:
         """Copy a level to the host."""
 
     def unfold(self, aggregates: Any, order: Any, *, by_place: bool) -> tuple[Any, Any]:
-        """Order the vertices of a level by their aggregates, and these by `order`.
+        """Sort the vertices of a level by their aggregates, with the aggregates in `order`.
 
         Parameters
         ----------
         aggregates
-            Of the level.
+            Aggregates of the level.
         order
-            Coarse vertices in their order; None: as they are numbered.
+            Coarse vertices in the desired order; None: in the order of their numbers.
         by_place
             Whether blocks of the coarser level are in that order.
 
         Returns
         -------
         order
-            Vertices in their order.
+            Vertices in the new order.
         source
-            Row of a block of the coarser level that each row of an ordered block is prolonged
-            from.
+            For each row of an ordered block, the row of the coarser block from which it is
+            prolonged.
         """
 
     def reorder(self, level: Any, order: Any) -> Level:
         """Renumber the vertices of a level: place p gets vertex ``order[p]``."""
 
     def source(self, aggregates: Any) -> Any:
-        """Rows of the coarser level that the rows of a block are prolonged from, without order."""
+        """Return the coarser row from which each row is prolonged, if levels are not reordered."""
 
     def block(self, values: NDArray[np.float32]) -> Any:
-        """Make a block of values of the host's."""
+        """Make a block from values on the host."""
 
     def zeros_like(self, x: Any) -> Any:
         """Make a block of zeros."""
 
     def prolong(self, x: Any, source: Any) -> Any:
-        """Make a block of the rows ``x[source]``."""
+        """Return a block of the rows ``x[source]``."""
 
     def apply(
         self, level: Any, x: Any, y: Any, steps: Sequence[tuple[float, float, float]]
     ) -> tuple[Any, Any]:
-        """Y = alpha (P - 1) x + beta x + gamma y, in float32, for each (alpha, beta, gamma).
+        """Set y = alpha (P - 1) x + beta x + gamma y, in float32, for each (alpha, beta, gamma).
 
-        After each step x and y change places; y must be finite. (P - 1) x is summed as
-        w_ij (x_j - x_i): where x is smooth nothing cancels, and edges within an aggregate need not
-        be stored.
+        After each step x and y are swapped; y must be finite. (P - 1) x is summed as
+        w_ij (x_j - x_i). This avoids cancellation where x is smooth, and edges within an aggregate
+        need not be stored.
 
         Returns
         -------
-        The block that was written last, and the other one.
+        The block that was written last, and the other block.
         """
 
     def gram(self, level: Any, x: Any, y: Any) -> NDArray[np.float64]:
-        """Give x'Dx and x'Dy, and in the first row of a third matrix x'D1, in float64.
+        """Return x'Dx, x'Dy, and x'D1 in the first row of a third matrix, in float64.
 
         Returns
         -------
@@ -166,10 +167,11 @@ class SpectralOps(Protocol):
     def rotate(
         self, x: Any, rotation: NDArray[np.float64], offset: NDArray[np.float64], out: Any
     ) -> None:
-        """Out = x @ rotation - offset, in float64, rounded to float32."""
+        """Set out = x @ rotation - offset, computed in float64 and rounded to float32."""
 
     def unscale(self, level: Any, x: Any, order: Any, n_vectors: int) -> NDArray[np.float64]:
-        """Give sqrt(D) x of the first columns of a block, on the host.
+        """Return sqrt(D) x for the first `n_vectors` columns of a block, on the host.
 
-        Rows are those of the level if `order` is None, else row ``order[p]`` is the level's p.
+        If `order` is None, the rows are those of the level; else row ``order[p]`` is the level's
+        row p.
         """

@@ -1,1 +1,1 @@
-"""Graphs: one canonical CSR, its components, its vertices renumbered."""
+"""Graphs: the canonical CSR, connected components, renumbering of vertices."""

@@ -1,10 +1,10 @@
-"""Connected components by union-find in parallel.
+"""Connected components by parallel union-find.
 
-Threads join trees by compare-and-swap on the parents of roots (Anderson and Woll, STOC 1991), and
-hardly look at the largest component (Sutton, Ben-Nun and Barak, IPDPS 2018): a few edges of every
-vertex join nearly all of it; what remains is to look at the other edges of vertices outside of
-it. A root always gives way to one with a smaller number, so that whatever the threads do, the
-root of a component is its first vertex in the end.
+Threads join trees by compare-and-swap on the parents of roots (Anderson and Woll, STOC 1991). Most
+edges of the largest component are skipped (Sutton, Ben-Nun and Barak, IPDPS 2018): a few edges of
+each vertex join nearly all of it, then only vertices outside of it need their other edges. When
+two trees are joined, the smaller root stays a root. So in any order of the threads, the final
+root of a component is its first vertex.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
-#: Edges of every vertex that components are first guessed from.
+#: Edges of each vertex that are joined in the first pass.
 _FIRST_EDGES = 2
-#: Vertices that are asked for their component, to find out which is the largest.
+#: Vertices in the sample that estimates which component is the largest.
 _ASKED = 1024
 
 
@@ -36,16 +36,17 @@ def connected_components(
     Parameters
     ----------
     graph
-        Symmetric CSR, n × n, as :func:`umapcore.graph.csr.prepare_graph` makes it.
+        Symmetric CSR, n × n, as :func:`umapcore.graph.csr.prepare_graph` returns it.
     n_threads
-        Threads at most; the labels do not depend on it.
+        Maximum number of threads; the labels do not depend on it.
 
     Returns
     -------
     n_components
-        How many there are.
+        Number of components.
     labels
-        int32, (n,): component of every vertex, numbered by their first vertices.
+        int32, (n,): component of each vertex; components are numbered in the order of their first
+        vertices.
     """
     n = graph.shape[0]
     rows = (read_only(graph.indptr), read_only(graph.indices))
@@ -64,9 +65,9 @@ def connected_components(
 
 @inline
 def _root(parent: Any, i: Any) -> Any:
-    """Follow parents to the root, halving the path on the way.
+    """Return the root of a vertex, and halve the path to it.
 
-    What another thread has meanwhile written is an ancestor too.
+    Parents that other threads write in the meantime are ancestors too.
     """
     above = parent[i]
     while above != i:
@@ -79,14 +80,14 @@ def _root(parent: Any, i: Any) -> Any:
 
 @inline
 def _unite(parent: Any, i: Any, j: Any) -> None:
-    """Join two trees; the root with the smaller number stays one."""
+    """Join two trees; the root with the smaller number stays a root."""
     a, b = _root(parent, np.uint32(i)), _root(parent, np.uint32(j))
     while a != b:
         low, high = min(a, b), max(a, b)
         found = compare_exchange(parent, np.int64(high), high, low)
         if found == high:
             return
-        # Somebody else was faster: `high` is no root any more.
+        # Another thread was faster: `high` is no longer a root.
         a, b = _root(parent, found), _root(parent, low)
 
 
@@ -101,7 +102,7 @@ def _join(
     last_edge: Any,
     largest: Any,
 ) -> None:
-    """Join vertices to their neighbours by some edges of each row; not those of one component."""
+    """Join vertices to their neighbours along some edges of each row; skip component `largest`."""
     for i in range(np.uint64(first), np.uint64(last)):
         if _root(parent, np.uint32(i)) == largest:
             continue
@@ -113,14 +114,17 @@ def _join(
 
 @kernel()
 def _flatten(first: Any, last: Any, parent: Any) -> None:
-    """Make the root of every vertex its parent."""
+    """Set the parent of every vertex to its root."""
     for i in range(np.uint64(first), np.uint64(last)):
         parent[i] = _root(parent, np.uint32(i))
 
 
 @kernel()
 def _number(parent: Any, labels: Any) -> int:
-    """Label vertices by the number of their root, which is the component's first vertex."""
+    """Label vertices by component, and return the number of components.
+
+    The root of a component is its first vertex.
+    """
     count = 0
     for i in range(np.uint64(parent.shape[0])):
         root = np.uint64(parent[i])

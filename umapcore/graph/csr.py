@@ -1,7 +1,7 @@
-"""Reading and checking a graph: whatever holds one becomes one symmetric, canonical CSR.
+"""Read and check a graph: any kind of input becomes one symmetric, canonical CSR.
 
-The caller's arrays are never written to. They may be shared, read-only, when nothing about them
-had to change, which is the usual case and costs one pass over the edges and no copy.
+The caller's arrays are never written to. If nothing has to change, the result shares them
+read-only. This is the usual case; it costs one pass over the edges and no copy.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ACCEPTED = "a square sparse matrix or array of real, finite weights of at least 0"
-#: Weights w_ij and w_ji closer than this share of the largest weight differ by rounding alone.
+#: If w_ij and w_ji differ by less than this share of the largest weight, it counts as rounding.
 _ROUNDING = 1e-5
 
-#: Set on what :func:`prepare_graph` returns, so that giving it back costs nothing. Results of
-#: operations do not inherit it, and the arrays are read-only.
+#: Attribute of the graphs that :func:`prepare_graph` returns; preparing them again costs nothing.
+#: Results of operations on them do not inherit it, and the arrays are read-only.
 _MARK = "_umapcore_prepared"
 
-# What the pass over the edges can find; a graph with none of these is ready.
+# Faults that the pass over the edges can find; a graph without faults is ready.
 _OUT_OF_RANGE = 1
 _ZERO = 2
 _LOOP = 4
@@ -45,36 +45,36 @@ def prepare_graph(
     name: str = "graph",
     n_threads: int | None = None,
 ) -> sparse.csr_array[np.float32, tuple[int, int]]:
-    """Check a weighted graph and bring it into the one form that everything else reads.
+    """Check a weighted graph and convert it to the form that the other modules read.
 
     Parameters
     ----------
     graph
         Weights, n × n, of any real dtype: a scipy or cupyx sparse matrix or array of any format,
-        a dense array, or something that holds one of these: a dask array, a sparse data set of
+        a dense array, or an object that holds one of these: a dask array, a sparse data set of
         anndata, an HDF5 or Zarr array, a data frame.
     n_vertices
-        n, where it is known.
+        n, if it is known.
     name
-        What error messages call the graph.
+        Name of the graph in error messages.
     n_threads
-        Threads to use; None takes the settings' number.
+        Number of threads; None takes ``umapcore.settings.n_threads``.
 
     Returns
     -------
-    Symmetric CSR with float32 weights above 0, columns sorted in every row, no duplicates, no
+    Symmetric CSR with float32 weights above 0, sorted columns in every row, no duplicates and no
     self-loops. Its arrays are read-only and may be the caller's own.
 
-    Duplicate entries are summed, self-loops and explicit zeros dropped; of two unequal weights
-    w_ij and w_ji both take the larger, with a logged warning.
+    Duplicate entries are summed; self-loops and explicit zeros are dropped. If w_ij and w_ji
+    differ, both are set to the larger one and a warning is logged.
 
     Raises
     ------
     ValueError
-        When the graph is not square, not n × n, has no vertices, or when a weight is NaN,
+        When the graph is not square, not n × n, or has no vertices, or when a weight is NaN,
         infinite or negative.
     TypeError
-        When it is not a matrix, or not one of real numbers.
+        When it is not a matrix of real numbers.
     """
     if getattr(graph, _MARK, False) and isinstance(graph, sparse.csr_array):
         return graph
@@ -96,7 +96,7 @@ def prepare_graph(
 
 
 def _matrix(value: Any, name: str) -> Any:
-    """Scipy sparse matrices as they are, dense arrays as arrays."""
+    """Return SciPy sparse matrices unchanged, and dense input as a NumPy array."""
     if is_sparse(value):
         return value
     if isinstance(value, (str, bytes)) or value is None:
@@ -125,9 +125,9 @@ def _checked_size(matrix: Any, n_vertices: int | None, name: str) -> int:
 
 
 def _csr_arrays(matrix: Any, name: str) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[Any]]:
-    """Weights, columns and offsets of a CSR of the matrix or, where it is CSC, its transpose.
+    """Return weights, columns and offsets of the matrix as CSR; of a CSC, those of its transpose.
 
-    The transpose does as well: the symmetrised graph is the same.
+    The transpose may be used because the symmetrised graph is the same.
     """
     if not is_sparse(matrix):
         data = _checked_weights(matrix.ravel(), name).reshape(matrix.shape)
@@ -135,7 +135,7 @@ def _csr_arrays(matrix: Any, name: str) -> tuple[NDArray[np.float32], NDArray[An
     elif matrix.format not in {"csr", "csc"}:
         entries = matrix.tocoo(copy=False)
         data = _checked_weights(entries.data, name)
-        # Duplicates would be summed by the conversion; here they are counted and logged first.
+        # SciPy's conversion would sum duplicates; `_tidied` counts and logs them.
         order = np.argsort(entries.row, kind="stable")
         rows, columns = entries.row[order], entries.col[order]
         indptr = np.zeros(matrix.shape[0] + 1, np.int64)
@@ -155,12 +155,12 @@ def _csr_arrays(matrix: Any, name: str) -> tuple[NDArray[np.float32], NDArray[An
 
 
 def _checked_weights(data: NDArray[Any], name: str) -> NDArray[np.float32]:
-    """Weights as float32, the array itself where it can be."""
+    """Check weights and return them as float32, without a copy if possible."""
     if data.dtype.kind not in "buif":
         msg = f"{name} has weights of dtype {data.dtype}: they must be real numbers."
         raise TypeError(msg)
     if data.size:
-        # Both are NaN when any weight is.
+        # Both are NaN if any weight is NaN.
         low, high = data.min(), data.max()
         if not (low >= 0 and high < np.inf):
             not_a_number = int(np.isnan(data).sum()) if data.dtype.kind == "f" else 0
@@ -173,17 +173,17 @@ def _checked_weights(data: NDArray[Any], name: str) -> NDArray[np.float32]:
             raise ValueError(msg)
         limits = np.finfo(np.float32)
         if high > limits.max or 0 < high < limits.tiny / limits.eps:
-            # Only ratios of weights matter, so those beyond float32 can be brought into it.
+            # Only ratios of weights matter, so weights outside float32's range may be scaled.
             data = data / high
     return np.ascontiguousarray(data, dtype=np.float32)
 
 
 def _indices(indices: NDArray[Any], indptr: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Bring columns and offsets to one dtype, int32 where it suffices: no second compilation."""
+    """Convert columns and offsets to one dtype, int32 if possible: kernels compile once."""
     n = indptr.shape[0] - 1
     dtype = np.int32 if max(n, int(indptr[-1])) < 2**31 else np.int64
     if indices.dtype.itemsize > 4 and indices.size and int(indices.max()) >= n:
-        # A damaged column must not become a valid one by wrapping round; -1 is refused later.
+        # An invalid column must not wrap around to a valid one; -1 is refused later.
         indices = np.where(indices < n, indices, -1)
     return (
         read_only(np.ascontiguousarray(indices, dtype=dtype)),
@@ -198,7 +198,7 @@ def _tidied(
     found: int,
     name: str,
 ) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[Any]]:
-    """Sort rows, sum duplicates, drop self-loops and explicit zeros, all in copies."""
+    """Sort rows, sum duplicates, drop self-loops and explicit zeros; the input is not changed."""
     n = indptr.shape[0] - 1
     if found & (_UNSORTED | _DUPLICATE):
         matrix = sparse.csr_array((data.copy(), indices.copy(), indptr.copy()), shape=(n, n))
@@ -219,7 +219,7 @@ def _tidied(
 def _symmetrised(
     data: NDArray[np.float32], indices: NDArray[Any], indptr: NDArray[Any], name: str
 ) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[Any]]:
-    """Give both directions of every edge the larger of their weights."""
+    """Set both weights of every edge to the larger one, and log how many differed."""
     matrix = _csr(data, indices, indptr)
     transposed = matrix.T.tocsr()
     differences = np.abs((matrix - transposed).data)
@@ -239,7 +239,7 @@ def _symmetrised(
 def _csr(
     data: NDArray[np.float32], indices: NDArray[Any], indptr: NDArray[Any]
 ) -> sparse.csr_array[np.float32, tuple[int, int]]:
-    """CSR over read-only views of arrays that are known to be canonical."""
+    """Return a CSR of read-only views of arrays that are known to be canonical."""
     n = indptr.shape[0] - 1
     graph = sparse.csr_array(
         (read_only(data), read_only(indices), read_only(indptr)), shape=(n, n), copy=False
@@ -251,17 +251,18 @@ def _csr(
 
 @kernel()
 def _scan(first: Any, last: Any, indptr: Any, indices: Any, bits: Any) -> Any:
-    """Look at the rows `first` … `last` - 1 once.
+    """Check the rows `first` … `last` - 1 in one pass.
 
     Returns
     -------
     found
-        What is not canonical about them.
+        Faults that make the rows not canonical.
     unbalanced
-        Hashes of the edges above the diagonal minus those of their mirrors below it, modulo
-        2**64. Over all rows of a symmetric graph the sum is 0. It is not 0 when one edge has no
-        mirror of its weight, and for any other fault but by a chance of one in 2**64. Following
-        every edge to its mirror instead takes ten times as long: it is nowhere near.
+        Sum of the hashes of edges above the diagonal, minus that of their mirrors below it,
+        modulo 2**64. Over all rows of a symmetric graph it is 0. It is never 0 if exactly one
+        edge has no mirror of its weight; for any other asymmetry it is 0 with a probability of
+        one in 2**64. Looking up the mirror of every edge takes ten times as long, because it is
+        far away in memory.
     """
     n = np.int64(indptr.shape[0] - 1)
     found = 0
@@ -293,7 +294,7 @@ def _scan(first: Any, last: Any, indptr: Any, indices: Any, bits: Any) -> Any:
 def _inspect(
     data: NDArray[np.float32], indices: NDArray[Any], indptr: NDArray[Any], n_threads: int | None
 ) -> int:
-    """Say what a graph lacks to be canonical and symmetric."""
+    """Return the faults that keep a graph from being canonical and symmetric."""
     views = (read_only(indptr), read_only(indices), read_only(data).view(np.uint32))
     parts = for_rows(indptr.shape[0] - 1, n_threads, lambda a, b: _scan(a, b, *views))
     found = 0

@@ -1,4 +1,4 @@
-"""Graphs with their vertices renumbered."""
+"""Renumber the vertices of a graph."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def permute(graph: Csr, order: NDArray[np.int32], *, n_threads: int | None = Non
     graph
         CSR, n × n.
     order
-        (n,): place p gets vertex ``order[p]``, its edges in the order in which they are.
+        (n,): place p gets vertex ``order[p]``; its edges keep their order.
     n_threads
-        Threads at most.
+        Maximum number of threads.
 
     Returns
     -------

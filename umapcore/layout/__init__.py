@@ -1,1 +1,1 @@
-"""What a layout is: specification, curve, plan, densities; and how one is carried out."""
+"""Layouts: specification, curve, plan and densities, and the functions that run a layout."""

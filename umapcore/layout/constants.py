@@ -1,7 +1,7 @@
-"""The numbers that decide the bits of a layout beside its specification: one definition for all.
+"""Constants that decide the bits of a layout together with its specification, defined once.
 
-numba takes them from here, CUDA as macros (:mod:`umapcore_cupy.host.programs`). To change one is to
-change layouts: see `LAYOUT_VERSION` in :mod:`umapcore.layout.spec`.
+numba kernels import them; CUDA gets them as macros (:mod:`umapcore_cupy.host.programs`). Changing
+one changes layouts: see `LAYOUT_VERSION` in :mod:`umapcore.layout.spec`.
 """
 
 from __future__ import annotations
@@ -10,35 +10,35 @@ from __future__ import annotations
 
 #: No coordinate of an unscaled step exceeds this, as in umap-learn.
 CLIP = 4.0
-#: Smaller squared distances count as this: nothing subnormal enters the logarithm.
+#: Smaller squared distances are replaced by this, so that no subnormal enters the logarithm.
 TINY = 1e-30
-#: Squared distance that is added where samples repel, as in umap-learn.
+#: Added to the squared distance in the repulsion, as in umap-learn.
 NEAR = 0.001
 
 # --- start ----------------------------------------------------------------------------------------
 
-#: Every axis of the start positions goes from 0 to this.
+#: Start positions are scaled to the range from 0 to this on each axis.
 EXTENT = 10.0
 
 # --- buckets and walkers --------------------------------------------------------------------------
 
-#: Buckets of heads, a power of two. More are closer to the serial algorithm, fewer need fewer
-#: barriers: a GPU walks the longest row of every bucket in turn.
+#: Number of buckets of heads, a power of two. More buckets are closer to the serial algorithm.
+#: Fewer buckets need fewer barriers: a GPU walks the longest row of each bucket in turn.
 N_BUCKETS = 16
-#: Phases in which vertices choose their buckets, a power of two. Neighbours of one phase, one in
-#: so many, do not see each other's choice.
+#: Number of phases in which vertices choose their buckets, a power of two. Neighbours in the same
+#: phase (one in `N_PHASES`) do not see each other's choice.
 N_PHASES = 32
-#: Walkers that are ranked together, at most: consecutive ones of a bucket, whose ranks by falling
-#: fires say in every epoch which entries of the pool they read. Devices work on a group in
-#: lockstep, in the order of the ranks: neighbours then fire about as often and read neighbouring
-#: entries.
+#: Largest size of a group: consecutive walkers of a bucket that are ranked together in each epoch,
+#: by decreasing fires. The rank determines which entries of the pool a walker reads. Devices
+#: process a group in lockstep, in the order of the ranks. Walkers of adjacent ranks then fire
+#: about equally often and read adjacent entries.
 GROUP = 256
-#: Sizes of groups are multiples of this, the lanes of the widest vectors.
+#: Group sizes are multiples of this, the number of lanes of the widest vectors.
 GROUP_STEP = 16
-#: Edges of a row that one walker takes at most.
+#: Largest number of edges of one walker.
 LONGEST_WALK = 256
-#: A walker that shares its head moves it by no more than this along an axis in one epoch. Start
-#: positions span 10, so this bounds a number format, not a layout.
+#: If a head has several walkers, none moves it by more than this along an axis in one epoch. Start
+#: positions span 10, so this only keeps sums within a number format; it does not limit layouts.
 LONGEST_MOVE = 64.0
 
 # --- negative samples -----------------------------------------------------------------------------
@@ -46,19 +46,19 @@ LONGEST_MOVE = 64.0
 #: Entries of the largest and the smallest pool.
 MAX_POOL = 1024
 MIN_POOL = 256
-#: One hash gives the offsets of this many samples, so many bits each.
+#: One hash supplies the offsets of this many samples, with `SAMPLE_BITS` bits each.
 SAMPLES_A_WORD = 5
 SAMPLE_BITS = 12
 
 # --- densities ------------------------------------------------------------------------------------
 
-#: Added to every radius, so that coincident neighbours have a logarithm; as in umap-learn.
+#: Added to every radius, so that the logarithm exists for coincident neighbours; as in umap-learn.
 EPSILON = 1e-8
-#: Sums over vertices are taken as integers, whose order does not matter, in units of
-#: ``2**-SUM_EXPONENT``: so 2**31 squares of a log radius, which is below 90, stay below 2**63.
+#: Sums over vertices are integer sums, whose order does not matter, in units of
+#: ``2**-SUM_EXPONENT``. A log radius is below 90, so 2**31 of its squares stay below 2**63.
 SUM_EXPONENT = 18
-#: The two terms of a vertex are limited to these, and what the second one is multiplied by, so
-#: that no product of them overflows float32.
+#: Limits of the two terms of a vertex and of the factor of the second term. With them no product
+#: overflows float32.
 MOST_TERM = 2.0**20
 MOST_TERM_BY_RADIUS = 2.0**40
 MOST_SLOPE = 2.0**30

@@ -1,9 +1,10 @@
-"""How densely the data lie around each vertex: what densMAP preserves.
+"""The density of the data around each vertex, which densMAP preserves.
 
-densMAP (Narayan, Berger and Cho 2021) adds to UMAP's objective the correlation, over all vertices,
-of the log radius in the data with that in the embedding. The radius of a vertex is the mean of its
-squared distances to its neighbours, weighted by their memberships. Those of the data are worked
-out here, once; :mod:`umapcore.device.protocol` says who does the rest.
+densMAP (Narayan, Berger and Cho 2021) adds a term to UMAP's objective: the correlation, over all
+vertices, between the log radius in the data and the log radius in the embedding. The radius of a
+vertex is the mean of its squared distances to its neighbours, weighted by their memberships. This
+module computes the radii in the data, once. Backends do the rest
+(:mod:`umapcore.device.protocol`).
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 
     from umapcore.layout.spec import OptimizerSpec
 
-#: Log radii whose standard deviation is less differ by rounding: there is nothing to preserve.
+#: Log radii with a smaller standard deviation differ by rounding only: nothing to preserve.
 LEAST_DEVIATION = 1e-6
-#: A warning is logged where more than this share of the edges has no distance.
+#: A warning is logged if more than this share of the edges has no distance.
 _MANY = 0.1
 
 
@@ -40,13 +41,13 @@ _ACCEPTED = "a square sparse matrix or array of finite distances of at least 0"
 
 @dataclass(frozen=True)
 class Density:
-    """What a layout has to know of the data to preserve its densities.
+    """What a layout needs to know about the data to preserve its densities.
 
     Attributes
     ----------
     radii
-        float32, (n,), in the order of the graph: log radii, of mean 0 and variance 1 over the
-        vertices that have edges; 0 for the others.
+        float32, (n,), in the order of the graph: log radii, standardised to mean 0 and variance 1
+        over the vertices that have edges; 0 for the others.
     n_counted
         Number of vertices that have edges after pruning.
     total_rate
@@ -58,7 +59,7 @@ class Density:
     total_rate: int
 
     def strength(self, spec: OptimizerSpec) -> float:
-        """Give what the gradient is multiplied by before it is divided by an edge's weight."""
+        """Return the factor of the gradient, before the division by an edge's weight."""
         total = self.total_rate / 2.0**32
         return 2.0 * spec.density_weight * total / max(1, self.n_counted)
 
@@ -76,21 +77,21 @@ def density_of(
     Parameters
     ----------
     graph
-        As :func:`umapcore.graph.csr.prepare_graph` gives it.
+        As :func:`umapcore.graph.csr.prepare_graph` returns it.
     distances
-        n × n, sparse: distances between neighbours. Where the two of a pair differ, or one is
-        missing, the larger one counts; where both are missing, 0.
+        n × n, sparse: distances between neighbours. If the two distances of a pair differ, or one
+        is missing, the larger one counts. If both are missing, the distance is 0.
     spec
-        Its number of epochs says which edges are pruned.
+        Its number of epochs determines which edges are pruned.
     name
-        What messages call the distances.
+        Name of the distances in messages.
     n_threads
-        Threads to use; the result does not depend on it.
+        Number of threads; the result does not depend on it.
 
     Raises
     ------
     ValueError, TypeError
-        When they are no distances, do not fit the graph, or are 0 for all of its edges.
+        When the distances are not valid, do not fit the graph, or are 0 for all of its edges.
     """
     n = int(graph.shape[0])
     logs, total_rate = log_radii(
@@ -110,14 +111,14 @@ def log_radii(
     name: str = "distances",
     n_threads: int | None = None,
 ) -> tuple[NDArray[np.float64], int]:
-    """Give the logarithm of each vertex' mean squared distance to its neighbours.
+    """Return the logarithm of each vertex's mean squared distance to its neighbours.
 
     Parameters
     ----------
     graph, distances, name, n_threads
         As for :func:`density_of`.
     least
-        Least weight, relative to the largest, of an edge that counts.
+        Smallest weight, relative to the largest, of an edge that counts.
 
     Returns
     -------
@@ -155,7 +156,7 @@ def log_radii(
 
 
 def _checked(distances: Any, n: int, name: str) -> sparse.csr_array[Any, Any]:
-    """Bring distances into memory, as a canonical CSR of their own."""
+    """Check distances and convert them to a canonical float64 CSR in memory."""
     matrix = in_memory(distances)
     if not is_sparse(matrix):
         if matrix is None or isinstance(matrix, (str, bytes)):
@@ -167,7 +168,7 @@ def _checked(distances: Any, n: int, name: str) -> sparse.csr_array[Any, Any]:
     if tuple(matrix.shape) != (n, n):
         msg = f"{name} has shape {tuple(matrix.shape)}: it must be ({n}, {n}), as the graph is."
         raise ValueError(msg)
-    # Another width would mean another compilation.
+    # Kernels are compiled for one dtype only.
     csr: Any = sparse.csr_array(matrix, dtype=np.float64)
     if not csr.has_canonical_format:
         csr = csr.copy()
@@ -182,7 +183,7 @@ def _checked(distances: Any, n: int, name: str) -> sparse.csr_array[Any, Any]:
 
 
 def _symmetric(distances: sparse.csr_array[Any, Any]) -> sparse.csr_array[Any, Any]:
-    """Give both directions of every pair the larger of their distances."""
+    """Return the distances, with both directions of each pair set to the larger one."""
     larger: Any = sparse.csr_array(distances.maximum(distances.T.tocsr()))
     larger.sort_indices()
     width = np.int32 if larger.nnz < 2**31 else np.int64
@@ -192,7 +193,7 @@ def _symmetric(distances: sparse.csr_array[Any, Any]) -> sparse.csr_array[Any, A
 
 
 def _standardised(logs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scale to mean 0 and variance 1; sums are exact, so that they have no order."""
+    """Scale to mean 0 and variance 1; the sums are exact, so their order does not matter."""
     n = max(1, logs.shape[0])
     centred: NDArray[np.float64] = logs - math.fsum(logs) / n
     deviation = math.sqrt(math.fsum(centred * centred) / n)
@@ -211,16 +212,16 @@ def _measure_rows(
     distances: Any,
     radii: Any,
 ) -> Any:
-    """Write the radii of the rows `first` … `last` - 1, -1 for those without edges.
+    """Write the radii of the rows `first` … `last` - 1; -1 for rows without edges.
 
     Returns
     -------
-    Sum of the rates, number of edges, and number of those whose distance is 0 or missing.
+    Sum of the rates, number of edges, and number of edges whose distance is 0 or missing.
     """
     total_rate, n_edges, n_missing = 0, 0, 0
     for vertex in range(first, last):
         spread, weight_sum = 0.0, 0.0
-        # Both rows are sorted.
+        # The rows of both matrices are sorted.
         at, end = distances.indptr[vertex], distances.indptr[vertex + 1]
         for e in range(graph.indptr[vertex], graph.indptr[vertex + 1]):
             weight = np.float64(graph.weights[e]) / heaviest

@@ -1,4 +1,4 @@
-"""Graph, specification and start positions in, embedding out."""
+"""Lay out a graph: from graph, specification and start positions to the embedding."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from umapcore.runs.job import Callback
     from umapcore.runs.snapshots import Snapshots
 
-#: Seconds between looks at the clock, the progress bar and Ctrl-C.
+#: Target duration of a span in seconds; the progress bar and Ctrl-C are handled between spans.
 _SPAN_SECONDS = 0.1
 
 
@@ -55,67 +55,68 @@ def simplicial_set_embedding(
     """Lay out a weighted graph.
 
     The same graph, specification and start give the same bits for any number of threads, on any
-    processor and by any method.
+    processor and with any method.
 
     Parameters
     ----------
     graph
         Symmetric weighted adjacency, n × n: any SciPy or cupyx sparse matrix or array, or a
-        dense array; any real dtype. Never changed. A canonical float32 CSR on the GPU stays
-        there when the GPU lays it out.
+        dense array; any real dtype. It is never changed. A canonical float32 CSR on the GPU
+        stays there when the GPU runs the layout.
     spec
         Parameters of the optimiser; None takes the defaults.
     init
         ``'spectral'``, ``'random'``, or an array, n × n_components.
     distances
-        n × n, sparse: distances between neighbours in the data, where `spec` has a
-        ``density_weight``, else not looked at. As umap-learn does it, the larger of the two of a
-        pair counts, whether one is missing or not; where both are missing, 0.
+        n × n, sparse: distances between neighbours in the data. Used only if `spec` has a
+        ``density_weight``. As in umap-learn, the larger distance of a pair counts, also if the
+        other one is missing. If both are missing, the distance is 0.
     representation
-        n × features: where there are several components, they are placed by the centroids of
-        their rows. A function that gives it (or None) is called only then. None packs them.
+        n × features: if the graph has several components, they are placed by the centroids of
+        their rows. It may be a function that returns the array or None; it is called only in
+        that case. None packs the components.
     metric
-        How distances of the representation are measured: for ``'cosine'`` and ``'correlation'``
-        components are placed by the directions of their centroids.
+        Metric of the representation. For ``'cosine'`` and ``'correlation'``, components are
+        placed by the directions of their centroids.
     method
         ``'umap'`` (CPU), ``'rapids'`` (GPU) or ``'auto'``.
     n_threads
         Threads on the CPU; None takes ``umapcore.settings.n_threads``, then numba's number.
     progress
-        True or False shows or hides a progress bar; None shows it on a terminal or in a
-        notebook when the run lasts.
+        True or False shows or hides a progress bar. None shows it on a terminal or in a notebook,
+        for long runs.
     callback
-        Called as ``callback(epoch, positions)`` after epochs, with the number of epochs that are
-        done and a copy of the positions (float32, n × n_components). When it returns True the
-        run ends there.
+        Called as ``callback(epoch, positions)`` after epochs, with the number of completed epochs
+        and a copy of the positions (float32, n × n_components). If it returns True, the run ends
+        there.
     callback_every
         Epochs between calls; the last epoch is always reported.
     snapshots
-        A :class:`umapcore.Snapshots`, which is emptied and receives the positions at its epochs,
-        the start positions and the result among them.
+        A :class:`umapcore.Snapshots`. It is emptied, then receives the positions at its epochs,
+        including the start positions and the result.
     checkpoint
-        File that the run is saved to every ten seconds and, where it is there already, continued
-        from, with the bits of a run that never stopped; it is removed when the run is complete.
-        A :class:`umapcore.Checkpoint` says how often, and whether it stays.
+        File to which the run is saved every ten seconds. If the file exists, the run continues
+        from it, with the bits of an uninterrupted run. The file is removed when the run is
+        complete. A :class:`umapcore.Checkpoint` sets the interval and whether the file is kept.
     start_epoch
-        Continue a run that was stopped after this many epochs: `init` must be the positions it
-        was stopped at and is taken as it is. The result has the bits of an uninterrupted run.
+        Continue a run that stopped after this many epochs: `init` must hold the positions at
+        which it stopped and is used unchanged. The result has the bits of an uninterrupted run.
     stop_epoch
         Stop after this many epochs of ``spec.n_epochs``; None runs to the end.
     timings
         A dictionary that receives the seconds of each stage: graph, plan, start, optimise, and
-        density where it is preserved.
+        density if it is preserved.
 
     Returns
     -------
-    Positions, float32, C order, n × n_components. With 0 epochs the scaled start positions.
+    Positions, float32, C order, n × n_components; with 0 epochs, the scaled start positions.
 
     Raises
     ------
     ValueError, TypeError
-        For bad input, naming the parameter, its value and what is allowed.
+        For bad input; the message names the parameter, its value and what is allowed.
     GPUUnavailableError
-        When a GPU is asked for, cannot be used, and ``umapcore.settings.gpu_fallback`` is False.
+        When a GPU is requested but not usable, and ``umapcore.settings.gpu_fallback`` is False.
 
     Examples
     --------
@@ -150,7 +151,7 @@ def simplicial_set_embedding(
 
 
 def embed(job: Job, run: Run) -> NDArray[np.float32]:
-    """Do what :func:`simplicial_set_embedding` does, for a job and a run that have been checked."""
+    """Lay out the graph of a checked job and run; see :func:`simplicial_set_embedding`."""
     spec = job.spec
     backend = resolve_backend(run.method)
     try:
@@ -207,14 +208,14 @@ def embed(job: Job, run: Run) -> NDArray[np.float32]:
 def _carry_out(
     layout: Layout, epoch: int, stop_epoch: int, callbacks: Callbacks, run: Run
 ) -> NDArray[np.float32]:
-    """Carry a layout forward in short spans, between which Ctrl-C can get through."""
+    """Run a layout in short spans, so that Ctrl-C is handled between them."""
     span = 1
     callbacks.begin(epoch, layout.positions)
     with ProgressBar(stop_epoch - epoch, run.progress) as bar:
         while epoch < stop_epoch:
             end = min(epoch + span, callbacks.next_epoch(epoch))
             began = time.perf_counter()
-            # Epoch 0 has no fires: the schedule starts at 1, as umap-learn's does.
+            # No edge fires in epoch 0: the schedule starts at 1, as in umap-learn.
             layout.advance(max(1, epoch), end)
             seconds = time.perf_counter() - began
             fitting = int(_SPAN_SECONDS * (end - epoch) / max(seconds, 1e-6))

@@ -1,16 +1,17 @@
-"""The edge plan: what an optimiser needs to know of a graph, made once and shared by backends.
+"""The edge plan: what an optimiser needs to know about a graph; built once, for all backends.
 
-Vertices are renumbered so that each bucket of heads is one contiguous range (the *plan order*);
-tails and positions inside a backend are in that order. An edge costs 8 bytes: its tail and its
-firing rate. Nothing in the plan changes while a layout runs.
+Vertices are renumbered so that each bucket of heads is one contiguous range (the *plan order*).
+Backends store tails and positions in that order. An edge costs 8 bytes: its tail and its firing
+rate. The plan does not change while a layout runs.
 
-Which vertex falls into which bucket is decided by a hash of its number and by its neighbours,
-which should not be in the same one.
+A hash of a vertex's number and its neighbours decide its bucket: neighbours should be in
+different buckets.
 
-A head's row is walked edge after edge, which for a hub of thousands of edges is one long chain
-that no device can speed up. Rows of more than ``LONGEST_WALK`` edges are therefore dealt out to
-several *walkers*, which start together; the hub moves by the mean of their moves (averaged
-parallel SGD: Zinkevich, Weimer, Li and Smola, NIPS 2010). All other heads have one walker.
+The edges of a head's row are processed one after the other. For a hub with thousands of edges
+that is one long serial chain, which no device can speed up. Rows of more than ``LONGEST_WALK``
+edges are therefore split among several *walkers*, which start together; the hub moves by the mean
+of their moves (averaged parallel SGD: Zinkevich, Weimer, Li and Smola, NIPS 2010). All other
+heads have one walker.
 """
 
 from __future__ import annotations
@@ -44,39 +45,42 @@ if TYPE_CHECKING:
 
     from umapcore.layout.spec import OptimizerSpec
 
-#: Up to this many epochs, edges are pruned as for the default number of epochs (umap-learn).
+#: With at most this many epochs, edges are pruned as for the default number (as in umap-learn).
 FEW_EPOCHS = 10
 
 
 @dataclass(frozen=True)
 class EdgePlan:
-    """A graph, pruned and scheduled for a number of epochs.
+    """A graph that is pruned and scheduled for a number of epochs.
 
     Attributes
     ----------
     n_epochs
-        Number of epochs E; epochs 1 … E - 1 do something.
+        Number of epochs E. Edges fire in epochs 1 … E - 1.
     order
         int32, (n,): vertex at each place of the plan order.
     bucket_offsets
-        int64, (buckets + 1,): bucket b holds the places ``bucket_offsets[b]`` up to the next.
+        int64, (buckets + 1,): bucket b holds the places from ``bucket_offsets[b]`` to
+        ``bucket_offsets[b + 1] - 1``.
     first_walkers
-        int64, (n + 1,): walkers of the head at place p are ``first_walkers[p]`` up to the next.
+        int64, (n + 1,): the head at place p has the walkers from ``first_walkers[p]`` to
+        ``first_walkers[p + 1] - 1``.
     heads
         int32, (walkers,): place of each walker's head.
     row_offsets
-        int64, (walkers + 1,): a walker's edges are ``row_offsets[w]`` up to the next.
+        int64, (walkers + 1,): walker w has the edges from ``row_offsets[w]`` to
+        ``row_offsets[w + 1] - 1``.
     tails
         int32, (edges,): place of each edge's tail.
     rates
-        uint32, (edges,): firing rate q, the weight over the largest weight times 2**32. An edge
-        fires in epoch t when ``uint32(t * q) < q``.
+        uint32, (edges,): firing rate q, the weight divided by the largest weight, times 2**32.
+        An edge fires in epoch t when ``uint32(t * q) < q``.
     pull_exponent
-        Pulls on tails are summed as int32 in units of ``2**-pull_exponent``, which cannot
-        overflow: it is derived from the largest number of edges that any one bucket has into
-        any one vertex.
+        Pulls on tails are summed as int32 in units of ``2**-pull_exponent``. The sums cannot
+        overflow: the exponent follows from the largest number of edges that any bucket has into
+        any vertex.
     pool_size
-        Negative samples are taken from a pool of this many vertices, a power of two.
+        Number of vertices in the pool of negative samples, a power of two.
     """
 
     n_epochs: int
@@ -97,7 +101,7 @@ class EdgePlan:
 
     @property
     def n_edges(self) -> int:
-        """Number of directed edges that ever fire."""
+        """Number of directed edges that are kept."""
         return self.tails.shape[0]
 
 
@@ -109,12 +113,13 @@ def build_plan(
     Parameters
     ----------
     graph
-        Symmetric, canonical CSR, n × n, weights finite and positive, as
-        :func:`umapcore.graph.csr.prepare_graph` gives it. It is only read.
+        Symmetric, canonical CSR, n × n, with finite and positive weights, as
+        :func:`umapcore.graph.csr.prepare_graph` returns it. It is only read.
     spec
-        Its number of epochs and its step size enter the plan.
+        The plan depends on its number of epochs, its step size, and whether it preserves
+        densities.
     n_threads
-        Threads to build it with; the plan does not depend on it.
+        Number of threads; the plan does not depend on it.
     """
     n = graph.shape[0]
     n_epochs = spec.epochs_for(n)
@@ -152,7 +157,7 @@ def build_plan(
 
 
 def least_weight(spec: OptimizerSpec, n_vertices: int) -> float:
-    """Give the least relative weight of an edge that is kept, as umap-learn prunes."""
+    """Return the smallest relative weight of an edge that is kept, as in umap-learn."""
     n_epochs = spec.epochs_for(n_vertices)
     return 1.0 / (
         n_epochs if n_epochs > FEW_EPOCHS else spec.replace(n_epochs=None).epochs_for(n_vertices)
@@ -160,12 +165,13 @@ def least_weight(spec: OptimizerSpec, n_vertices: int) -> float:
 
 
 def _buckets(graph: csr_array[np.float32], n_threads: int | None) -> NDArray[np.uint8]:
-    """Part the vertices into buckets so that neighbours are seldom in the same one.
+    """Assign the vertices to buckets so that neighbours are seldom in the same bucket.
 
-    Neighbours that move at the same time see each other where they no longer are, and overshoot:
-    on noise-free moons (min_dist 0.1) buckets by hash alone had a neighbour recall of 0.780,
-    parted ones 0.792, umap-learn 0.793. A greedy colouring in phases, each of which sees the
-    choices of those before it: that is as good as one vertex after the other, and parallel.
+    Neighbours that move at the same time use each other's old positions, and overshoot. On
+    noise-free moons (min_dist 0.1) the neighbour recall was 0.780 with buckets by hash alone,
+    0.792 with these buckets, and 0.793 in umap-learn. This is a greedy colouring in phases: a
+    phase sees the choices of the phases before it. It is as good as a colouring of one vertex
+    after the other, and it is parallel.
     """
     n = graph.shape[0]
     hashed = (mix64(np.arange(n, dtype=np.uint64)) % np.uint64(N_BUCKETS)).astype(np.uint8)
@@ -181,13 +187,14 @@ def _buckets(graph: csr_array[np.float32], n_threads: int | None) -> NDArray[np.
 
 
 def _order(buckets: NDArray[np.uint8], fires: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Sort vertices by bucket, then by falling number of fires an epoch, then by number.
+    """Sort vertices by bucket, then by decreasing fires per epoch, then by number.
 
-    Devices walk neighbouring heads in lockstep: that wastes least when they fire about as often.
+    Devices process consecutive heads in lockstep. Heads that fire about equally often waste the
+    least time.
     """
     most = (1 << 16) // N_BUCKETS - 1
     rank = most - np.minimum(np.rint(fires), most)
-    # 16 bits, which NumPy sorts by radix: in time linear in n.
+    # NumPy sorts 16-bit keys with a radix sort, in time linear in n.
     key = buckets.astype(np.uint16) * np.uint16(most + 1) + rank.astype(np.uint16)
     return np.argsort(key, kind="stable").astype(np.int32)
 
@@ -195,11 +202,11 @@ def _order(buckets: NDArray[np.uint8], fires: NDArray[np.float64]) -> NDArray[np
 def _deal_out(
     degrees: NDArray[np.int64], shares: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
-    """Give every head its walkers: their numbers, their heads and the offsets of their edges."""
+    """Return the first walker of each head, the head of each walker and the edge offsets."""
     first_walkers = np.zeros(degrees.shape[0] + 1, np.int64)
     np.cumsum(shares, out=first_walkers[1:])
     heads = np.repeat(np.arange(degrees.shape[0], dtype=np.int32), shares)
-    # Edges are dealt like cards: walker k of K gets the edges k, k + K, k + 2K, ...
+    # Edges are dealt in turn: walker k of K gets the edges k, k + K, k + 2K, ...
     turn = np.arange(heads.shape[0]) - first_walkers[heads]
     row_offsets = np.zeros(heads.shape[0] + 1, np.int64)
     np.cumsum((degrees[heads] - turn + shares[heads] - 1) // shares[heads], out=row_offsets[1:])
@@ -207,31 +214,37 @@ def _deal_out(
 
 
 def longest_step(spec: OptimizerSpec) -> float:
-    """Give the largest coordinate of one pull: that of a density is clipped by itself."""
+    """Return the largest coordinate of one pull; the density part is clipped separately."""
     return (2.0 if spec.density_weight > 0 else 1.0) * CLIP * spec.alpha
 
 
 def pull_exponent(crowd: int, longest: float) -> int:
-    """Find the finest unit in which `crowd` pulls of such a length cannot overflow an int32."""
+    """Return the exponent of the finest unit in which `crowd` pulls cannot overflow an int32.
+
+    No coordinate of a pull exceeds `longest`.
+    """
     largest_sum = max(crowd, 1) * longest + LONGEST_MOVE
-    # One bit is left for the rounding of every pull to the unit.
+    # One bit is reserved for the rounding of each pull to the unit.
     return min(24, 30 - math.frexp(largest_sum)[1])
 
 
 def group_size(n_walkers: int) -> int:
-    """Give the size of the groups of a bucket: as few and as equal as possible."""
+    """Return the size of a bucket's groups: as few groups as possible, of nearly equal size."""
     n_groups = max(1, -(-n_walkers // GROUP))
     return -(-n_walkers // (n_groups * GROUP_STEP)) * GROUP_STEP
 
 
 def pool_size(n_vertices: int) -> int:
-    """Give about a quarter of a small graph, as a pool is drawn for every bucket and epoch."""
+    """Return the pool size: about a quarter of a small graph, within the two limits.
+
+    A pool is drawn for every bucket and epoch.
+    """
     quarter = 1 << max(0, (n_vertices // 4).bit_length())
     return min(MAX_POOL, max(MIN_POOL, quarter))
 
 
 def most_edges_of_a_group(plan: EdgePlan) -> int:
-    """Largest number of edges that the walkers of one group have."""
+    """Return the largest number of edges that the walkers of one group have."""
     most = 0
     bounds = plan.first_walkers[plan.bucket_offsets]
     for start, end in pairwise(bounds):

@@ -1,4 +1,4 @@
-"""The passes over a graph's rows that make an edge plan, each over a range of rows."""
+"""Kernels that build an edge plan; each call processes a range of a graph's rows."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ def part_neighbours(
     hashed: Any,
     buckets: Any,
 ) -> None:
-    """Choose the buckets of the vertices of one phase, those of `first` … `last` - 1.
+    """Choose the buckets of one phase's vertices among `first` … `last` - 1.
 
-    A vertex takes the bucket in which its neighbours of earlier phases have the least weight; of
-    equals the first from its own hash on. `first` is a multiple of `N_PHASES`.
+    A vertex takes the bucket in which its neighbours of earlier phases have the least weight. In
+    a tie it takes the first such bucket, counted from its own hash. `first` is a multiple of
+    `N_PHASES`.
     """
     weight = np.empty(N_BUCKETS, np.float64)
     for vertex in range(first + phase, last, N_PHASES):
@@ -50,7 +51,7 @@ def count_rows(
     degrees: Any,
     fires: Any,
 ) -> None:
-    """Count the edges of each row that survive pruning, and their fires an epoch."""
+    """Count the edges of each row that are kept, and their fires per epoch."""
     for vertex in range(first, last):
         kept = 0
         total = 0.0
@@ -76,12 +77,12 @@ def fill_rows(
 ) -> int:
     """Write the edges of each row.
 
-    `layout` says where: the plan's order, its inverse, buckets, first walkers and row offsets.
+    `layout` holds the plan's order, its inverse, the buckets, first walkers and row offsets.
 
     Returns
     -------
-    The largest number of edges that one vertex has into one bucket; as the graph is symmetric,
-    no bucket has more edges into one vertex.
+    The largest number of edges from one vertex into one bucket. The graph is symmetric, so no
+    bucket has more edges into one vertex.
     """
     order, places, buckets, first_walkers, row_offsets = layout
     per_bucket = np.zeros(N_BUCKETS, np.int64)

@@ -1,7 +1,7 @@
-"""OptimizerSpec: everything that decides a layout beside the graph and the start positions.
+"""OptimizerSpec: everything that decides a layout apart from the graph and the start positions.
 
-Backends read it and nothing else; two runs with equal graphs, equal starts and equal
-specifications give equal bits on every backend.
+Backends read only the specification: two runs with equal graphs, equal starts and equal
+specifications produce equal bits on every backend.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from umapcore.layout.curve import find_ab_params
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: Raised whenever the same graph, specification and start give other bits than before: the golden
-#: digests of the tests then change too. An embedding's provenance holds it.
+#: Increased whenever the same graph, specification and start give other bits than before: the
+#: golden digests of the tests then change too. An embedding's provenance stores it.
 LAYOUT_VERSION = 1
 
-#: Up to this many vertices the default is the larger number of epochs, as in umap-learn.
+#: Graphs of up to this many vertices get the larger default number of epochs, as in umap-learn.
 SMALL_GRAPH = 10_000
 EPOCHS_SMALL = 500
 EPOCHS_LARGE = 200
-#: Epochs more, by default, where densities are preserved, as in umap-learn.
+#: Additional default epochs when densities are preserved, as in umap-learn.
 EPOCHS_FOR_DENSITY = 200
-#: Dimensions that are allowed to any graph, however small.
+#: Any graph, however small, may have this many dimensions.
 DIMENSIONS_OF_ANY = 10
 
 _OF_DENSITY = ("density_weight", "density_fraction", "density_shift")
@@ -34,20 +34,21 @@ _OF_DENSITY = ("density_weight", "density_fraction", "density_shift")
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerSpec:
-    """Parameters of the layout optimiser, checked where they are made.
+    """Parameters of the layout optimiser, checked at construction.
 
     Parameters
     ----------
     min_dist, spread
-        Shape of the membership curve, ``0 <= min_dist <= spread`` and ``spread > 0``. Only used
-        to find `a` and `b`.
+        Shape of the membership curve, ``0 <= min_dist <= spread`` and ``spread > 0``. They are
+        only used to compute `a` and `b`.
     n_components
-        Dimensions of the embedding, at least 1; for n vertices less than n, or at most 10.
+        Dimensions of the embedding, at least 1. A graph of n vertices allows up to
+        ``max(n - 1, 10)``.
     n_epochs
-        Number of epochs. None: 500 up to 10 000 vertices, 200 above, and 200 more with a
+        Number of epochs. None: 500 for up to 10 000 vertices, 200 for more, plus 200 with a
         `density_weight` (:meth:`epochs_for`). 0: no optimisation.
     alpha
-        Step size at the start, above 0; it falls linearly to 0.
+        Initial step size, above 0; it falls linearly to 0.
     gamma
         Weight of the repulsion, at least 0.
     negative_sample_rate
@@ -55,22 +56,23 @@ class OptimizerSpec:
     seed
         64-bit seed of the negative samples and of random or jittered starts.
     a, b
-        Parameters of the membership curve 1 / (1 + a d^(2b)), both above 0. Give both or none;
-        None finds them from `min_dist` and `spread`. After construction they are always floats.
+        Parameters of the membership curve 1 / (1 + a d^(2b)), both above 0. Give both or neither;
+        None: computed from `min_dist` and `spread`. After construction they are always floats.
     density_weight
         Weight, at least 0, of preserving local densities (densMAP: Narayan, Berger and Cho 2021;
-        umap-learn's ``dens_lambda``, 2 there). 0: not preserved.
+        umap-learn's ``dens_lambda``, whose default is 2). 0: densities are not preserved.
     density_fraction
-        Share of the epochs, the last ones, that preserve densities, from 0 to 1 (``dens_frac``).
+        Share of the epochs that preserve densities, from 0 to 1; they are the last epochs
+        (``dens_frac``).
     density_shift
-        Added to the variance of the log radii in the embedding, at least 0, lest it be divided
-        by nearly 0 (``dens_var_shift``). Without a `density_weight` this and `density_fraction`
-        do nothing, and are set to their defaults.
+        Added to the variance of the log radii in the embedding to avoid a division by nearly 0,
+        at least 0 (``dens_var_shift``). Without a `density_weight`, `density_shift` and
+        `density_fraction` have no effect and are set to their defaults.
 
     Raises
     ------
     ValueError, TypeError
-        With the parameter's name, its value and what is allowed.
+        The message names the parameter, its value and what is allowed.
     """
 
     min_dist: float = 0.5
@@ -122,15 +124,16 @@ class OptimizerSpec:
         self._check_density(put)
 
     def check_dimensions(self, n_vertices: int) -> None:
-        """Refuse more dimensions than so many points can have.
+        """Refuse more dimensions than `n_vertices` points can fill.
 
-        n points lie in n - 1 dimensions, in which their distances can be any: what is beyond
-        costs memory and time, and nothing can be in it. A few are allowed to any graph.
+        n points span at most n - 1 dimensions, which allow any distances between them. More
+        dimensions cost memory and time and stay empty. Up to `DIMENSIONS_OF_ANY` are always
+        allowed.
 
         Raises
         ------
         ValueError
-            Naming n_components.
+            The message names n_components.
         """
         most = max(n_vertices - 1, DIMENSIONS_OF_ANY)
         if self.n_components > most:
@@ -141,36 +144,36 @@ class OptimizerSpec:
             raise ValueError(msg)
 
     def epochs_for(self, n_vertices: int) -> int:
-        """Give the number of epochs for a graph of `n_vertices` vertices."""
+        """Return the number of epochs for a graph of `n_vertices` vertices."""
         if self.n_epochs is not None:
             return self.n_epochs
         more = EPOCHS_FOR_DENSITY if self.density_weight > 0 else 0
         return more + (EPOCHS_SMALL if n_vertices <= SMALL_GRAPH else EPOCHS_LARGE)
 
     def density_epoch(self, n_epochs: int) -> int:
-        """Give the first of `n_epochs` epochs that preserves densities; `n_epochs` if none does."""
+        """Return the first epoch that preserves densities, or `n_epochs` if none does."""
         if self.density_weight == 0:
             return n_epochs
         without = 1.0 - self.density_fraction
-        first = max(0, math.floor(without * n_epochs) - 2)  # at most this
+        first = max(0, math.floor(without * n_epochs) - 2)  # a lower bound
         return next((t for t in range(first, n_epochs) if (t + 1) / n_epochs > without), n_epochs)
 
     def curve(self) -> tuple[float, float]:
-        """Give a and b as plain floats."""
+        """Return a and b as plain floats."""
         assert self.a is not None
         assert self.b is not None
         return self.a, self.b
 
     def replace(self, **changes: Any) -> OptimizerSpec:
-        """Copy with some parameters changed, checked anew."""
+        """Return a copy with some parameters changed; the copy is checked again."""
         return replace(self, **changes)
 
     def to_dict(self) -> dict[str, float | int]:
-        """Give the parameters as plain numbers, which any file format can hold.
+        """Return the parameters as plain numbers, which any file format can store.
 
-        What is None is left out, and so are `min_dist` and `spread` where `a` and `b` do not come
-        from them, and what concerns densities where they are not preserved. :meth:`from_dict`
-        makes an equal specification of it.
+        Parameters that are None are left out. `min_dist` and `spread` are left out if `a` and `b`
+        do not come from them. The density parameters are left out if densities are not preserved.
+        :meth:`from_dict` makes an equal specification from the result.
         """
         given = {item.name: getattr(self, item.name) for item in fields(self)}
         for name in ("min_dist", "spread"):
@@ -185,12 +188,13 @@ class OptimizerSpec:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> OptimizerSpec:
-        """Make a specification of what :meth:`to_dict` gave, maybe by way of a file.
+        """Make a specification from the result of :meth:`to_dict`, which a file may have stored.
 
         Raises
         ------
         ValueError, TypeError
-            For parameters that this version does not know, and as the constructor.
+            For parameters that this version does not know, and for those that the constructor
+            refuses.
         """
         unknown = sorted(set(values) - {item.name for item in fields(cls)})
         if unknown:
@@ -206,7 +210,7 @@ class OptimizerSpec:
         fraction = check_real("density_fraction", self.density_fraction, at_least=0.0, at_most=1.0)
         shift = check_real("density_shift", self.density_shift, at_least=0.0)
         if self.density_weight == 0:
-            # Equal layouts have equal specifications.
+            # Layouts that are equal must have equal specifications.
             fraction, shift = OptimizerSpec.density_fraction, OptimizerSpec.density_shift
         put("density_fraction", fraction)
         put("density_shift", shift)
@@ -214,5 +218,5 @@ class OptimizerSpec:
     def _curve_is_fitted(self) -> bool:
         try:
             return find_ab_params(self.spread, self.min_dist) == (self.a, self.b)
-        except (ValueError, TypeError):  # not looked at when a and b were given
+        except (ValueError, TypeError):  # they are not checked when a and b are given
             return False

@@ -1,4 +1,4 @@
-"""New cells into an embedding that stays as it is."""
+"""Place new cells in an existing embedding, which does not change."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from umapcore.device.protocol import Backend, Transform
 
-#: Heads that are placed between looks at the progress bar and Ctrl-C.
+#: Heads that are placed in one call; the progress bar and Ctrl-C are handled between calls.
 _CHUNK = 32_768
 
 
@@ -37,50 +37,51 @@ def place(
     n_threads: int | None = None,
     progress: bool | None = None,
 ) -> NDArray[np.float32]:
-    """Place new points in an existing embedding, which stays as it is.
+    """Place new points in an existing embedding, which does not change.
 
-    What ``umap.UMAP.transform`` does from the neighbours on: each new point begins at the mean of
-    its neighbours' positions, weighted by their memberships, and is then attracted by them and
-    repelled by random points of the reference.
+    This is what ``umap.UMAP.transform`` does once the neighbours are known. Each new point starts
+    at the mean of its neighbours' positions, weighted by their memberships. Its neighbours then
+    attract it, and random points of the reference repel it.
 
-    Where a point goes depends on the reference, its own neighbours, and the specification: not
-    on the other new points, their number or order, nor on threads or the method. The bits are the
-    same on every processor.
+    The position of a point depends only on the reference, its own neighbours and the
+    specification. It does not depend on the number or order of the other new points, on threads
+    or on the method. The bits are the same on every processor.
 
     Parameters
     ----------
     reference_embedding
-        (n_reference, d): positions of the reference, finite; taken as float32.
+        (n_reference, d): positions of the reference, finite; converted to float32.
     knn_indices
-        (n, k), integers: of each new point the nearest points of the reference, the nearest
-        first. -1 where there are fewer.
+        (n, k), integers: the nearest reference points of each new point, in order of increasing
+        distance. Rows with fewer neighbours end in -1.
     knn_distances
-        (n, k): their distances, at least 0, in the space in which the reference's graph was made;
-        taken as float32.
+        (n, k): their distances, at least 0, in the space in which the reference's graph was
+        built; converted to float32.
     spec
-        What the reference was laid out with: the curve, step size, gamma, negative samples and
-        seed are taken from it. None: the defaults.
+        The specification of the reference's layout. The curve, step size, gamma, negative
+        samples and seed are taken from it. None: the defaults.
     n_epochs
-        Number of epochs; None: a third of ``spec.n_epochs``, and 100 where that is None. 0 gives
+        Number of epochs. None: a third of ``spec.n_epochs``, or 100 if that is None. 0 returns
         the weighted means.
     method
         ``'umap'``, ``'rapids'`` or ``'auto'``: see :func:`umapcore.tl.umap`.
     n_threads
         Threads on the CPU; None takes ``umapcore.settings.n_threads``, then numba's number.
     progress
-        Show a progress bar; None: for a run that lasts, on a terminal or in a notebook.
+        True or False shows or hides a progress bar. None shows it on a terminal or in a notebook,
+        for long runs.
 
     Returns
     -------
-    float32, n × d. A point without any neighbour has NaN for its position, as in umap-learn, and
-    a line in the log says how many there are.
+    float32, n × d. A point without neighbours gets NaN as its position, as in umap-learn; the
+    number of such points is logged.
 
     Raises
     ------
     ValueError, TypeError
-        For bad input, naming the parameter, its value and what is allowed.
+        For bad input; the message names the parameter, its value and what is allowed.
     GPUUnavailableError
-        When a GPU is asked for, cannot be used, and ``umapcore.settings.gpu_fallback`` is False.
+        When a GPU is requested but not usable, and ``umapcore.settings.gpu_fallback`` is False.
 
     Examples
     --------
@@ -113,7 +114,7 @@ def place(
 
 
 def checked_reference(embedding: Any, name: str) -> NDArray[np.float32]:
-    """Check the positions of a reference, and give them as float32, C order.
+    """Check the positions of a reference, and return them as float32, C order.
 
     Raises
     ------

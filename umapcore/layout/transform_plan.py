@@ -1,7 +1,7 @@
-"""What an optimiser needs to know of new heads: their neighbours, how often these pull, a start.
+"""The plan of a transform: neighbours, firing rates and start positions of new heads.
 
-Each row is worked out from its own neighbours alone, in double precision and in one written order:
-what becomes of a cell depends neither on the cells that are placed with it nor on threads.
+Each row is computed from its own neighbours only, in double precision and in a fixed order. So
+the result for a cell depends neither on the cells that are placed with it nor on threads.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
     from umapcore.layout.spec import OptimizerSpec
 
-#: Epochs when the specification does not say how many the reference's layout had. umap-learn takes
-#: 100 for up to 10,000 new points and 30 for more, by which a point's place depends on how many
-#: others there are.
+#: Epochs if the specification does not set the number of epochs of the reference's layout.
+#: umap-learn takes 100 for up to 10,000 new points and 30 for more; there a point's position
+#: depends on the number of new points.
 EPOCHS = 100
-#: Step size beside that of the layout, as in umap-learn.
+#: Step size relative to that of the layout, as in umap-learn.
 STEP_SHARE = 0.25
 
-#: Rows that a thread takes at a time.
+#: Rows that a thread processes at a time.
 _ROWS_PER_TASK = 1024
 
 
@@ -46,7 +46,7 @@ class TransformPlan(NamedTuple):
     keys
         uint64, (n,): keys of the random numbers of each head.
     start
-        float32, (n, d): where the heads start; NaN for those without neighbours.
+        float32, (n, d): start positions of the heads; NaN for heads without neighbours.
     """
 
     tails: NDArray[np.int32]
@@ -56,14 +56,14 @@ class TransformPlan(NamedTuple):
 
 
 def transform_epochs(spec: OptimizerSpec, n_epochs: int | None) -> int:
-    """Give the number of epochs: as asked for, else a third of the layout's (umap-learn)."""
+    """Return `n_epochs`, or if None a third of the layout's epochs, as in umap-learn."""
     if n_epochs is not None:
         return n_epochs
     return EPOCHS if spec.n_epochs is None else spec.n_epochs // 3
 
 
 def transform_steps(spec: OptimizerSpec, n_epochs: int) -> NDArray[np.float32]:
-    """Give the step size of every epoch, falling linearly from a quarter of the layout's to 0."""
+    """Return the step size of each epoch: it falls linearly from a quarter of the layout's to 0."""
     epochs = np.arange(n_epochs, dtype=np.float64)
     return (STEP_SHARE * spec.alpha * (1.0 - epochs / n_epochs)).astype(np.float32)
 
@@ -76,18 +76,18 @@ def build_transform(
     *,
     n_threads: int | None = None,
 ) -> TransformPlan:
-    """Weigh the neighbours of new heads and put each head among them.
+    """Compute the weights of the neighbours of new heads, and the heads' start positions.
 
     Parameters
     ----------
     indices, distances
-        (n, k), as :func:`umapcore.neighbors.query.checked_neighbours` gives them.
+        (n, k), as :func:`umapcore.neighbors.query.checked_neighbours` returns them.
     reference
-        (n_reference, d): positions of what stays where it is.
+        (n_reference, d): positions of the reference, which does not move.
     seed
         64-bit seed of the negative samples.
     n_threads
-        Threads to use; the plan does not depend on it.
+        Number of threads; the plan does not depend on it.
     """
     n, k = indices.shape
     plan = TransformPlan(
@@ -121,13 +121,14 @@ def _weigh_rows(
 ) -> None:
     """Write rates, keys and start positions of the heads `first` … `last` - 1.
 
-    A neighbour at distance d counts by exp(-d / sigma), where sigma is such that the weights of
-    all but the nearest sum to `target`: McInnes, Healy and Melville 2018, algorithm 3, with rho
-    = 0, as umap-learn does for new points, whose nearest neighbours may be far.
+    A neighbour at distance d has the weight exp(-d / sigma). Sigma is chosen so that the weights
+    of all but the nearest neighbour sum to `target`: McInnes, Healy and Melville 2018, algorithm
+    3, with rho = 0. umap-learn does the same, because the nearest neighbours of new points may be
+    far away.
     """
     indices, rates, keys, start = plan
     k = indices.shape[1]
-    # Of the eight heads of a group the first neighbours, then the second ones, and so on.
+    # First neighbours of the eight heads of a group, then their second neighbours, and so on.
     excess, shares = np.empty(k * SIMD_WIDTH, np.float64), np.empty(k * SIMD_WIDTH, np.float64)
     near, far = np.empty(SIMD_WIDTH, np.float64), np.empty(SIMD_WIDTH, np.float64)
     most = np.empty(SIMD_WIDTH, np.float64)
@@ -160,7 +161,7 @@ def _load(
     near: Any,
     far: Any,
 ) -> Any:
-    """Put the distances of a head into its lane; give its key, and the greatest 1 / sigma."""
+    """Write the distances of a head to its lane; return its key and the largest 1 / sigma."""
     present = 0
     n_near = 0
     n_far = 0
@@ -168,8 +169,7 @@ def _load(
     key = seed_key
     for j in range(indices.shape[0]):
         at = j * SIMD_WIDTH + lane
-        # Neighbours and distances beyond those that are there do not enter the key: a longer row
-        # that ends in nothing is the same row.
+        # Missing neighbours do not enter the key: padding a row does not change its result.
         if indices[j] < 0:
             excess[at] = NO_NEIGHBOR
             shares[at] = 0.0
@@ -187,8 +187,8 @@ def _load(
         shares[at] = 1.0
     near[lane] = n_near
     far[lane] = n_far
-    # For rows like these umap-learn takes the mean distance of all new points, on which a point's
-    # place would then depend.
+    # In such rows umap-learn uses the mean distance of all new points. A point's position would
+    # then depend on the other new points.
     return key, 1.0 / (LEAST_BANDWIDTH * total / present) if total > 0.0 else 0.0
 
 
@@ -203,7 +203,7 @@ def _begin(
     rates: Any,
     start: Any,
 ) -> None:
-    """Write how often the neighbours of a head pull, and where it starts among them."""
+    """Write the firing rates of a head's edges and its start position."""
     if indices[0] < 0:
         rates[:] = np.uint32(0)
         start[:] = np.float32(np.nan)
@@ -220,7 +220,7 @@ def _begin(
         rates[j] = np.uint32(rate)
     sums[:] = 0.0
     if distances[0] == np.float32(0.0):
-        # It coincides with a vertex of the reference, and starts there.
+        # The head coincides with a vertex of the reference and starts there.
         for c in range(reference.shape[1]):
             sums[c] = reference[indices[0], c]
     else:
