@@ -1,1 +1,1 @@
-"""Measurements of umapcore beside other programs; not installed with the package."""
+"""Benchmarks of umapcore against other programs; not installed with the package."""

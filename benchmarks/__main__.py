@@ -1,4 +1,4 @@
-"""The whole suite: ``python -m benchmarks``."""
+"""Run the whole suite: ``python -m benchmarks``."""
 
 from benchmarks.suite import main
 

@@ -1,11 +1,11 @@
-"""The programs that the suite compares, each run in a process of its own.
+"""The programs that the suite compares, each run in its own process.
 
 ``python -m benchmarks.contenders NAME GRAPH --out FILE`` runs one and writes its times, its peak
 memory and its embedding. Compilation is excluded: every program is warmed up on a small graph.
 
-A *layout* contender gets a graph and start positions, and only its optimisation counts. A *whole*
-contender gets what a user has, an AnnData object with a graph (or, scranpy, the neighbours that
-the graph was made of), and everything up to the embedding counts.
+A *layout* contender gets a graph and start positions; only its optimisation is timed. A *whole*
+contender gets what a user has, and everything up to the embedding is timed. A user has an AnnData
+object with a graph; scranpy gets the neighbours from which the graph was computed.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from umapcore import OptimizerSpec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Contenders by name; None where one can run, else a sentence that says why not.
+#: Contenders by name: None if the contender can run, else a sentence that says why not.
 Field = dict[str, str | None]
 
 
 def layout_contenders(n_threads: int, graph: str | None = None) -> Field:
-    """Give what could lay a graph out, and why some of it cannot do so here.
+    """Return the programs that lay out a graph, and why some of them cannot run here.
 
     Parameters
     ----------
     n_threads
-        The most threads to use.
+        Largest number of threads to use.
     graph
-        Name of the graph; None asks about no graph in particular.
+        Name of the graph; None means no particular graph.
     """
     threads = [1]
     while threads[-1] < n_threads:
@@ -58,7 +58,7 @@ def layout_contenders(n_threads: int, graph: str | None = None) -> Field:
 
 
 def whole_contenders(n_threads: int, graph: str | None = None) -> Field:
-    """Give what could embed an AnnData object, and why some of it cannot; see above."""
+    """Return the programs that embed an AnnData object, as :func:`layout_contenders` does."""
     field: Field = dict.fromkeys(_one_and_all("umapcore.tl.umap", n_threads))
     field["umapcore.tl.umap GPU"] = _gpu_problem()
     field["scanpy.tl.umap"] = _not_installed("scanpy", "scanpy")
@@ -68,12 +68,12 @@ def whole_contenders(n_threads: int, graph: str | None = None) -> Field:
 
 
 def is_ours(name: str) -> bool:
-    """Whether a contender is umapcore, which is quick enough to be run several times."""
+    """Return whether a contender is umapcore, which is fast enough to run several times."""
     return name.startswith("umapcore")
 
 
 def prepare(name: str, graph: str, data: str | None, negative_sample_rate: int = 5) -> Run:
-    """Make a contender ready for a graph, and compile what it compiles."""
+    """Prepare a contender for a graph, including its compilation."""
     if ".tl." in name or ".run_" in name:
         import anndata
 
@@ -167,12 +167,12 @@ def _whole(name: str, adata: Any) -> Run:
 
     embed(adata[:300].copy())
     if program == "umapcore.tl.umap":
-        embed(adata)  # large graphs have kernels of their own
+        embed(adata)  # large graphs use different kernels
     return lambda: embed(adata)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one contender and write what it took."""
+    """Run one contender and write its time, memory and embedding."""
     parser = argparse.ArgumentParser(prog="benchmarks.contenders", description=__doc__)
     parser.add_argument("name")
     parser.add_argument("graph")

@@ -1,8 +1,8 @@
-"""How far from each other two cores are: the time that a word takes to one of them and back.
+"""Measure the distance of two cores: the round trip of a word between them.
 
-On virtual machines it changes while one watches: the host moves the cores. Where they share a
-cache it is some 60 nanoseconds, where they do not, 300 and more, and threads that exchange what
-they wrote are slower by as much.
+On virtual machines it changes during a run, because the host moves the cores. It is about 60
+nanoseconds if the cores share a cache, and 300 or more if they do not. Threads that exchange data
+are slower by as much.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TRIPS = 50_000
 
 @numba.njit(nogil=True)
 def _bounce(ball: Any, side: Any, trips: Any) -> None:
-    """Wait for the ball on one side and send it back."""
+    """Wait on one side until the word arrives, and send it back."""
     for trip in range(trips):
         while load_in_order(ball, 0) != 2 * trip + side:
             pass
@@ -31,7 +31,7 @@ def _bounce(ball: Any, side: Any, trips: Any) -> None:
 def round_trip_ns() -> float:
     """Measure the round trip of a word between two cores, in nanoseconds."""
     with ThreadPoolExecutor(1) as pool:
-        for trips in (1, _TRIPS):  # the first compiles
+        for trips in (1, _TRIPS):  # the first pass compiles
             ball = np.zeros(16, np.int64)
             other = pool.submit(_bounce, ball, 1, trips)
             began = time.perf_counter()

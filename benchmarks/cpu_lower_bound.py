@@ -1,26 +1,26 @@
-"""The least that the optimisation could take on one thread of this processor.
+"""Lower bound of the optimisation's time on one thread of this processor.
 
-A sum of what has to be done, each part at the rate that this processor reaches when it does
-nothing else, by the best code that this project has for it.
+The bound is a sum over the parts of the work. The rate of each part is measured on this processor
+while it does nothing else, with the best code that this project has for the part.
 
 arithmetic
     Every fire is one attraction and R repulsions. Their loops run over full groups of walkers
     that stay in the first-level cache: no scan, no gathering, no short last rounds. Samples come
-    from the pool, in the first-level cache, and count as arithmetic.
+    from the pool, which is in the first-level cache, and count as arithmetic.
 plan
-    An epoch reads tail and rate of every edge, 8 bytes, in order; the rate is that of reading so
-    much memory again and again, as most plans are larger than a core's own cache.
+    An epoch reads the tail and the rate of every edge, 8 bytes, in order. The rate is that of
+    reading an array of this size repeatedly, since most plans are larger than a core's own cache.
 tails
-    Every fire reads the position of its tail and adds to its pull, 8 bytes each, somewhere in
-    arrays of the graph's size. Caches move whole lines, and these are what limits: the rate is
-    that of the plan's own tails.
+    Every fire reads the position of its tail and adds to its pull, 8 bytes each, at random places
+    in arrays of the graph's size. Caches move whole lines, which is the limit here. The rate is
+    measured with the plan's own tails.
 sweeps
-    In every bucket positions and pulls of all vertices are read and written, 32 bytes a vertex,
+    In every bucket, positions and pulls of all vertices are read and written: 32 bytes per vertex,
     at the rate of a copy between arrays of this size.
 
-The strict floor counts all bytes, of the tails only those that are wanted, at the rate of a copy
-within the second-level cache: a machine on which neither the size of a graph nor the places of its
-vertices cost anything.
+The strict floor counts all bytes (of the tails only those that are used) at the rate of a copy
+within the second-level cache. It describes a machine on which neither the size of the graph nor
+the placement of its vertices costs anything.
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ if TYPE_CHECKING:
 
 _REPEATS = 4000
 _ROUNDS = 7
-#: Samples that are worked on at once, as in a layout with the usual number.
+#: Samples that are processed at once, as in a layout with the default number.
 _SAMPLES = 5
-#: Floats of one of two arrays that fit into a second-level cache together.
+#: Length in floats of two arrays that fit together into a second-level cache.
 _COPIED = 1 << 16
-#: Tails that are looked up between two looks at the clock.
+#: Tails that are looked up in one timed pass.
 _TAILS = 1 << 18
 
 
 def rates(spec: OptimizerSpec) -> dict[str, float]:
-    """Seconds of an attraction and of a repulsion in two dimensions, and bytes copied a second."""
+    """Measure the seconds of an attraction and a repulsion in 2-D, and bytes copied a second."""
     a, b = spec.curve()
     rng = np.random.default_rng(0)
     scratch = np.empty(9 * GROUP + 2 * POOL_STRIDE + 16, np.float32)
@@ -80,9 +80,10 @@ def rates(spec: OptimizerSpec) -> dict[str, float]:
 
 
 def floor(plan: EdgePlan, spec: OptimizerSpec, measured: dict[str, float]) -> dict[str, Any]:
-    """Work out the least seconds of a layout in two dimensions on one thread.
+    """Compute the least seconds of a layout in two dimensions on one thread.
 
-    `measured` is what :func:`rates` gives; rates of the plan's size are measured here.
+    `measured` is the result of :func:`rates`. Rates that depend on the plan's size are measured
+    here.
     """
     epochs = plan.n_epochs - 1
     fires = float(plan.rates.astype(np.float64).sum() / 2.0**32 * epochs)
@@ -119,7 +120,7 @@ def _quickest(run: Callable[[], object]) -> float:
 
 
 def _copied_a_second(size: int) -> float:
-    """Bytes read and written a second by a copy of so many float32."""
+    """Measure the bytes a second that a copy of `size` float32 reads and writes."""
     source, target = (np.ones(size, np.float32) for _ in range(2))
     repeats = max(1, (1 << 22) // size)
 
@@ -131,7 +132,7 @@ def _copied_a_second(size: int) -> float:
 
 
 def _read_a_second(size: int) -> float:
-    """Bytes read a second, in order and again and again, from an array of so many bytes."""
+    """Measure the bytes a second of repeated in-order reads of an array of `size` bytes."""
     array = np.ones(max(1, size // 4), np.uint32)
     repeats = max(1, (1 << 22) // array.shape[0])
     _read(1, array)
@@ -139,7 +140,7 @@ def _read_a_second(size: int) -> float:
 
 
 def _seconds_a_tail(plan: EdgePlan) -> float:
-    """Seconds to fetch a tail's position and to add to its pull, in two dimensions."""
+    """Measure the seconds to fetch a tail's position and add to its pull, in two dimensions."""
     tails = plan.tails[: min(_TAILS, plan.n_edges)]
     positions = np.ones(2 * plan.n_vertices, np.float32)
     pulls = np.zeros(2 * plan.n_vertices, np.int32)
@@ -171,7 +172,7 @@ def _repel_all(repeats: Any, scratch: Any, pulls: Any, dims: Any, step: Any) -> 
     y, pool = scratch[: 2 * GROUP], scratch[9 * GROUP :]
     nothing_to_claim = pulls[:16].view(np.int64)
     nothing_to_claim[:] = 0
-    # Samples at places that are not multiples of a vector, as they are in a layout.
+    # Samples at places that are not multiples of the vector size, as in a layout.
     windows = (np.uint64(1), np.uint64(101), np.uint64(245), np.uint64(515), np.uint64(790))
     for _ in range(repeats):
         repel_lanes(dims, GROUP, y, y, pool, windows, step, y, nothing_to_claim)
@@ -183,7 +184,7 @@ def _read(repeats: Any, array: Any) -> Any:
     for _ in range(repeats):
         for i in range(array.shape[0]):
             found |= array[i]
-        # Without this the compiler would read the array once.
+        # Without this write the compiler would read the array only once.
         array[0] = np.uint32(1)
     return found
 

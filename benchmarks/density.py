@@ -1,18 +1,18 @@
-"""densMAP: how well densities are preserved, umapcore beside umap-learn.
+"""densMAP: how well umapcore and umap-learn preserve densities.
 
 ``python -m benchmarks.density`` needs umap-learn and the data sets; it writes
-``benchmarks/results/density.json``. Both lay out the same graphs from the same start, plain and
-with densities, for as many epochs. Judged are
+``benchmarks/results/density.json``. Both programs lay out the same graphs from the same start,
+with and without densities, for the same number of epochs. The measures are
 
 - *radii*: the correlation, over vertices, of the log radius in the data with that in the
-  embedding, the mean squared distance to a vertex' neighbours, weighted by memberships. In the
-  embedding the neighbours are the 15 nearest there, with weights of their own, as in the paper on
-  densMAP (Narayan, Berger and Cho 2021) and umap-learn's ``output_dens``;
+  embedding. A radius is the mean squared distance to a vertex's neighbours, weighted by
+  memberships. In the embedding, the neighbours are the 15 nearest there, with their own weights,
+  as in the densMAP paper (Narayan, Berger and Cho 2021) and umap-learn's ``output_dens``;
 - *along edges*: the same along the edges of the graph, which is what is optimised;
-- loss and recall, as everywhere (``umapcore.measures.quality``).
+- loss and recall, as in the other benchmarks (``umapcore.measures.quality``).
 
-Seconds are those of the layout alone, on one thread. Those of umap-learn do not hold the radii of
-the data, which a loop in Python works out, but a kernel that it compiles in every call.
+Seconds are those of the layout alone, on one thread. For umap-learn they exclude the radii of the
+data, which a Python loop computes, but include a kernel that it compiles in every call.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def table(cases: list[dict[str, Any]]) -> str:
-    """Give the cases as a table, means over seeds."""
+    """Return the cases as a table of means over seeds."""
     measures = ("radii", "along edges", "loss", "recall", "seconds")
     rows = [
         [case["name"], name, *(f"{np.mean([run[m] for run in runs]):.3f}" for m in measures)]

@@ -1,8 +1,9 @@
-"""Exact eigenvectors of the benchmark graphs, as long as it takes, once.
+"""Exact eigenvectors of the benchmark graphs, computed once without a time limit.
 
-``1 - D^-1/2 W D^-1/2`` in float64, by SciPy's ARPACK: where a sparse factorisation stays small
-(surfaces), by shift-invert at 1e-8 below 0, else by its largest eigenvalues' side with 120
-vectors; tolerance 1e-12, and the residuals are stored beside the eigenvalues.
+They are those of ``1 - D^-1/2 W D^-1/2`` in float64, by SciPy's ARPACK with tolerance 1e-12. Where
+a sparse factorisation stays small (surfaces), shift-invert at 1e-8 below 0 is used. Otherwise the
+largest eigenvalues of ``D^-1/2 W D^-1/2`` are computed with 120 vectors. The largest residual is
+stored with the eigenvalues.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ if TYPE_CHECKING:
 
     from benchmarks.graphs import BenchGraph
 
-#: Graphs of which the factors fill up.
+#: Graphs whose sparse factors fill up.
 _DENSE_FACTORS = ("fashion_mnist70k", "cbmc8k")
 _SHIFT = 1e-8
 N_VECTORS = 4
-#: The wanted vectors have a span of their own where the next eigenvalue is this much larger.
+#: The span of the computed vectors is well defined if the next eigenvalue is this much larger.
 GAP = 1.3
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Eigenvalues and vectors after the first, rising, and how they were found."""
+    """Eigenvalues in ascending order and vectors, without the first, and how they were found."""
 
     values: NDArray[np.float64]
     vectors: NDArray[np.float64]
@@ -40,7 +41,7 @@ class Reference:
 
 
 def normalised(graph: sp.csr_matrix) -> tuple[sp.csr_matrix, NDArray[np.float64]]:
-    """D^-1/2 W D^-1/2 in float64, and the roots of the degrees."""
+    """Return D^-1/2 W D^-1/2 in float64, and the square roots of the degrees."""
     weights = graph.astype(np.float64)
     root = np.sqrt(np.asarray(weights.sum(axis=1)).ravel())
     scale = sp.diags(1.0 / root)
@@ -48,7 +49,7 @@ def normalised(graph: sp.csr_matrix) -> tuple[sp.csr_matrix, NDArray[np.float64]
 
 
 def reference(bench: BenchGraph) -> Reference:
-    """Give the reference of a graph of one component, from the cache where it is there."""
+    """Return the reference of a graph of one component, from the cache if it is there."""
     path = cache_folder() / f"eigen-{bench.name}-{bench.digest()}.npz"
     if not path.exists():
         _compute(bench, path)
@@ -87,10 +88,10 @@ def _compute(bench: BenchGraph, path: Any) -> None:
 
 
 def accuracy(bench: BenchGraph, layout: NDArray[np.floating]) -> dict[str, Any]:
-    """Rayleigh quotients of the columns beside the eigenvalues, and the angle of the spans.
+    """Compare the columns' Rayleigh quotients with the eigenvalues, and the angle of the spans.
 
-    Columns are first made orthogonal to the first eigenvector and to each other (Rayleigh-Ritz),
-    which all solvers claim that they are.
+    Columns are first made orthogonal to the first eigenvector and to each other (Rayleigh-Ritz).
+    All solvers claim this of their columns.
     """
     exact = reference(bench)
     matrix, root = normalised(bench.graph)

@@ -1,4 +1,4 @@
-"""How long a user waits at first: the import, and the first call of a fresh process."""
+"""Time what a user waits for first: the import, and the first call of a fresh process."""
 
 from __future__ import annotations
 

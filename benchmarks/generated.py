@@ -1,14 +1,14 @@
-"""Graphs of any size, made in seconds: no neighbours are searched for.
+"""Graphs of any size, made in seconds without a neighbour search.
 
 The vertices are the points of a square grid that is closed into a twisted torus: point g has its
-neighbours at g ± offset, modulo n, for fixed offsets. Which pairs are joined, and by what weight,
-is a hash of the pair, so that both directions agree without being compared. Vertices are then
+neighbours at g ± offset, modulo n, for fixed offsets. A hash of the pair decides which pairs are
+joined and with what weight, so both directions agree without being compared. Vertices are then
 renumbered at random, as in real data, where a vertex's number says nothing about its neighbours.
 
-What real graphs of 15 nearest neighbours (fashion_mnist70k, mammoth50k, shuttle58k, letter20k,
-pendigits11k, cbmc8k) have, and these imitate: 16 to 22 directed edges a vertex with a standard
-deviation of 2 to 11 (here 19 and 4); a mean weight of 0.31 to 0.36 of the largest (here 0.31),
-many small weights and about one in twenty of nearly 1.
+The graphs imitate real graphs of 15 nearest neighbours (fashion_mnist70k, mammoth50k, shuttle58k,
+letter20k, pendigits11k, cbmc8k). Those have 16 to 22 directed edges per vertex with a standard
+deviation of 2 to 11 (here 19 and 4). Their mean weight is 0.31 to 0.36 of the largest (here 0.31),
+with many small weights and about one in twenty close to 1.
 """
 
 from __future__ import annotations
@@ -30,33 +30,33 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: Fewer points could meet a neighbour twice on their way round the torus.
+#: With fewer points, two offsets around the torus could reach the same neighbour.
 LEAST_VERTICES = 64
 
-# One of every two opposite neighbours within a distance of 3: x and y. The first is always joined,
-# which makes a ring through all points, so that the graph is connected.
+# One of each two opposite neighbours within a distance of 3: x and y. The first is always joined.
+# This makes a ring through all points, so that the graph is connected.
 _HALF = np.array(
     [
         (1, 0), (0, 1), (1, 1), (1, -1), (2, 0), (0, 2), (2, 1), (1, 2), (2, -1), (1, -2),
         (2, 2), (2, -2), (3, 0), (0, 3),
     ]
 )  # fmt: skip
-# Bounds of a point's popularity. Two points are joined with the sum of theirs as probability:
-# 1 + 1 edges of the ring and 26 times 0.66 in the mean.
+# Bounds of a point's popularity. The probability that two points are joined is the sum of theirs.
+# On average this makes 1 + 1 edges of the ring and 26 times 0.66 others.
 _UNPOPULAR, _POPULAR = 0.13, 0.53
-# Weights are 1 / (1 + 19 v²), v uniform: from 0.05 to 1, 0.31 in the mean.
+# Weights are 1 / (1 + 19 v²) with v uniform: from 0.05 to 1, 0.31 on average.
 _FALL = 19.0
 _ROWS_PER_TASK = 65_536
 
 
 @dataclass(frozen=True)
 class Generated:
-    """A weighted graph and where a layout of it starts.
+    """A weighted graph and the start positions of its layout.
 
     Attributes
     ----------
     name
-        What the graph is called in tables.
+        Name of the graph in tables.
     graph
         Symmetric weights in (0, 1], float32, canonical CSR without a diagonal.
     start
@@ -74,7 +74,7 @@ def generated(n: int, *, seed: int = 0) -> Generated:
     Parameters
     ----------
     n
-        At least 64.
+        Number of vertices, at least 64.
     seed
         Equal seeds give equal graphs.
     """
@@ -101,7 +101,7 @@ def generated(n: int, *, seed: int = 0) -> Generated:
     if indices.shape[0] < 2**31:
         indptr = indptr.astype(np.int32)
     graph = sparse.csr_array((weights, indices, indptr), shape=(n, n))
-    # Known, and slow to find out.
+    # SciPy would need long to check this.
     graph.has_canonical_format = True
     return Generated(f"generated {n:,}", graph, _start(points, width))
 
@@ -114,7 +114,7 @@ def _start(points: NDArray[np.int32], width: int) -> NDArray[np.float32]:
 
 
 def _over_rows(n: int, task: Callable[[int, int], object]) -> None:
-    """Run a task over ranges of rows, in threads: kernels release the GIL."""
+    """Run a task over ranges of rows in threads; kernels release the GIL."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         tasks = [pool.submit(task, a, min(n, a + _ROWS_PER_TASK))
                  for a in range(0, n, _ROWS_PER_TASK)]  # fmt: skip
@@ -124,7 +124,7 @@ def _over_rows(n: int, task: Callable[[int, int], object]) -> None:
 
 @inline
 def _unit(bits: Any) -> Any:
-    """Make a number in [0, 1) from the upper half of a hash."""
+    """Return a number in [0, 1) from the upper half of a hash."""
     return np.float64(bits >> np.uint64(32)) * 2.0**-32
 
 
@@ -135,7 +135,7 @@ def _popularity(key: Any, point: Any) -> Any:
 
 @inline
 def _neighbour(n: Any, key: Any, offsets: Any, point: Any, own: Any, turn: Any) -> Any:
-    """Give the neighbour of one turn, ahead or behind, and the hash of the pair; -1 for none."""
+    """Return the neighbour of one turn, ahead or behind (-1 for none), and the pair's hash."""
     k = turn >> 1
     if turn & 1:
         other = (point - offsets[k]) % n
@@ -143,7 +143,7 @@ def _neighbour(n: Any, key: Any, offsets: Any, point: Any, own: Any, turn: Any) 
     else:
         other = (point + offsets[k]) % n
         first = point
-    # Of the pair, the point that is behind the other: both directions have the same hash.
+    # `first` is the point behind the other one, so that both directions have the same hash.
     pair = mix64_of(~key ^ np.uint64(first * offsets.shape[0] + k))
     if k > 0 and _unit(pair) >= own + _popularity(key, other):
         return np.int64(-1), pair
@@ -188,7 +188,7 @@ def _fill_rows(
             if other < 0:
                 continue
             v = _unit(mix64_of(pair))
-            # Rows are short: columns are put in order as they come.
+            # Insertion sort by column, since rows are short.
             column, at = numbers[other], free
             while at > first and indices[at - 1] > column:
                 indices[at] = indices[at - 1]

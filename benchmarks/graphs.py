@@ -1,7 +1,7 @@
-"""The graphs that the benchmarks run on, each with its start positions.
+"""The graphs of the benchmarks, each with its start positions.
 
-Real data sets are read from a folder of AnnData files; synthetic ones are generated once and kept
-in a cache folder outside the checkout. All graphs are 15-nearest-neighbour fuzzy graphs.
+Real data sets are read from a folder of AnnData files. Synthetic ones are generated once and kept
+in a cache folder outside the checkout. All graphs are fuzzy graphs of 15 nearest neighbours.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ N_NEIGHBORS = 15
 
 @dataclass(frozen=True)
 class BenchGraph:
-    """A weighted graph and where a layout of it starts.
+    """A weighted graph and the start positions of its layout.
 
     Attributes
     ----------
     name
-        What the graph is called in tables.
+        Name of the graph in tables.
     graph
         Symmetric weights, float32, canonical CSR.
     start
@@ -56,11 +56,11 @@ class BenchGraph:
 
     @property
     def n_epochs(self) -> int:
-        """Default length of a run, by umap-learn's rule."""
+        """Default number of epochs, by umap-learn's rule."""
         return 500 if self.n_vertices <= 10_000 else 200
 
     def digest(self) -> str:
-        """Hash of everything that a layout depends on."""
+        """Return a hash of everything that a layout depends on."""
         h = hashlib.sha256()
         for part in (self.graph.indptr, self.graph.indices, self.graph.data, self.start):
             h.update(str(part.dtype).encode())
@@ -69,13 +69,13 @@ class BenchGraph:
 
 
 def data_folder(given: str | None = None) -> Path:
-    """Folder of the AnnData files: as given, else $UMAPCORE_DATA, else beside the checkout."""
+    """Return the folder of the AnnData files: given, $UMAPCORE_DATA, or beside the checkout."""
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"
     return Path(given or os.environ.get("UMAPCORE_DATA") or beside)
 
 
 def cache_folder() -> Path:
-    """Folder for what is generated once: $UMAPCORE_BENCHMARK_CACHE or ~/.cache/..."""
+    """Return the folder for generated data: $UMAPCORE_BENCHMARK_CACHE or ~/.cache/..."""
     default = Path.home() / ".cache" / "umapcore-benchmarks"
     folder = Path(os.environ.get("UMAPCORE_BENCHMARK_CACHE") or default)
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,12 +83,12 @@ def cache_folder() -> Path:
 
 
 def names() -> tuple[str, ...]:
-    """Graphs that every benchmark runs on, real ones first."""
+    """Return the names of the graphs of every benchmark, real ones first."""
     return (*DATA_SETS, "moons20k", "hubs15k", "clusters15k")
 
 
 def load(name: str, *, data: str | None = None) -> BenchGraph:
-    """Graph and start positions by name; ``generated1000`` is made with 1,000 vertices.
+    """Return a graph and its start positions; ``generated1000`` has 1,000 vertices.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def load(name: str, *, data: str | None = None) -> BenchGraph:
 
 
 def scaled_start(positions: NDArray[np.floating], *, seed: int = 0) -> NDArray[np.float32]:
-    """Positions with ties broken by a little noise, each axis scaled to [0, 10]."""
+    """Return positions scaled to [0, 10] in each axis; a little noise breaks ties."""
     x = np.asarray(positions, dtype=np.float64)
     x = x * (10.0 / np.abs(x).max())
     if len(np.unique(x.astype(np.float32), axis=0)) < len(x):
@@ -161,7 +161,7 @@ def _generated(name: str) -> BenchGraph:
 
 
 def fuzzy_graph(points: NDArray[np.floating]) -> sp.csr_matrix:
-    """Fuzzy graph over the exact nearest neighbours of `points`, by umap-learn."""
+    """Compute the fuzzy graph of the exact nearest neighbours of `points`, by umap-learn."""
     from sklearn.neighbors import NearestNeighbors
     from umap.umap_ import fuzzy_simplicial_set
 
@@ -181,7 +181,7 @@ Points = tuple[NDArray[np.floating], NDArray[np.floating]]
 
 
 def moons() -> Points:
-    """Two noise-free half circles of 10,000 points each; the start is random."""
+    """Return two noise-free half circles of 10,000 points each, and a random start."""
     from sklearn.datasets import make_moons
 
     points, _ = make_moons(n_samples=20_000, noise=None, shuffle=True, random_state=0)
@@ -189,14 +189,14 @@ def moons() -> Points:
 
 
 def hubs() -> Points:
-    """Gaussian in 100-D, 15,000 points, 20 of them drawn in so that they become hubs."""
+    """Return 15,000 Gaussian points in 100-D; 20 are moved to the centre and become hubs."""
     points = np.random.default_rng(0).normal(size=(15_000, 100))
     points[:20] *= 0.3
     return points, principal_axes(points)
 
 
 def clusters() -> Points:
-    """Ten Gaussian clusters in 100-D, 15,000 points."""
+    """Return 15,000 points in ten Gaussian clusters in 100-D."""
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(10, 100))
     points = centres[np.arange(15_000) % 10] + rng.normal(size=(15_000, 100))
@@ -204,7 +204,7 @@ def clusters() -> Points:
 
 
 def principal_axes(points: NDArray[np.floating]) -> NDArray[np.floating]:
-    """First two principal components."""
+    """Return the first two principal components."""
     centred = points - points.mean(axis=0)
     _, _, axes = np.linalg.svd(centred, full_matrices=False)
     # The sign of a singular vector is arbitrary; fix it.
@@ -216,9 +216,10 @@ def principal_axes(points: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def branching(n: int, n_branches: int = 12) -> Points:
-    """Branching surface: strips of one width that grow out of each other, in 5-D, with noise.
+    """Return a noisy branching surface in 5-D: strips of equal width that start on each other.
 
-    Every strip is a bent line, which starts on an earlier one, times an interval that all share.
+    Each strip is the product of a bent line, which starts on an earlier one, and an interval that
+    all strips share.
     """
     rng = np.random.default_rng(0)
     starts = np.zeros((n_branches, 4))
@@ -235,7 +236,7 @@ def branching(n: int, n_branches: int = 12) -> Points:
         starts[branch] = along(parent, rng.uniform(0.2, 1.0, 1))[0]
     branches = rng.integers(n_branches, size=n)
     points = np.column_stack([along(branches, rng.random(n)), rng.uniform(0.0, 0.15, n)])
-    # A tenth of the distance of neighbours.
+    # The noise is a tenth of the distance between neighbours.
     points += rng.normal(scale=0.1 * np.sqrt(0.15 * n_branches / n), size=points.shape)
     return points, principal_axes(points)
 

@@ -1,8 +1,8 @@
 """Speed of the optimisation alone: ``python -m benchmarks.layout``.
 
 umap-learn (serial) and umapcore (one thread, two threads) lay out the same graph from the same
-start, taking turns, and medians are compared. Compilation is excluded. Then umapcore runs again
-while a busy loop occupies every core, and the first call of a fresh process is timed with an
+start in turn, and their medians are compared. Compilation is excluded. Then umapcore runs again
+while a busy loop occupies every core. Finally, the first call of a fresh process is timed with an
 empty and with a filled cache of compiled code.
 """
 
@@ -48,7 +48,7 @@ print(time.perf_counter() - read, time.process_time())
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure; 0 when every criterion holds, else 1."""
+    """Measure, and return 0 if every criterion holds, else 1."""
     options = _options(arguments)
     criteria: dict[str, bool] = {}
     result: dict[str, Any] = {"load_average_before": report.load_average(), "graphs": []}
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def compare(bench: graphs.BenchGraph, options: argparse.Namespace) -> dict[str, Any]:
-    """Time one graph with both programs, and umapcore on a busy machine."""
+    """Time both programs on one graph, and umapcore also on a busy machine."""
     spec = OptimizerSpec(seed=0, n_epochs=options.epochs or bench.n_epochs)
     a, b = spec.curve()
     threads = (1, 2)
@@ -130,7 +130,7 @@ def compare(bench: graphs.BenchGraph, options: argparse.Namespace) -> dict[str, 
 
 
 def first_call(path: Path) -> dict[str, Any]:
-    """Time the first `umap` of a fresh process, without and with compiled code on disk."""
+    """Time the first `umap` call of a fresh process, without and with compiled code on disk."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "NUMBA_CACHE_DIR": folder}
         seconds = []

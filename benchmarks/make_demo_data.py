@@ -4,9 +4,10 @@ Usage: ``python benchmarks/make_demo_data.py CBMC8K.h5ad [-o umapcore/data/cbmc8
 
 The input holds 8,617 cord blood cells: ``obsm['X_pca']`` (50 components), the neighbour graph as
 ``scanpy.pp.neighbors`` writes it, and ``obs['label']``, the group numbers 1 to 15 that the scDCC
-repository distributes. The output is the same cells with names in place of numbers, the principal
-components rounded to 15 significant bits (still float32; it saves a third of the file), and the
-source written into ``uns['source']``. The graph is untouched, so embeddings of both files agree.
+repository distributes. The output holds the same cells with names instead of group numbers, and
+its source in ``uns['source']``. The principal components are rounded to 15 significant bits (still
+float32), which saves a third of the file. The graph is unchanged, so embeddings of both files
+agree.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # The numbers are those of the Seurat tutorial on this data set (19 clusters, some of them merged),
-# counted in the order in which its list of names first mentions each group. The sizes fall in that
-# order, and the ten surface proteins measured in the same cells agree with every name that they
-# can tell apart: CD3 and CD4 in 1 and 3, CD56 and CD16 in 4, CD19 in 6, CD3 and CD8 in 7, CD11c
-# and CD16 in 8, CD3 and CD14 together in 9, CD34 in 10, CD4 and CD45RA without CD3 in 15.
+# in the order in which its list of names first mentions each group. The sizes decrease in this
+# order. The ten surface proteins measured in the same cells agree with every name that they can
+# distinguish: CD3 and CD4 in 1 and 3, CD56 and CD16 in 4, CD19 in 6, CD3 and CD8 in 7, CD11c and
+# CD16 in 8, CD3 and CD14 together in 9, CD34 in 10, CD4 and CD45RA without CD3 in 15.
 NAMES = {
     1: "Memory CD4 T",
     2: "CD14+ monocytes",
@@ -58,7 +59,7 @@ SOURCE = {
 
 
 def round_mantissa(values: NDArray[np.float32], bits: int = 14) -> NDArray[np.float32]:
-    """Round to `bits` stored mantissa bits (half to even); the zero bits then compress away."""
+    """Round to `bits` stored mantissa bits (half to even); the zero bits compress well."""
     drop = 23 - bits
     raw = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
     raw = raw + np.uint32((1 << (drop - 1)) - 1) + ((raw >> np.uint32(drop)) & np.uint32(1))
@@ -66,7 +67,7 @@ def round_mantissa(values: NDArray[np.float32], bits: int = 14) -> NDArray[np.fl
 
 
 def compress(path: Path) -> None:
-    """Store every array gzipped after a byte shuffle, which write_h5ad has no way to ask for."""
+    """Store every array gzipped after a byte shuffle, for which write_h5ad has no option."""
     plain = path.with_suffix(".plain")
     path.rename(plain)
     with h5py.File(plain) as source, h5py.File(path, "w") as target:

@@ -1,4 +1,4 @@
-"""Write ``tests/data/fuzzy_reference.npz``: neighbours and umap-learn's weights of them.
+"""Write ``tests/data/fuzzy_reference.npz``: neighbours and the weights that umap-learn computes.
 
 ``python -m benchmarks.make_fuzzy_reference`` needs umap-learn.
 """
@@ -17,7 +17,7 @@ CASES = ((1.0, 1.0), (0.5, 1.0), (1.0, 2.5), (0.0, 0.5))
 
 
 def points() -> np.ndarray:
-    """Give clusters of unlike density, with doubles and a point far from all."""
+    """Return clusters of different density, duplicate points, and a point far from all others."""
     rng = np.random.default_rng(7)
     clusters = [rng.normal(c, s, (40, 3)) for c, s in ((0, 0.1), (5, 1), (20, 5))]
     doubles = np.repeat(rng.normal(-9, 1, (6, 3)), [2, 3, 4, 12, 1, 1], axis=0)

@@ -1,8 +1,7 @@
-"""Figures of merit of an embedding of a weighted graph.
+"""Quality figures of an embedding of a weighted graph.
 
-Every figure is computed from the graph and the positions alone, on random pairs and subsamples
-that are fixed by the size of the graph, so that two embeddings of one graph are judged on the
-same draws.
+Every figure is computed from the graph and the positions alone. The random pairs and subsamples
+depend only on the size of the graph, so two embeddings of one graph are judged on the same draws.
 """
 
 from __future__ import annotations
@@ -34,13 +33,13 @@ class Figures:
     Attributes
     ----------
     loss, attraction, repulsion
-        Effective loss and its parts, see `effective_loss`.
+        Effective loss and its parts; see `effective_loss`.
     recall
         See `neighbor_recall`.
     extent
         See `extent`.
     largest, largest_centred
-        Largest absolute coordinate as it stands, and after the centroid was subtracted.
+        Largest absolute coordinate, before and after subtracting the centroid.
     """
 
     loss: float
@@ -52,18 +51,18 @@ class Figures:
     largest_centred: float
 
     def as_dict(self) -> dict[str, float]:
-        """Give the figures by name."""
+        """Return the figures by name."""
         return asdict(self)
 
 
 def extent(embedding: NDArray[np.floating]) -> float:
-    """Geometric mean over the axes of the distance between the 1st and 99th percentile."""
+    """Return the distance of the 1st and 99th percentile, as a geometric mean over the axes."""
     low, high = np.percentile(np.asarray(embedding, dtype=np.float64), [1.0, 99.0], axis=0)
     return float(np.exp(np.log(high - low).mean()))
 
 
 def largest_coordinate(embedding: NDArray[np.floating], *, centred: bool = False) -> float:
-    """Largest absolute coordinate, as it stands or after the centroid was subtracted."""
+    """Return the largest absolute coordinate, optionally after subtracting the centroid."""
     x = np.asarray(embedding, dtype=np.float64)
     if centred:
         x = x - x.mean(axis=0)
@@ -79,7 +78,7 @@ def figures(
     negative_sample_rate: int = 5,
     n_pairs: int = LOSS_PAIRS,
 ) -> Figures:
-    """All figures of one embedding of `graph`."""
+    """Compute all figures of one embedding of `graph`."""
     loss = effective_loss(
         graph,
         embedding,
@@ -102,14 +101,14 @@ def figures(
 def trustworthiness(
     data: NDArray[np.floating], embedding: NDArray[np.floating], *, k: int = RECALL_NEIGHBORS
 ) -> float:
-    """Trustworthiness (Venna and Kaski 2001) of at most 2,000 vertices among each other.
+    """Return the trustworthiness (Venna and Kaski 2001) within at most 2,000 random vertices.
 
     Parameters
     ----------
     data, embedding
-        (n, p) and (n, d).
+        Positions, (n, p) and (n, d).
     k
-        Neighbours of each.
+        Number of neighbours.
     """
     from sklearn.manifold import trustworthiness as of_all
 
@@ -120,7 +119,7 @@ def trustworthiness(
 
 
 def triplet_accuracy(data: NDArray[np.floating], embedding: NDArray[np.floating]) -> float:
-    """Share of random triplets whose two distances are in the same order in both spaces."""
+    """Return the share of random triplets whose distances have the same order in both spaces."""
     n = data.shape[0]
     i, j, k = np.random.default_rng(n).integers(n, size=(3, TRIPLETS))
 

@@ -1,4 +1,4 @@
-"""UMAP's weights of given neighbours: umapcore beside umap-learn, in one process, taking turns.
+"""Time UMAP's weights of given neighbours: umapcore and umap-learn in turn, in one process.
 
 ``python -m benchmarks.neighbors`` needs umap-learn and the data sets; it writes
 ``benchmarks/results/neighbors.json``.
@@ -61,7 +61,7 @@ def _case(path: Path, threads: list[int], repeats: int) -> dict[str, Any]:
     import umapcore
     from umapcore._kit.threads import load_tbb
 
-    # For both: threads of GNU OpenMP would spin while the other one is measured.
+    # Both use TBB: threads of GNU OpenMP would spin while the other program is measured.
     load_tbb()
     stored = anndata.read_h5ad(path, backed="r").obsp["distances"]
     n = stored.shape[0]

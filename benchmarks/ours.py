@@ -1,4 +1,4 @@
-"""umapcore on the graph and start positions of a benchmark."""
+"""Run umapcore on the graph and start positions of a benchmark."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def umapcore_layout(
     n_threads: int | None = None,
     stop_epoch: int | None = None,
 ) -> tuple[NDArray[np.float32], dict[str, float]]:
-    """Layout by umapcore and the seconds of each stage."""
+    """Return umapcore's layout and the seconds of each stage."""
     timings: dict[str, float] = {}
     embedding = simplicial_set_embedding(
         bench.graph,

@@ -1,4 +1,4 @@
-"""What one run of a program gives."""
+"""The result of one run of a program."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """An embedding and what it took.
+    """An embedding, its time and its memory.
 
     Attributes
     ----------
     embedding
-        (n, d).
+        Positions, (n, d).
     seconds
-        Of each stage, of which "optimise" or "whole" is what counts.
+        Seconds of each stage; "optimise" or "whole" is the one that is compared.
     more_bytes
-        Peak memory above what was held before, when the program ran in a process of its own; NaN
-        when that process could not tell. None: it ran in this one.
+        Increase of memory at its peak if the program ran in a separate process, NaN if that
+        process could not measure it. None if the program ran in this process.
     """
 
     embedding: NDArray[Any]
@@ -30,5 +30,5 @@ class Outcome:
     more_bytes: float | None = None
 
 
-#: Runs a program once; it is warmed up already.
+#: Runs a program once, after its warm-up.
 Run = Callable[[], Outcome]

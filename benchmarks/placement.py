@@ -1,10 +1,10 @@
 """New cells placed by umapcore and by umap-learn: ``python -m benchmarks.placement``.
 
-A tenth of the cells of a data set with labels is held out. The rest is laid out once, and the
-held-out cells are placed in that layout by both programs, from the same neighbours, with several
-seeds. umap-learn's part is what ``UMAP.transform`` does once it has the neighbours, by its own
-functions. Judged is what a user of the placed cells would: are their neighbours in the picture
-those that they have in the data, do these have their label, and how far are they from their like?
+A tenth of the cells of a labelled data set is held out. The rest is laid out once. Both programs
+place the held-out cells in that layout, from the same neighbours, with several seeds. umap-learn's
+part is what ``UMAP.transform`` does once it has the neighbours, by its own functions. Three things
+are judged: whether neighbours in the picture are neighbours in the data, whether they have the
+cell's label, and how far the cell is from cells of its label.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ DATA_SETS = ("cbmc8k", "pendigits11k", "letter20k", "fashion_mnist70k")
 SHARE = 0.1
 N_NEIGHBORS = 15
 N_SEEDS = 5
-#: Which cell of its own label, by distance, a cell is measured to.
+#: Distances are measured to the cell of this rank among the nearest of the same label.
 OWN_RANK = 5
-# What umapcore promises, beside umap-learn.
+# What umapcore promises, compared with umap-learn.
 MOST_LOST = 0.01
 MOST_DISTANCE_RATIO = 1.05
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the comparison; 0 when every criterion holds, else 1."""
+    """Run the comparison, and return 0 if every criterion holds, else 1."""
     options = _options(arguments)
     folder = graphs.data_folder(options.data)
     cases = []
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def case(name: str, path: Path, n_seeds: int, n_threads: int) -> dict[str, Any]:
-    """Hold out cells, lay out the others, place the held-out ones and judge them."""
+    """Hold out cells, lay out the others, place the held-out cells and judge them."""
     adata = anndata.read_h5ad(path)
     points = np.ascontiguousarray(adata.obsm["X_pca"], np.float32)
     labels = adata.obs["label"].astype("category").cat.codes.to_numpy()
@@ -120,14 +120,14 @@ def figures(
     indices
         Nearest neighbours of the placed cells in the data.
     labels, own_labels
-        Of the reference and of the placed cells.
+        Labels of the reference and of the placed cells.
 
     Returns
     -------
     kept
-        Share of the neighbours in the data that are among as many nearest in the embedding.
+        Share of the neighbours in the data that are also nearest neighbours in the embedding.
     accuracy
-        Share of cells whose nearest neighbours in the embedding vote for their label.
+        Share of cells whose label wins the vote of their nearest neighbours in the embedding.
     own
         Median distance to the fifth nearest cell of the same label.
     """

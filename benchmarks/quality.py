@@ -1,8 +1,8 @@
-"""Quality of umapcore's layouts beside umap-learn's: ``python -m benchmarks.quality``.
+"""Quality of umapcore's and umap-learn's layouts: ``python -m benchmarks.quality``.
 
-Both get the same graph, the same start positions, the same a and b and the same number of epochs;
-each is run with several seeds, and the means are compared. umap-learn's layouts are remembered in
-the cache folder, so that only the first run is slow.
+Both get the same graph, the same start positions, the same a and b and the same number of epochs.
+Each is run with several seeds, and the means are compared. umap-learn's layouts are stored in the
+cache folder, so that only the first run is slow.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from umapcore import OptimizerSpec
 
 MIN_DISTS = (0.5, 0.1)
 N_SEEDS = 3
-# From a random start the two half circles come out tangled in another way with every seed, and
-# shuttle's bands folded: three seeds leave a standard error in the recall as large as the
-# difference that is allowed.
+# From a random start, the two half circles are tangled differently with every seed, and shuttle's
+# bands are folded differently. With three seeds, the standard error of the recall is as large as
+# the allowed difference.
 MORE_SEEDS = {"moons20k": 48, "shuttle58k": 12}
-# What umapcore promises, beside umap-learn.
+# What umapcore promises, compared with umap-learn.
 MOST_LOSS_RATIO = 1.02
 MOST_RECALL_LOST = 0.01
 EXTENT_RATIOS = (0.8, 1.25)
@@ -35,7 +35,7 @@ Runs = list[dict[str, float]]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the comparison; 0 when every criterion holds, else 1."""
+    """Run the comparison, and return 0 if every criterion holds, else 1."""
     options = _options(arguments)
     cases = []
     for name in options.graphs:
@@ -71,7 +71,7 @@ def compare(
     n_threads: int | None = None,
     rivals_only: bool = False,
 ) -> dict[str, Any]:
-    """Run one graph at one `min_dist` with both programs and judge the means."""
+    """Run both programs on one graph with one `min_dist`, and judge the means."""
     theirs: Runs = []
     ours: Runs = []
     for seed in range(n_seeds):
@@ -102,7 +102,7 @@ def compare(
 
 
 def mean(runs: Runs) -> dict[str, float]:
-    """Mean of every figure over the seeds, of the largest coordinate the maximum."""
+    """Return the mean of every figure over the seeds; of the largest coordinate the maximum."""
     result = {key: float(np.mean([run[key] for run in runs])) for key in runs[0] if key != "seed"}
     for key in ("largest", "largest_centred"):
         result[key] = max(run[key] for run in runs)
@@ -110,7 +110,7 @@ def mean(runs: Runs) -> dict[str, float]:
 
 
 def judge(theirs: Runs, ours: Runs) -> dict[str, Any]:
-    """Ratios of umapcore's figures to umap-learn's and whether each criterion holds."""
+    """Return ratios of umapcore's figures to umap-learn's, and whether each criterion holds."""
     reference, found = mean(theirs), mean(ours)
     loss = found["loss"] / reference["loss"]
     recall = found["recall"] - reference["recall"]
@@ -133,7 +133,7 @@ def judge(theirs: Runs, ours: Runs) -> dict[str, Any]:
 
 
 def standard_error(theirs: Runs, ours: Runs, key: str) -> float:
-    """Give the standard error of the difference of the means over the seeds; one seed has none."""
+    """Return the standard error of the difference of the means over seeds; 0 for one seed."""
     if len(ours) < 2:
         return 0.0
     variances = [np.var([run[key] for run in runs], ddof=1) / len(runs) for runs in (theirs, ours)]

@@ -1,7 +1,7 @@
-"""Writes what tests/layout/test_quality.py compares with: ``python -m benchmarks.reference``.
+"""Write the reference of tests/layout/test_quality.py: ``python -m benchmarks.reference``.
 
-They are means over umap-learn's layouts of the small graphs, so that the test needs umap-learn
-only to check that they are still right.
+The reference holds means over umap-learn's layouts of the small graphs. The test therefore needs
+umap-learn only to check that these means are still right.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LOSS_PAIRS = 500_000
 
 
 def reference_run(name: str, min_dist: float, seed: int) -> Figures:
-    """Figures of one layout by umap-learn."""
+    """Compute the figures of one layout by umap-learn."""
     bench = SMALL[name]()
     a, b = OptimizerSpec(min_dist=min_dist).curve()
     embedding, _ = umap_learn(bench, a=a, b=b, seed=seed, n_epochs=N_EPOCHS)

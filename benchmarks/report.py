@@ -54,7 +54,7 @@ def load_average() -> float | None:
 @cache
 def versions() -> dict[str, str | None]:
     """Versions of the packages that decide a figure, and the commit of the checkout."""
-    found: dict[str, str | None] = {"umapcore": umapcore.version.__version__}
+    found: dict[str, str | None] = {"umapcore": umapcore.__version__}
     for name in PACKAGES:
         try:
             found[name] = version(name)

@@ -1,4 +1,4 @@
-"""Memory that this process holds."""
+"""Memory of this process."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 
 
 def resident_bytes(field: str, *, reset_peak: bool = False) -> float:
-    """Memory that this process holds (VmRSS) or held at its peak (VmHWM); NaN but on Linux.
+    """Return the resident memory now (VmRSS) or at its peak (VmHWM); NaN except on Linux.
 
     Parameters
     ----------
     field
-        Line of ``/proc/self/status``.
+        Name of a line of ``/proc/self/status``.
     reset_peak
-        Let the peak begin with what is held now.
+        Reset the peak to the present value.
     """
     try:
         if reset_peak:

@@ -1,4 +1,4 @@
-"""How umapcore's time and memory grow, on generated graphs.
+"""Measure how umapcore's time and memory grow with the size of generated graphs.
 
 ``python -m benchmarks.scale VERTICES`` runs one size in this process and prints JSON.
 """
@@ -18,7 +18,7 @@ from umapcore import OptimizerSpec, simplicial_set_embedding
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 GROWTH_VERTICES = 100_000
 EPOCHS = 200
-#: What is changed, one at a time, from 200 epochs, 2 dimensions and 5 negative samples.
+#: Parameters changed one at a time; the others are 200 epochs, 2 dimensions, 5 negative samples.
 CHANGES: dict[str, tuple[int, ...]] = {
     "n_epochs": (50, 100, 200, 500),
     "n_components": (1, 2, 3, 5, 10),
@@ -27,7 +27,7 @@ CHANGES: dict[str, tuple[int, ...]] = {
 
 
 def sizes(largest: int, n_threads: int) -> list[dict[str, Any]]:
-    """Measure every size up to the largest, each in a process of its own."""
+    """Measure every size up to the largest, each in a separate process."""
     found = []
     for n in (size for size in SIZES if size <= largest):
         command = [sys.executable, "-m", "benchmarks.scale", str(n), "--threads", str(n_threads)]
@@ -38,7 +38,7 @@ def sizes(largest: int, n_threads: int) -> list[dict[str, Any]]:
 
 
 def growth(n_threads: int) -> dict[str, list[dict[str, float]]]:
-    """Seconds of the optimisation as one parameter changes."""
+    """Measure the seconds of the optimisation while one parameter changes."""
     bench = graphs.load(f"generated{GROWTH_VERTICES}")
     found: dict[str, list[dict[str, float]]] = {}
     for parameter, values in CHANGES.items():
@@ -59,7 +59,7 @@ def growth(n_threads: int) -> dict[str, list[dict[str, float]]]:
 
 
 def run_size(n: int, n_threads: int) -> dict[str, Any]:
-    """From a graph, with a spectral start, to its embedding; by stage."""
+    """Time each stage from a graph, with a spectral start, to its embedding."""
     spec = OptimizerSpec(n_epochs=EPOCHS)
     small = graphs.load("generated40000")
     simplicial_set_embedding(small.graph, spec, progress=False, stop_epoch=3, n_threads=n_threads)

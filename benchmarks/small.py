@@ -1,7 +1,7 @@
 """Small graphs for the quality test: no scikit-learn, the same on every machine.
 
-The weights are rounded to multiples of 1/1024, so that libraries which differ in the last bits of
-a distance or an exponential still give the same graph, and with it the same layout.
+The weights are rounded to multiples of 1/1024. Libraries may differ in the last bits of a distance
+or an exponential, but they then still produce the same graph, and so the same layout.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ MIN_DISTS = (0.5, 0.1)
 
 
 def fuzzy_graph(points: NDArray[np.floating]) -> sp.csr_matrix:
-    """Fuzzy graph of exact nearest neighbours, in a simple form.
+    """Compute a simple form of the fuzzy graph of exact nearest neighbours.
 
-    Directed weights are exp(-(d - d1) / s) with d1 the distance to the nearest neighbour and s
-    the mean of d - d1 over a vertex's neighbours; both directions are united as p + q - pq.
+    Directed weights are exp(-(d - d1) / s), where d1 is the distance to the nearest neighbour and
+    s is the mean of d - d1 over a vertex's neighbours. Both directions are united as p + q - pq.
     """
     n = len(points)
     found = cKDTree(points).query(points, N_NEIGHBORS)
     # The first neighbour of a point is the point itself.
     distances, neighbors = (np.asarray(part)[:, 1:] for part in found)
     excess = distances - distances[:, :1]
-    # Rounded, since the distances of regular points differ in their last bits only.
+    # Bounded, since the distances of regular points differ only in their last bits.
     scale = np.maximum(excess.mean(axis=1, keepdims=True), 1e-6)
     weights = np.exp(-excess / scale)
     rows = np.repeat(np.arange(n), N_NEIGHBORS - 1)
@@ -50,33 +50,33 @@ def fuzzy_graph(points: NDArray[np.floating]) -> sp.csr_matrix:
 
 
 def moons() -> BenchGraph:
-    """Two noise-free half circles, random start."""
+    """Return two noise-free half circles with a random start."""
     angle = np.linspace(0.0, np.pi, 1000)
     upper = np.column_stack([np.cos(angle), np.sin(angle)])
     points = np.concatenate([upper, [1.0, 0.5] - upper])
     rng = np.random.default_rng(1)
-    # Slightly uneven steps: with even ones the nearest neighbours are ties.
+    # Slightly uneven steps: with even ones there would be ties among nearest neighbours.
     points += rng.uniform(-1e-4, 1e-4, points.shape)
     points = points[rng.permutation(len(points))]
     return BenchGraph("moons", fuzzy_graph(points), scaled_start(rng.uniform(-1, 1, points.shape)))
 
 
 def hubs() -> BenchGraph:
-    """Gaussian in 100-D with 20 points drawn in, which become nearly everyone's neighbours."""
+    """Return Gaussian points in 100-D; 20 near the centre are neighbours of nearly all others."""
     points = np.random.default_rng(2).normal(size=(3000, 100))
     points[:20] *= 0.3
     return BenchGraph("hubs", fuzzy_graph(points), scaled_start(points[:, :2]))
 
 
 def clusters() -> BenchGraph:
-    """Ten Gaussian clusters in 100-D."""
+    """Return ten Gaussian clusters in 100-D."""
     rng = np.random.default_rng(3)
     points = rng.normal(size=(10, 100))[np.arange(2000) % 10] + rng.normal(size=(2000, 100))
     return BenchGraph("clusters", fuzzy_graph(points), scaled_start(points[:, :2]))
 
 
 def surface() -> BenchGraph:
-    """Curved sheet in 3-D."""
+    """Return a curved sheet in 3-D."""
     uv = np.random.default_rng(4).random((2000, 2))
     points = np.column_stack([uv[:, 0], 2.0 * uv[:, 1], 0.3 * np.sin(6.0 * uv[:, 0])])
     return BenchGraph("surface", fuzzy_graph(points), scaled_start(points[:, :2]))

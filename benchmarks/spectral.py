@@ -1,12 +1,12 @@
-"""The spectral start beside others: ``python -m benchmarks.spectral``.
+"""Comparison of spectral starts: ``python -m benchmarks.spectral``.
 
-Every solver runs in processes of its own, taking turns: umapcore on one and on two threads,
-umap-learn's ``spectral_layout`` and SciPy's ``eigsh(which='LA', ncv=64, tol=1e-4)``, which is
-what umap-learn would do best with. BLAS has one thread unless told otherwise: with two, on a busy
-machine, its threads wait for each other and rivals take up to ten times as long. Compilation is
-excluded. Rivals that take longer than a limit
-are stopped there. Rayleigh quotients are compared with the exact eigenvalues
-(:mod:`benchmarks.eigen_reference`), layouts from umapcore's start with those from umap-learn's.
+Every solver runs in separate processes, in turn: umapcore on one and on two threads, umap-learn's
+``spectral_layout``, and SciPy's ``eigsh(which='LA', ncv=64, tol=1e-4)``, the best choice for
+umap-learn. BLAS has one thread by default: with two, on a busy machine, its threads wait for each
+other, and rivals take up to ten times as long. Compilation is excluded. Rivals are stopped at a
+time limit. Rayleigh quotients are compared with the exact eigenvalues
+(:mod:`benchmarks.eigen_reference`), and layouts from umapcore's start with those from
+umap-learn's.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from benchmarks.metrics import effective_loss
 from benchmarks.resident import resident_bytes
 from umapcore import OptimizerSpec, simplicial_set_embedding
 
-#: One component each, but for the last two, of which only layouts are compared.
+#: Graphs of one component. Of those in `SEVERAL`, only layouts are compared.
 SINGLE = (
     "cbmc8k",
     "branching10k",
@@ -45,7 +45,7 @@ WITH_RIVALS = (*SINGLE[:-1], *SEVERAL)
 SOLVERS = ("umapcore 1", "umapcore 2", "umap-learn", "eigsh LA")
 REPEATS = 5
 RIVAL_LIMIT = 400.0
-#: Losses of shuttle58k differ by 2 % from seed to seed.
+#: Several seeds, since losses of shuttle58k differ by 2 % from seed to seed.
 N_SEEDS = 8
 # What umapcore promises.
 MOST_SECONDS = {"fashion_mnist70k": 0.5, "mammoth50k": 0.4, "branching1m": 8.0}
@@ -54,7 +54,7 @@ MOST_BYTES = {"branching1m": 1e9}
 MOST_QUOTIENT_RATIO = 1.3
 LEAST_COSINE = 0.95
 MOST_LOSS_RATIO = 1.01
-#: Seconds at a million vertices over a hundred times those at ten thousand.
+#: Seconds for a million vertices, divided by a hundred times those for ten thousand.
 MOST_GROWTH = 2.0
 
 
@@ -77,7 +77,7 @@ def solve(solver: str, name: str, data: str | None, repeats: int, out: Path) -> 
 
 
 def _ring(n: int = 300) -> graphs.BenchGraph:
-    """Compiles what a solver compiles."""
+    """Return a small ring on which a solver compiles its code."""
     after = np.roll(np.arange(n), -1)
     ends = (np.r_[np.arange(n), after], np.r_[after, np.arange(n)])
     ring = sp.csr_matrix((np.ones(2 * n, np.float32), ends), shape=(n, n))
@@ -93,7 +93,7 @@ def _solver(name: str) -> Any:
         ready: dict[str, Any] = {}
 
         def ours(bench: graphs.BenchGraph) -> Any:
-            # Checking the graph is a stage of its own.
+            # Checking the graph is a separate stage, so it runs only once.
             graph = ready.setdefault(bench.name, prepare_graph(bench.graph))
             return spectral_layout(graph, 2, seed=0, representation=bench.start, n_threads=threads)
 
@@ -121,7 +121,7 @@ def _solver(name: str) -> Any:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure; 0 when every criterion holds, else 1."""
+    """Measure, and return 0 if every criterion holds, else 1."""
     options = _options(arguments)
     if options.solve:
         solve(options.solve, options.graphs[0], options.data, options.repeats, options.out)
@@ -209,7 +209,7 @@ def _in_process(solver: str, name: str, options: argparse.Namespace) -> tuple[di
 
 
 def layouts(bench: graphs.BenchGraph, rival: Any) -> dict[str, Any]:
-    """Effective loss of umapcore's layouts from its own start and from umap-learn's."""
+    """Compute the effective loss of umapcore's layouts from its own and umap-learn's start."""
     losses: dict[str, list[float]] = {"umapcore": [], "umap-learn": []}
     for seed in range(N_SEEDS):
         spec = OptimizerSpec(seed=seed)
@@ -226,7 +226,7 @@ def layouts(bench: graphs.BenchGraph, rival: Any) -> dict[str, Any]:
 
 
 def judge(case: dict[str, Any]) -> dict[str, bool]:
-    """Which of the promises hold for a graph."""
+    """Return which of the promises hold for a graph."""
     name, ours = case["graph"], case["umapcore 2"]
     criteria = {}
     if name in MOST_SECONDS:

@@ -1,12 +1,12 @@
-"""Everything beside its rivals, in one run: ``python -m benchmarks [--graphs NAME …]``.
+"""Compare umapcore with its rivals in one run: ``python -m benchmarks [--graphs NAME …]``.
 
-Every measurement is made in a process of its own, and programs take turns, so that what else the
-machine does falls on all of them. Rivals that cannot run here are left out, and the results say
-why: uwot wants an ``Rscript`` on PATH or in ``UMAPCORE_RSCRIPT``, cuML and rapids-singlecell a GPU.
+Every measurement runs in a separate process. Programs run in turn, so that other load on the
+machine affects all of them. Rivals that cannot run here are left out, and the results say why:
+uwot needs an ``Rscript`` on PATH or in ``UMAPCORE_RSCRIPT``; cuML and rapids-singlecell need a GPU.
 Parts:
 
 optimisation
-    The same graph and the same start positions for everybody; only the optimisation counts.
+    All programs get the same graph and the same start positions; only the optimisation is timed.
 whole
     From an AnnData object with a graph to its embedding, with the defaults of ``tl.umap``.
 scale
@@ -16,7 +16,7 @@ first call
     Importing, and the first call of a fresh process on 700 cells, without and with compiled code
     on disk.
 
-Beside every time stands the quality of what was made in it. ``python -m benchmarks.pages`` makes
+The results give the quality of each embedding with its time. ``python -m benchmarks.pages`` makes
 tables and plots of the results.
 """
 
@@ -48,7 +48,7 @@ GRAPHS = (
     "cbmc8k", "pendigits11k", "letter20k", "mammoth50k", "shuttle58k", "fashion_mnist70k",
     "clusters15k", "hubs15k", "branching100k",
 )  # fmt: skip
-#: Parts, and what they write.
+#: Parts, and the fields of the results that they write.
 FIELDS = {
     "optimisation": ("rates", "optimisation"),
     "whole": ("whole",),
@@ -57,12 +57,12 @@ FIELDS = {
 }
 PARTS = tuple(FIELDS)
 ROUNDS = 3
-#: umapcore's runs in a round: it is so quick that one says little.
+#: umapcore's runs in a round: one run is too short to time well.
 OUR_REPEATS = 3
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure what was asked for and write it."""
+    """Measure the chosen parts and write the results."""
     options = _options(arguments)
     n_threads = options.threads or os.cpu_count() or 1
     result: dict[str, Any] = {
@@ -120,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _put_into(
     earlier: dict[str, Any], result: dict[str, Any], options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Put the parts measured now into an earlier result, which then says so."""
+    """Put the new parts into an earlier result, and note this under "again"."""
     run = {
         "parts": options.parts,
         "machine": report.machine(),
@@ -138,7 +138,7 @@ def _put_into(
 
 
 def compare(part: str, graph: str, names: list[str], options: argparse.Namespace) -> dict[str, Any]:
-    """Run all contenders on one graph, taking turns."""
+    """Run all contenders on one graph, in turn."""
     bench = graphs.load(graph, data=options.data)
     data = _representation(graph, options.data)
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
@@ -170,7 +170,7 @@ def compare(part: str, graph: str, names: list[str], options: argparse.Namespace
 
 
 def _floor(case: dict[str, Any], rates: dict[str, float], data: str | None) -> dict[str, Any]:
-    """Work out the least that one thread could take, and how much more it takes."""
+    """Compute the lower bound for one thread, and the ratio of the measured time to it."""
     bench = graphs.load(case["graph"], data=data)
     spec = OptimizerSpec(n_epochs=bench.n_epochs)
     least = cpu_lower_bound.floor(build_plan(prepare_graph(bench.graph), spec), spec, rates)
@@ -211,7 +211,7 @@ def _summary(part: str, rounds: list[dict[str, Any]]) -> dict[str, Any]:
         "best": min(seconds),
         "seconds": seconds,
         "stages": {key: median(stage[key] for stage in stages) for key in stages[0]},
-        # Some processes cannot tell: R in a folder of its own without /proc.
+        # Some processes cannot measure it, for example R in a chroot without /proc.
         "bytes_above_the_data": max((b for b in more if math.isfinite(b)), default=None),
     } | ({"round_trips_ns": trips} if trips else {})
 
@@ -241,7 +241,7 @@ def _table(part: str, case: dict[str, Any]) -> str:
 
 
 def contender_table(case: dict[str, Any]) -> str:
-    """Table of one graph: times, what they are of the slowest umapcore's, memory, quality."""
+    """Return the table of one graph: time, ratio to the first program's, memory and quality."""
     found = case["contenders"]
     base = next(iter(found.values()))["median"]
     rows = []
@@ -273,7 +273,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--graphs", nargs="+", default=list(GRAPHS), metavar="NAME")
     parser.add_argument(
-        "--without", nargs="+", default=[], metavar="NAME", help="how names of rivals begin"
+        "--without", nargs="+", default=[], metavar="NAME", help="prefixes of rivals to leave out"
     )
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
     parser.add_argument("--threads", type=int, help="default: all")
@@ -283,7 +283,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", help="folder of the AnnData files (or $UMAPCORE_DATA)")
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument(
-        "--again", action="store_true", help="put these parts into the results that are in --out"
+        "--again", action="store_true", help="put these parts into the results in --out"
     )
     options = parser.parse_args(arguments)
     if options.again and not options.out.is_file():

@@ -1,4 +1,4 @@
-"""``umapcore demo``: embed the bundled cells, say how long everything took, draw the result."""
+"""``umapcore demo``: embed the bundled cells, print the times, draw the result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PICTURE = "umap.png"
 TABLE = "umapcore_demo.h5ad"
 _STAGES = ("import", "read", "graph", "start", "plan", "optimise", "write")
-# Written into the picture, by which a later run knows that it may replace it.
+# Written into the picture: a later run replaces only pictures that contain it.
 _SOFTWARE = "umapcore demo"
 
 
@@ -30,8 +30,8 @@ def load_cells() -> AnnData:
 
     Returns
     -------
-    ``obsm['X_pca']``, the graph as scanpy stores it, ``obs['cell_type']`` and, in
-    ``uns['source']``, where the data come from.
+    An object with ``obsm['X_pca']``, the graph as scanpy stores it, ``obs['cell_type']``, and
+    the origin of the data in ``uns['source']``.
     """
     import anndata
 
@@ -49,16 +49,16 @@ def run(folder: Path, *, n_threads: int | None = None) -> None:
     Parameters
     ----------
     folder
-        Where to write; made when it does not exist.
+        Where to write; created if it does not exist.
     n_threads
-        Threads of the first run, None for all; the second takes one.
+        Threads of the first run, None for all; the second run uses one.
 
     Raises
     ------
     FileExistsError
-        When ``umap.png`` is there and another program made it.
+        When ``umap.png`` already exists and was not written by this demo.
     OSError
-        When `folder` cannot be made or written to.
+        When `folder` cannot be created or written to.
     RuntimeError
         When the two runs differ in a bit.
     """
@@ -99,7 +99,7 @@ def run(folder: Path, *, n_threads: int | None = None) -> None:
     _say("  Both runs gave the same bits.\n")
     _say(f"  wrote    {folder / TABLE}   obsm['X_umap'], {embedding.shape[0]:,} x 2 float32")
     if find_spec("matplotlib") is None:
-        _say('  no picture: for that, pip install "umapcore[plot]"')
+        _say('  no picture; to draw it: pip install "umapcore[plot]"')
         return
     began = time.perf_counter()
     draw(adata, folder / PICTURE)
@@ -107,13 +107,13 @@ def run(folder: Path, *, n_threads: int | None = None) -> None:
 
 
 def draw(adata: AnnData, path: Path) -> None:
-    """Draw embedded cells, with the names of their types, into a PNG file."""
+    """Draw the embedded cells, labelled by cell type, into a PNG file."""
     from matplotlib.figure import Figure
 
     from umapcore import pl
     from umapcore.files.atomic_write import atomic_write
 
-    # A figure of its own: no window, no global state, no display needed.
+    # A separate figure: it needs no window, no global state and no display.
     figure = Figure(figsize=(8.0, 6.4), dpi=160, layout="constrained")
     ax = figure.add_subplot()
     title = f"{adata.n_obs:,} cord blood cells"
@@ -166,7 +166,7 @@ def _say_row(name: str, *values: float | None) -> None:
 
 def _spare_others(picture: Path) -> None:
     if picture.exists() and _SOFTWARE.encode() not in picture.read_bytes()[:2000]:
-        msg = f"{picture}: is there already and not from this demo; name another folder with -o."
+        msg = f"{picture}: already exists and is not from this demo; choose another folder with -o."
         raise FileExistsError(msg)
 
 

@@ -1,4 +1,4 @@
-"""How bad input is refused: every message names the parameter, its value and what is allowed."""
+"""Errors for bad input. Every message names the parameter, its value and what is allowed."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ if TYPE_CHECKING:
 
 
 class GPUUnavailableError(RuntimeError):
-    """A GPU was demanded and none can be used; the message says why and what would help."""
+    """A GPU was required but none can be used; the message says why and what would help."""
 
 
 class GPUMemoryError(GPUUnavailableError):
-    """The GPU has too little memory; the message says how much is needed and free."""
+    """The GPU has too little memory; the message says how much is needed and how much is free."""
 
 
 class GPUError(RuntimeError):
-    """Work on the GPU failed half-way."""
+    """Work on the GPU failed after it had started."""
 
 
 def bad_value(name: str, value: object, allowed: str) -> ValueError:
-    """Make the error for a parameter whose value is not allowed; the caller raises it."""
+    """Return the error for a parameter whose value is not allowed; the caller raises it."""
     return ValueError(f"{name}={_short(value)} is not allowed: {name} must be {allowed}.")
 
 
 def bad_type(name: str, value: object, allowed: str) -> TypeError:
-    """Make the error for a parameter of a wrong type; the caller raises it."""
+    """Return the error for a parameter of the wrong type; the caller raises it."""
     kind = type(value).__name__
     return TypeError(f"{name}={_short(value)} has type {kind}: {name} must be {allowed}.")
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
-    """Hint at what an unknown name was probably meant to be.
+    """Suggest the name that an unknown name was probably meant to be.
 
     Returns
     -------
-    ``" Did you mean 'x'?"``, or an empty string when nothing is close.
+    ``" Did you mean 'x'?"``, or an empty string when no candidate is close.
     """
     found = get_close_matches(name, list(candidates), n=1, cutoff=0.6)
     return f" Did you mean {found[0]!r}?" if found else ""
 
 
 def _short(value: object, limit: int = 80) -> str:
-    """Repr of a value, cut so that an array does not fill the screen."""
+    """Return the repr of a value, cut so that an array does not fill the screen."""
     text = " ".join(repr(value).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,4 +1,4 @@
-"""What ``umapcore info`` says: versions, processor, threads, GPU, and what is missing."""
+"""What ``umapcore info`` reports: versions, processor, threads, GPU, and what is missing."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ PACKAGES = ("numpy", "scipy", "numba", "llvmlite", "anndata", "h5py", "tqdm", "t
 
 
 def collect() -> dict[str, dict[str, Any]]:
-    """Look at this machine and this environment.
+    """Collect facts about this machine and this environment.
 
     Returns
     -------
-    Sections, each a mapping from an item to a string, a number, a truth value or None; it can be
-    written as JSON.
+    Sections, each a mapping from an item to a string, a number, a bool or None. The result can
+    be written as JSON.
     """
     return {
         "umapcore": {
@@ -46,7 +46,7 @@ def collect() -> dict[str, dict[str, Any]]:
 
 
 def lines(found: dict[str, dict[str, Any]]) -> list[str]:
-    """Write what :func:`collect` found for people, one item a line."""
+    """Format the result of :func:`collect` as readable text, one item per line."""
     text = []
     for section, items in found.items():
         text.append(section)
@@ -84,7 +84,7 @@ def _cpu() -> dict[str, Any]:
 
 
 def cpu_name() -> str | None:
-    """Model of the processor, where the system tells."""
+    """Return the model of the processor, or None if the system does not report it."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -101,10 +101,10 @@ def _threads() -> dict[str, Any]:
     numba: Any = import_module("numba")
     tbb = load_tbb()
     try:
-        # Asking for the number starts numba's threads, and only then is its layer known.
+        # This call starts numba's threads; the threading layer is known only after that.
         numba.get_num_threads()
         layer = str(numba.threading_layer())
-    except Exception as error:  # a broken layer is what somebody may be looking for here
+    except Exception as error:  # report a broken layer: users run this command to find one
         layer = f"none ({error})"
     found: dict[str, Any] = {
         "a run takes": thread_count(None),
@@ -153,13 +153,13 @@ def _device(number: int, gpu: Gpu) -> str:
 
 
 def _cuda_of_cupy(*, installed: bool) -> dict[str, str | None]:
-    """CUDA that CuPy was built for and the NVRTC that it finds, which need no driver."""
+    """Return CuPy's CUDA version and the NVRTC that it finds; neither needs a driver."""
     from umapcore_cupy.host import compile as compilation
     from umapcore_cupy.host import driver
 
     found: dict[str, str | None] = {"CuPy's CUDA": None, "NVRTC": None}
     if installed:
-        # Whatever a broken installation raises is no reason to show nothing.
+        # A broken installation may raise anything; the other facts must still be shown.
         with suppress(Exception):
             runtime = compilation.import_cupy().cuda.runtime
             found["CuPy's CUDA"] = driver.version_text(runtime.runtimeGetVersion())

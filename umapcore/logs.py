@@ -1,7 +1,7 @@
 """The package's logger: ``logging.getLogger("umapcore")``.
 
-The library configures nothing. Where the program does not either, Python's logging writes warnings
-to stderr and drops the rest; that is why there is no NullHandler here, which would drop both.
+The library does not configure logging. If the program does not either, Python's logging writes
+warnings to stderr and drops the rest. There is no NullHandler here because it would drop both.
 ``logging.basicConfig(level=logging.INFO)`` shows what a run does.
 """
 

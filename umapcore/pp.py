@@ -47,88 +47,89 @@ def neighbors(
     exact: bool | None = None,
     n_threads: int | None = None,
 ) -> AnnData | None:
-    """Find nearest neighbours and weigh the edges between them as UMAP does.
+    """Find nearest neighbours and compute UMAP's weights of the edges between them.
 
-    Takes and writes what ``scanpy.pp.neighbors`` does with its defaults, so that ``tl.umap``,
-    and scanpy's leiden, louvain, paga, diffmap and plots, go on from there. Whatever fails, a
-    keyboard interrupt included, leaves `adata` as it was.
+    Reads and writes the same entries as ``scanpy.pp.neighbors`` with its defaults, so that
+    ``tl.umap``, and scanpy's leiden, louvain, paga, diffmap and plots, can use the result. Any
+    failure, a keyboard interrupt included, leaves `adata` unchanged.
 
     Parameters
     ----------
     adata
         Annotated data.
     n_neighbors
-        Size of a neighbourhood, the observation itself included, at least 2. Where there are
-        fewer observations, about half of them, as in scanpy, with a warning in the log.
+        Size of a neighbourhood, including the observation itself, at least 2. If there are fewer
+        observations, about half of them is used, as in scanpy, with a warning in the log.
     n_pcs
-        How many of the first columns of the representation to use; None: all. 0 stands for
+        Number of leading columns of the representation to use; None: all. 0 means
         ``use_rep='X'``.
     use_rep
         A key of ``adata.obsm``, or ``'X'``. None: ``.X`` when it has at most 50 variables, else
-        ``obsm['X_pca']``, else 50 principal components of ``.X`` are computed, with a warning,
-        and stored as ``scanpy.pp.pca`` does. An ``.X`` that is absent, or has fewer variables than
-        ``X_pca`` has columns, gives way to ``X_pca``.
+        ``obsm['X_pca']``; if that is missing, 50 principal components of ``.X`` are computed,
+        with a warning, and stored as ``scanpy.pp.pca`` does. ``X_pca`` is also used when ``.X``
+        is absent or has fewer variables than ``X_pca`` has columns.
     method
         Where neighbours are searched for, as in :func:`umapcore.tl.umap`. ``'umap'``: the CPU.
-        ``'rapids'``: an NVIDIA GPU, exactly, by cuVS if it is installed, else by CuPy; where
-        none can be used the CPU steps in, with a warning. ``'auto'``: the GPU if there is one,
-        else the CPU. Weights are always UMAP's, computed on the CPU.
+        ``'rapids'``: an NVIDIA GPU, by an exact search, with cuVS if it is installed, else with
+        CuPy; if no GPU can be used, the CPU, with a warning. ``'auto'``: the GPU if there is
+        one, else the CPU. The weights are always UMAP's, computed on the CPU.
     metric
         Name of a metric of SciPy or pynndescent, or a function of two points (above a few
-        thousand observations one that numba has compiled).
+        thousand observations it must be compiled by numba).
     metric_kwds
         Parameters of the metric.
     random_state
-        Seed of the approximate search. From a RandomState or Generator one is drawn, None draws
-        one from the operating system; it is logged, and what is stored is the integer.
+        Seed of the approximate search. With a RandomState or Generator the seed is drawn from
+        it; with None, from the operating system. The seed is logged, and stored as an integer.
     key_added
         None: ``uns['neighbors']``, ``obsp['distances']`` and ``obsp['connectivities']``. Else
         ``uns[key_added]``, ``obsp[key_added + '_distances']`` and ``… + '_connectivities'``.
     copy
-        Return a new object and leave `adata` as it is.
+        Return a new object and leave `adata` unchanged.
     precomputed_knn
-        Indices and distances, both (n_obs, k), k at least `n_neighbors`: nothing is searched
-        for. By growing distance; -1 or an infinite distance where there are fewer. A row may or
-        may not begin with the observation itself. Not with `use_rep` or `n_pcs` of coordinates
-        to be read, which are only noted.
+        Indices and distances, both (n_obs, k), with k at least `n_neighbors`; no search is then
+        run. Each row is sorted by increasing distance, and missing neighbours have index -1 or
+        an infinite distance. A row may or may not begin with the observation itself. `use_rep`
+        and `n_pcs` are then only stored; no coordinates are read.
     exact
-        Whether all observations are compared with each other. None: while that is the faster
-        way, up to 31,600 observations in 50 dimensions (sparse data, and metrics other than the
-        Euclidean, cosine and correlation: below 4096), and by pynndescent above; without
-        pynndescent, up to 100,000. True: always. False: by pynndescent always.
+        Whether all observations are compared with each other. None: yes while that is faster,
+        up to 31,600 observations in 50 dimensions (below 4096 for sparse data and for metrics
+        other than Euclidean, cosine and correlation); pynndescent searches above that. Without
+        pynndescent: up to 100,000. True: always. False: pynndescent always searches.
     n_threads
-        Threads on the CPU; None takes ``umapcore.settings.n_threads``, then numba's number. The
-        result does not depend on it: pynndescent, whose does, always runs on one.
+        Threads on the CPU. None uses ``umapcore.settings.n_threads``, or numba's number of
+        threads when that is None too. The result does not depend on it: pynndescent, whose
+        result would, always runs on one thread.
 
     Returns
     -------
     None, or the new object when `copy` is true. It holds:
 
     ``.obsp['distances' | key_added + '_distances']``
-        float32 CSR: in each row the ``n_neighbors - 1`` nearest others, by growing distance;
-        explicit zeros where points coincide.
+        float32 CSR: each row holds the ``n_neighbors - 1`` nearest others, by increasing
+        distance, with explicit zeros where points coincide.
     ``.obsp['connectivities' | key_added + '_connectivities']``
-        float32 CSR: symmetric weights, as :func:`umapcore.fuzzy_simplicial_set` gives them.
+        float32 CSR: symmetric weights, as :func:`umapcore.fuzzy_simplicial_set` returns them.
     ``.uns['neighbors' | key_added]``
         ``connectivities_key``, ``distances_key`` and ``params``: n_neighbors, method (always
-        'umap'), random_state, metric, and metric_kwds, use_rep, n_pcs where they were given.
+        'umap'), random_state, metric, and metric_kwds, use_rep, n_pcs if they were given.
 
     ``.obsm['X_pca']``, ``.varm['PCs']``, ``.uns['pca']``
-        Where principal components were computed: scores, axes, and ``variance``,
+        If principal components were computed: scores, axes, and ``variance``,
         ``variance_ratio`` and ``params``.
 
     Raises
     ------
     ValueError, TypeError
-        For bad input, naming the parameter, its value and what is allowed.
+        For bad input; the message names the parameter, its value and what is allowed.
     ImportError
         When the approximate search is needed and pynndescent is not installed.
 
     Notes
     -----
-    The same neighbours give the same bits of weights everywhere. So do the same coordinates as
-    long as the search is exact, on the CPU, and by the Euclidean, cosine or correlation metric
-    (of dense data); what pynndescent, SciPy or a GPU finds may differ in last bits from machine
+    The same neighbours always get weights with the same bits. The same coordinates do too if the
+    search is exact, runs on the CPU, and uses the Euclidean, cosine or correlation metric on
+    dense data. Results of pynndescent, SciPy or a GPU may differ in their last bits from machine
     to machine.
 
     Examples
@@ -197,7 +198,7 @@ def neighbors(
         "distances_key": f"{prefix}distances",
         "params": params,
     }
-    # Matrices, not arrays: what scanpy writes, and what all of its functions take.
+    # Sparse matrices, not sparse arrays: scanpy writes them, and all its functions accept them.
     entries: list[tuple[str, str, Any]] = [
         ("obsp", f"{prefix}distances", _distances(knn)),
         ("obsp", f"{prefix}connectivities", sparse.csr_matrix(connectivities)),
@@ -218,7 +219,7 @@ def neighbors(
 
 
 def _pca_entries(pca: PrincipalComponents) -> list[tuple[str, str, Any]]:
-    """Give what ``scanpy.pp.pca`` writes of all variables."""
+    """Return the entries that ``scanpy.pp.pca`` writes when it uses all variables."""
     described = {
         "params": {"zero_center": True, "use_highly_variable": False},
         "variance": pca.variance,
@@ -228,10 +229,10 @@ def _pca_entries(pca: PrincipalComponents) -> list[tuple[str, str, Any]]:
 
 
 def _given(precomputed: Any, n: int, n_neighbors: int) -> KNN:
-    """Check neighbours that the caller knows already, and take the nearest of them."""
+    """Check the neighbours that the caller gave, and return the nearest of them."""
     if not isinstance(precomputed, (tuple, list)) or len(precomputed) < 2:
         raise bad_type("precomputed_knn", precomputed, "a pair of matrices, indices and distances")
-    # umap-learn's tuple has its search index as a third part.
+    # umap-learn's tuple has a third part: its search index.
     knn = checked_knn(precomputed[0], precomputed[1], n=n, name="precomputed_knn")
     k = knn.indices.shape[1]
     if k < n_neighbors:
@@ -250,7 +251,7 @@ def _given(precomputed: Any, n: int, n_neighbors: int) -> KNN:
 
 
 def _distances(knn: KNN) -> sparse.csr_matrix[np.float32]:
-    """Distances to the other neighbours as scanpy stores them: rows by growing distance."""
+    """Return distances to the neighbours as scanpy stores them: rows by increasing distance."""
     indices, distances = knn.indices[:, 1:], knn.distances[:, 1:]
     n = indices.shape[0]
     present = (indices >= 0) & np.isfinite(distances)

@@ -1,4 +1,4 @@
-"""Settings of the process, each with an environment variable that gives its default."""
+"""Settings of the process. An environment variable sets the default of each."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _FALSE = {"0", "false", "no", "off"}
 
 @dataclass
 class Settings:
-    """What holds for every call unless the call says otherwise.
+    """Settings of every call that does not override them.
 
     Attributes
     ----------
     gpu_fallback
-        True (default): ``method='rapids'`` without a usable GPU warns and runs on the CPU, with
-        the same bits. False: it raises :class:`umapcore.errors.GPUUnavailableError`.
+        True (default): ``method='rapids'`` without a usable GPU warns and runs on the CPU, which
+        returns the same bits. False: it raises :class:`umapcore.errors.GPUUnavailableError`.
         Environment: ``UMAPCORE_GPU_FALLBACK``.
     n_threads
-        Threads of the CPU backend; None (default) takes numba's number, hence
+        Threads of the CPU backend. None (default) uses numba's number of threads, which is
         ``NUMBA_NUM_THREADS`` or the number of cores. The bits do not depend on it.
         Environment: ``UMAPCORE_NUM_THREADS``.
     """

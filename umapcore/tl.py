@@ -73,22 +73,22 @@ def umap(
 ) -> AnnData | None:
     """Embed the neighbourhood graph by UMAP (McInnes, Healy and Melville 2018).
 
-    Takes and writes what ``scanpy.tl.umap`` does. The same graph, parameters and seed give the
-    same bits for any number of threads, on any processor and by any method. Whatever fails, a
-    keyboard interrupt included, leaves `adata` as it was.
+    Reads and writes the same entries as ``scanpy.tl.umap``. The same graph, parameters and seed
+    return the same bits for any number of threads, on any processor and with any method. Any
+    failure, a keyboard interrupt included, leaves `adata` unchanged.
 
     Parameters
     ----------
     adata
-        Annotated data with a graph, which ``pp.neighbors`` makes, ours or scanpy's.
+        Annotated data with a graph from ``umapcore.pp.neighbors`` or ``scanpy.pp.neighbors``.
     min_dist, spread
-        Distance up to which embedded points count as touching, and scale of the embedding,
-        ``0 <= min_dist <= spread``. Not used when `a` and `b` are given.
+        `min_dist` is the distance up to which embedded points count as touching; `spread` is the
+        scale of the embedding: ``0 <= min_dist <= spread``. Not used when `a` and `b` are given.
     n_components
         Dimensions of the embedding: fewer than observations, or at most 10.
     maxiter
-        Number of epochs; None: 500 up to 10 000 observations, 200 above, and 200 more with a
-        `density_weight`. 0 gives the start positions, each axis scaled to [0, 10].
+        Number of epochs. None: 500 up to 10 000 observations, 200 above, and 200 more with a
+        `density_weight`. 0 returns the start positions, with each axis scaled to [0, 10].
     alpha
         Step size of the first epoch, above 0.
     gamma
@@ -96,53 +96,55 @@ def umap(
     negative_sample_rate
         Negative samples for each attraction, at least 0.
     init_pos
-        Start positions: a key of ``adata.obsm`` (of which the first `n_components` columns are
-        taken); ``'spectral'`` (also None); ``'random'``; ``'paga'``, from ``adata.uns['paga']``;
-        or an array, n_obs × n_components.
+        Start positions: a key of ``adata.obsm`` (its first `n_components` columns are used);
+        ``'spectral'`` (also None); ``'random'``; ``'paga'``, from ``adata.uns['paga']``; or an
+        array, n_obs × n_components.
     random_state
-        Seed. An integer from 0 to 2**64 - 1 is taken as it is; from a RandomState or Generator
-        one is drawn; None draws one from the operating system. It is logged.
+        Seed. An integer from 0 to 2**64 - 1 is the seed itself. With a RandomState or Generator
+        the seed is drawn from it; with None, from the operating system. The seed is logged.
     a, b
-        Parameters of the curve 1 / (1 + a d^(2b)); both or neither. None finds them from
+        Parameters of the curve 1 / (1 + a d^(2b)): give both or neither. None computes them from
         `min_dist` and `spread`.
     density_weight
         Above 0, local densities of the data are preserved (densMAP: Narayan, Berger and Cho
-        2021), the more the larger it is; umap-learn's ``dens_lambda``, 2 there. It needs the
-        distances between neighbours, which ``pp.neighbors`` stores too. 0: plain UMAP.
+        2021); a larger weight preserves them more strongly. It is umap-learn's ``dens_lambda``,
+        which is 2 there. It needs the distances between neighbours, which ``pp.neighbors`` also
+        stores. 0: plain UMAP.
     density_fraction
-        Share of the epochs, the last ones, that preserve densities, from 0 to 1.
+        Share of the epochs, counted from the end, that preserve densities; from 0 to 1.
     density_shift
         Added to the variance of the log radii in the embedding, at least 0.
     copy
-        Return a new object and leave `adata` as it is.
+        Return a new object and leave `adata` unchanged.
     method
-        ``'umap'``: the CPU. ``'rapids'``: an NVIDIA GPU; where none can be used the CPU steps
-        in, with a warning. ``'auto'``: the GPU if there is one, else the CPU.
+        ``'umap'``: the CPU. ``'rapids'``: an NVIDIA GPU; if no GPU can be used, the CPU, with a
+        warning. ``'auto'``: the GPU if there is one, else the CPU.
     neighbors_key
         Entry of ``adata.uns`` that names the graph; None: ``'neighbors'``.
     key_added
         Key of `obsm` and `uns` to write to; None: ``obsm['X_umap']`` and ``uns['umap']``.
     n_threads
-        Threads on the CPU; None takes ``umapcore.settings.n_threads``, then numba's number.
+        Threads on the CPU. None uses ``umapcore.settings.n_threads``, or numba's number of
+        threads when that is None too.
     progress
-        Show a progress bar; None: for a run that lasts, on a terminal or in a notebook.
+        Show a progress bar. None shows it for a long run, on a terminal or in a notebook.
     callback
-        Called as ``callback(epoch, positions)`` with the number of epochs that are done and a
-        copy of the positions. When it returns True the run ends there.
+        Called as ``callback(epoch, positions)`` with the number of finished epochs and a copy of
+        the positions. The run ends there when it returns True.
     callback_every
         Epochs between calls.
     snapshots
         An integer k keeps the positions at the epochs 0, k, 2k, … and at the last one, in
         ``.uns``; :func:`umapcore.pl.movie` shows them. A :class:`umapcore.Snapshots` receives
-        them in place of `adata`.
+        them instead of `adata`.
     checkpoint
-        File that the run is saved to every ten seconds and, where it is there already, continued
-        from, with the bits of a run that never stopped. A file of another graph, start, seed or
-        parameter is refused. It is removed when the run is complete. A
-        :class:`umapcore.Checkpoint` says how often, and whether it stays.
+        File to which the run is saved every ten seconds. If it already exists, the run continues
+        from it and returns the same bits as an uninterrupted run. A file of another graph,
+        start, seed or parameter is refused. The file is removed when the run is complete. A
+        :class:`umapcore.Checkpoint` sets how often it is saved and whether it is kept.
     timings
         A dictionary that receives the seconds of each stage: read, graph, start, plan,
-        optimise, write, and density where it is preserved.
+        optimise, write, and density if densities are preserved.
 
     Returns
     -------
@@ -151,19 +153,19 @@ def umap(
     ``.obsm['X_umap' | key_added]``
         Embedding, float32, n_obs × n_components.
     ``.uns['umap' | key_added]``
-        'params': ``{'a': …, 'b': …}``, with 'random_state' where that is an integer other than
-        0. 'provenance': all that decided the bits, for :func:`umapcore.verify`: version,
-        parameters, seed, epochs, digests of graph, start and embedding (and of the densities
-        that were preserved). With an integer for
-        `snapshots`, 'snapshots': 'epochs', shape (s,), and 'positions', float32,
-        (s, n_obs, n_components).
+        'params': ``{'a': …, 'b': …}``, with 'random_state' if it is an integer other than 0.
+        'provenance': everything that determined the bits, for :func:`umapcore.verify`: version,
+        parameters, seed, epochs, and digests of the graph, the start and the embedding (and of
+        the preserved densities). 'snapshots', if `snapshots` is an integer: 'epochs', shape
+        (s,), and 'positions', float32, (s, n_obs, n_components).
 
     Raises
     ------
     ValueError, TypeError
-        For bad input, before any work, naming the parameter, its value and what is allowed.
+        For bad input, before any work starts. The message names the parameter, its value and
+        what is allowed.
     OSError
-        When `checkpoint` cannot be written to.
+        When `checkpoint` cannot be written.
 
     Examples
     --------
@@ -224,7 +226,7 @@ def umap(
         spec=spec,
         init=init,
         distances=distances,
-        # A function: only a graph of several components needs the coordinates read.
+        # A function: the coordinates are read only for a graph of several components.
         representation=lambda: read_representation(adata, params),
         metric=str(params.get("metric", "euclidean")),
         graph_name=name,

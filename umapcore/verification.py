@@ -1,4 +1,4 @@
-"""Is a stored embedding what its graph, start and parameters give? ``umapcore.verify``."""
+"""``umapcore.verify``: check that graph, start and parameters reproduce a stored embedding."""
 
 from __future__ import annotations
 
@@ -32,36 +32,37 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """What :func:`verify` found; true when the embedding was reproduced bit for bit.
+    """Result of :func:`verify`; true when the embedding was reproduced bit for bit.
 
     Attributes
     ----------
     key
         Key of the embedding in `obsm`.
     reproduced
-        Whether running the layout again gave the stored numbers, every bit of them.
+        Whether a repeated run gave exactly the bits of the stored embedding.
     graph_changed
-        Whether the graph is another one than the embedding was made from.
+        Whether the graph has changed since the embedding was made.
     distances_changed
-        Whether, where densities are preserved, the distances are others; None when they were not
-        looked at, since the graph has changed.
+        Whether the distances have changed, if densities are preserved; None when they were not
+        checked because the graph has changed.
     start_changed
-        Whether the start positions are others; None when they are not available or were not
-        looked at, since the graph has changed.
+        Whether the start positions have changed; None when they are not available, or were not
+        checked because the graph or the distances have changed.
     start_available
-        Whether start positions that fit could be had: those given as an array are not stored.
+        Whether matching start positions were found: those given as an array are not stored.
     embedding_altered
-        Whether the stored embedding is another one than was written.
+        Whether the stored embedding was changed after it was written.
     version_differs
         Whether another version of umapcore wrote it.
     spec_differs
-        Parameters in ``uns[key]['params']`` that are not those of the run.
+        Parameters in ``uns[key]['params']`` that differ from those of the run.
     rows_different
-        Rows of the embedding that differ; None when it was not computed again.
+        Number of rows of the embedding that differ; None when it was not computed again.
     largest_difference
         Largest difference of a coordinate; None likewise.
     version, layout_version
-        Of umapcore that wrote it, and of its layouts: with another one, other bits are expected.
+        Versions of the umapcore that wrote it and of its layouts. Another layout version is
+        expected to give other bits.
     """
 
     key: str
@@ -107,8 +108,8 @@ class Verification:
             return "the distances between neighbours, whose densities it preserves, have changed."
         if not self.start_available:
             return (
-                "it started from positions that are not stored, or not as they were; "
-                "init_pos= can give them."
+                "it started from positions that are not stored, or have changed since; "
+                "pass them as init_pos=."
             )
         if self.start_changed:
             return "the start positions are others than they were."
@@ -135,29 +136,29 @@ def verify(
 ) -> Verification:
     """Run a layout again from its provenance and compare the result with the stored embedding.
 
-    `adata` is not changed. When graph or start are not what they were, nothing is run.
+    `adata` is not changed. If the graph, the distances or the start have changed, no epoch is run.
 
     Parameters
     ----------
     adata
-        Holds an embedding of :func:`umapcore.tl.umap` and the graph it was made from.
+        Contains an embedding from :func:`umapcore.tl.umap` and the graph it was made from.
     key
         Key of the embedding in `obsm` and of its provenance in `uns`, as ``key_added`` of
         :func:`umapcore.tl.umap`; None: ``obsm['X_umap']`` and ``uns['umap']``.
     init_pos
-        Start positions, or their key in `obsm`, where they are not stored as they were. Without
-        it, all entries of `obsm` are tried. Not used for starts that follow from the graph.
+        Start positions, or their key in `obsm`, if they are not stored or have changed. Without
+        it, all entries of `obsm` are tried. Not used for starts that are computed from the graph.
     method, n_threads, progress
         As for :func:`umapcore.tl.umap`; the bits do not depend on them.
 
     Returns
     -------
-    What was found: true when all bits are equal; ``print`` says it in words.
+    The result: true when all bits are equal; ``print`` shows it as text.
 
     Raises
     ------
     ValueError
-        When there is no embedding, no provenance or no graph, or the provenance is of a newer
+        When there is no embedding, no provenance or no graph, or the provenance has a newer
         version.
     TypeError
         For parameters of a wrong type.
@@ -246,7 +247,7 @@ class _DistancesDifferError(Exception):
 
 
 class _Expected(Origin):
-    """Ends a run before its first epoch when something about it is not as it was."""
+    """Ends a run before its first epoch when its distances or its start have changed."""
 
     def __init__(self, made: Provenance) -> None:
         super().__init__()
@@ -262,7 +263,7 @@ class _Expected(Origin):
 
 
 def _read(adata: Any, key: Any) -> tuple[str, Mapping[str, Any], Provenance]:
-    """Find the key of the embedding in `obsm`, the entry of `uns` and the provenance."""
+    """Return the key of the embedding in `obsm`, the entry of `uns` and the provenance."""
     from anndata import AnnData
 
     if not isinstance(adata, AnnData):
@@ -278,8 +279,8 @@ def _read(adata: Any, key: Any) -> tuple[str, Mapping[str, Any], Provenance]:
     entry = adata.uns.get(key_uns)
     if not isinstance(entry, Mapping) or "provenance" not in entry:
         msg = (
-            f".uns[{key_uns!r}] has no provenance: umapcore.verify can check what "
-            "umapcore.tl.umap wrote, and nothing else."
+            f".uns[{key_uns!r}] has no provenance: umapcore.verify can only check what "
+            "umapcore.tl.umap wrote."
         )
         raise ValueError(msg)
     return key_obsm, entry, Provenance.from_dict(entry["provenance"])
@@ -289,13 +290,13 @@ def _embedding(adata: AnnData, key: str) -> NDArray[Any]:
     found = in_memory(adata.obsm[key])
     array = np.asarray(found.toarray() if is_sparse(found) else found)
     if array.ndim != 2 or array.dtype.kind not in "buif":
-        msg = f".obsm[{key!r}] is no array of numbers of two dimensions."
+        msg = f".obsm[{key!r}] is not a two-dimensional array of numbers."
         raise ValueError(msg)
     return array
 
 
 def _digest_of(stored: NDArray[Any]) -> str:
-    """Digest an embedding, which may have been converted to float64 without losing anything."""
+    """Digest an embedding, also if converted to float64; return "" if it does not fit float32."""
     narrow = stored.astype(np.float32)
     return positions_digest(narrow) if np.array_equal(narrow, stored, equal_nan=True) else ""
 
@@ -312,7 +313,7 @@ def _differing_params(entry: Mapping[str, Any], made: Provenance) -> tuple[str, 
 
 
 def _find_start(adata: AnnData, made: Provenance, init_pos: Any) -> NDArray[np.float32] | None:
-    """Find positions whose digest is that of the start."""
+    """Find positions with the digest of the start; return None when there are none."""
     d, seed = made.spec.n_components, made.spec.seed
     if init_pos is not None:
         candidates = [init_pos]
@@ -334,7 +335,7 @@ def _find_start(adata: AnnData, made: Provenance, init_pos: Any) -> NDArray[np.f
 
 
 def _compared(stored: NDArray[Any], again: NDArray[np.float32]) -> tuple[int, float | None]:
-    """Count the rows that differ, and give the largest difference; None for other shapes."""
+    """Count rows that differ; also return the largest difference, None for another shape."""
     if stored.shape != again.shape:
         return int(again.shape[0]), None
     same = stored == again

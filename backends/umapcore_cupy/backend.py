@@ -1,4 +1,4 @@
-"""The GPU backend: where a layout's parts go, and the layout itself."""
+"""The GPU backend: it decides where the parts of a layout are, and runs the layout."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from umapcore_cupy.spectral.ops import CupySpectralOps
 from umapcore_cupy.transform.transformer import DeviceTransform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
     from scipy import sparse
@@ -48,7 +48,7 @@ class CupyBackend:
     Parameters
     ----------
     open_device
-        Gives the device when it is first needed; None: CuPy's current one.
+        Returns the device when it is first needed; None: CuPy's current device.
     """
 
     name = "cupy"
@@ -56,12 +56,12 @@ class CupyBackend:
     def __init__(self, open_device: Callable[[], Device] | None = None) -> None:
         self._open = open_device
         self._opened: Device | None = None
-        # A graph of the host's and its copy, which the start and the plan both work on.
+        # A graph on the host and its copy on the device, which the start and the plan both use.
         self._brought: tuple[Any, DeviceGraph] | None = None
 
     @property
     def device(self) -> Device:
-        """The device, opened when it is first asked for."""
+        """The device, opened on first use."""
         if self._opened is None:
             if self._open is None:
                 from umapcore_cupy.host.cupy_device import CupyDevice
@@ -71,34 +71,34 @@ class CupyBackend:
         return self._opened
 
     def adopt_graph(self, graph: Any) -> DeviceGraph | None:
-        """Take a graph that is on the GPU, unless something has to be changed or refused."""
+        """Adopt a graph that is on the GPU; return None if it must be changed or refused."""
         return adopt_graph(self.device, graph)
 
     def adopt_start(self, positions: Any, shape: tuple[int, int]) -> Array | None:
-        """Take and scale start positions that are on the GPU, unless the host has to look."""
+        """Adopt and scale start positions on the GPU; return None if the host must check them."""
         return adopt_start(self.device, positions, shape)
 
     def graph_to_host(self, graph: Any) -> sparse.csr_array[Any, Any]:
-        """Copy an adopted graph; one of the host comes back as it is."""
+        """Copy an adopted graph to the host; return a host graph as it is."""
         return to_host(self.device, graph) if isinstance(graph, DeviceGraph) else graph
 
     def start_to_host(self, start: Any, shape: tuple[int, int]) -> NDArray[Any]:
-        """Copy adopted positions; those of the host come back as they are."""
+        """Copy adopted positions to the host; return host positions as they are."""
         if isinstance(start, Array):
             return self.device.download(start).reshape(shape)
         return start  # type: ignore[no-any-return]
 
     def spectral_ops(self, *, n_threads: int | None = None) -> CupySpectralOps:
-        """Give the operations of the spectral start."""
+        """Return the operations of the spectral start."""
         return CupySpectralOps(self.device, self._bring)
 
     def plan(self, graph: Any, spec: OptimizerSpec, *, n_threads: int | None = None) -> GPUPlan:
-        """Plan a layout, as far on the device as its memory allows.
+        """Plan a layout, with as much of it on the device as memory allows.
 
         Raises
         ------
         umapcore.errors.GPUMemoryError
-            When not even positions fit.
+            When not even the positions fit.
         """
         n, device = int(graph.shape[0]), self.device
         if self._brought is not None and self._brought[0] is not graph:
@@ -123,7 +123,7 @@ class CupyBackend:
             try:
                 with device.at_work():
                     return self._plan(graph, spec, place, n_threads)
-            except GPUMemoryError as error:  # somebody else took it meanwhile
+            except GPUMemoryError as error:  # the memory was taken meanwhile
                 logger.info("%s: %s", place, error)
         least = in_words(min(needs.values()))
         msg = f"a layout of {n} vertices needs at least {least} of GPU memory" + (
@@ -152,30 +152,22 @@ class CupyBackend:
         *,
         n_threads: int | None = None,
     ) -> DeviceTransform:
-        """Make ready to place new heads; see :class:`umapcore.device.protocol.Backend`."""
+        """Prepare to place new heads; see :class:`umapcore.device.protocol.Backend`."""
         return DeviceTransform(self.device, reference, steps, spec)
 
-    def nearest(
-        self,
-        points: Any,
-        n_neighbors: int,
-        metric: Any,
-        metric_kwds: Mapping[str, Any] | None = None,
-        *,
-        n_threads: int | None = None,
-    ) -> KNN:
+    def nearest(self, points: Any, n_neighbors: int, metric: Any, **options: Any) -> KNN:
         """Find exact neighbours; see :mod:`umapcore_cupy.neighbors.knn`."""
         return nearest(points, n_neighbors, metric)
 
     def close(self) -> None:
-        """Give back everything that is held on the device."""
+        """Free everything that is held on the device."""
         self._brought = None
         if self._opened is not None:
             self._opened.close()
             self._opened = None
 
     def _bring(self, graph: Any) -> DeviceGraph:
-        """Copy a graph of the host's, unless it was the last one to be copied."""
+        """Copy a host graph to the device, unless it was the last one copied."""
         if self._brought is None or self._brought[0] is not graph:
             self._brought = None
             self._brought = graph, bring_graph(self.device, graph)

@@ -1,4 +1,4 @@
-"""The CPU backend: the state of a running layout."""
+"""The CPU backend, and the state of a running layout."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ from umapcore_numba.spectral.ops import NumbaSpectralOps
 from umapcore_numba.transform.transformer import NumbaTransform
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
@@ -38,14 +37,14 @@ if TYPE_CHECKING:
     from umapcore.layout.spec import OptimizerSpec
     from umapcore.neighbors.knn import KNN
 
-#: Graphs with fewer edges run on one thread from the start and never wake numba's threads: their
-#: layouts take less than the parallel kernels take to compile.
+#: Graphs with fewer edges run on one thread and never start numba's threads: their layouts take
+#: less time than the parallel kernels take to compile.
 SMALL_GRAPH_EDGES = 200_000
-#: Up to this many workers each has pulls of its own; more share one set by atomic additions.
+#: Up to this many workers have pulls of their own; more share one set, with atomic additions.
 PRIVATE_PULLS = 8
-#: Positions of up to so many bytes go to and fro between two arrays when there are several workers.
+#: With several workers, positions of up to this many bytes alternate between two arrays.
 TWO_ARRAYS_BYTES = 1 << 20
-#: Dimensions for which the kernels are compiled specially.
+#: Numbers of dimensions for which special kernels are compiled.
 SPECIAL_DIMENSIONS = (1, 2, 3)
 
 # numba's workqueue layer aborts the process when two threads enter it at once.
@@ -58,23 +57,23 @@ class NumbaBackend:
     name = "numba"
 
     def adopt_graph(self, graph: Any) -> None:
-        """Leave graphs that are elsewhere to be brought."""
+        """Return None: the host prepares the graph."""
 
     def adopt_start(self, positions: Any, shape: tuple[int, int]) -> None:
-        """Leave positions that are elsewhere to be brought."""
+        """Return None: the host scales the positions."""
 
     def graph_to_host(self, graph: sparse.csr_array[Any, Any]) -> sparse.csr_array[Any, Any]:
-        """Give a graph as it is."""
+        """Return the graph unchanged."""
         return graph
 
     def start_to_host(
         self, start: NDArray[np.float32], shape: tuple[int, int]
     ) -> NDArray[np.float32]:
-        """Give positions as they are."""
+        """Return the positions unchanged."""
         return start
 
     def spectral_ops(self, *, n_threads: int | None = None) -> NumbaSpectralOps:
-        """Give the operations of the spectral start."""
+        """Return the operations of the spectral start."""
         return NumbaSpectralOps(n_threads)
 
     def plan(
@@ -87,22 +86,12 @@ class NumbaBackend:
         """Plan a layout; see :func:`umapcore.layout.plan.build_plan`."""
         return build_plan(graph, spec, n_threads=n_threads)
 
-    def nearest(
-        self,
-        points: Any,
-        n_neighbors: int,
-        metric: Any,
-        metric_kwds: Mapping[str, Any] | None = None,
-        *,
-        n_threads: int | None = None,
-    ) -> KNN:
+    def nearest(self, points: Any, n_neighbors: int, metric: Any, **options: Any) -> KNN:
         """Find exact neighbours; see :func:`umapcore.neighbors.exact.exact_knn`."""
-        return exact_knn(
-            points, n_neighbors, metric=metric, metric_kwds=metric_kwds, n_threads=n_threads
-        )
+        return exact_knn(points, n_neighbors, metric=metric, **options)
 
     def close(self) -> None:
-        """Do nothing: memory of the host frees itself."""
+        """Do nothing: host memory is freed automatically."""
 
     def begin(
         self,
@@ -127,12 +116,12 @@ class NumbaBackend:
         *,
         n_threads: int | None = None,
     ) -> NumbaTransform:
-        """Make ready to place new heads; see :class:`umapcore.device.protocol.Backend`."""
+        """Prepare to place new heads; see :class:`umapcore.device.protocol.Backend`."""
         return NumbaTransform(reference, steps, spec, n_threads)
 
 
 class NumbaLayout:
-    """A layout under way on the CPU.
+    """A running layout on the CPU.
 
     Parameters
     ----------
@@ -141,7 +130,7 @@ class NumbaLayout:
     n_workers
         Largest number of workers, at least 1.
     density
-        Of the data, where it is to be preserved.
+        Density of the data, if the layout must preserve it.
     """
 
     def __init__(
@@ -155,11 +144,11 @@ class NumbaLayout:
         n, d = start.shape
         self._plan = plan
         self._d = d
-        # Adding 0 turns -0 into 0: moves never make one, so that a vertex that nothing acts on
-        # can be left alone.
-        # On whole cache lines: what one worker sweeps then shares none with what another writes.
-        # Two rows pay for several workers as long as they stay in their caches, and where lines
-        # are claimed, which the loops for any number of dimensions do not.
+        # Adding 0 turns -0 into 0. Moves never make a -0, so a vertex on which nothing acts can be
+        # left alone.
+        # Rows begin on cache lines: two workers that update positions then never share a line.
+        # Two rows are faster for several workers, as long as they stay in the workers' caches and
+        # lines are claimed. The loops for any number of dimensions do not claim lines.
         self._dims = (0,) * d if d in SPECIAL_DIMENSIONS else ()
         claimed = n_workers > 1 and len(self._dims) > 0
         rows = 2 if claimed and 4 * n * d <= TWO_ARRAYS_BYTES else 1
@@ -245,7 +234,7 @@ class NumbaLayout:
     def _arguments(self, first_epoch: int, stop_epoch: int, workers: int) -> tuple[object, ...]:
         plan = self._plan
         self._queue[:] = 0
-        # Pulls that all workers share have one row; else each worker has its own.
+        # Pulls that all workers share have one row; otherwise each worker has its own row.
         parts = min(workers, self._pulls.shape[0])
         return (
             self._dims,
@@ -262,7 +251,7 @@ class NumbaLayout:
 
 
 def _aligned_zeros(rows: int, columns: int, dtype: type) -> NDArray[Any]:
-    """Make zeros whose rows begin on cache lines, so that no vector load spans two of them."""
+    """Make zeros whose rows begin on cache lines, so that no vector load spans two lines."""
     line = 64 // np.dtype(dtype).itemsize
     stride = -(-columns // line) * line
     block: NDArray[Any] = np.zeros(rows * stride + line, dtype)
@@ -271,5 +260,5 @@ def _aligned_zeros(rows: int, columns: int, dtype: type) -> NDArray[Any]:
 
 
 def _lock_if_needed() -> AbstractContextManager[object]:
-    """Guard a parallel run where the threading layer needs it."""
+    """Return a lock for a parallel run if the threading layer needs one."""
     return _workqueue_lock if numba.threading_layer() == "workqueue" else nullcontext()

@@ -1,1 +1,1 @@
-"""Other programs that lay graphs out, each in a module that says whether it can run here."""
+"""Other programs that lay out graphs; each module reports whether its program can run here."""

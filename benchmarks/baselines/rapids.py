@@ -1,4 +1,4 @@
-"""cuML's optimisation alone, and rapids-singlecell's ``tl.umap``: both need an NVIDIA GPU."""
+"""Run cuML's optimisation alone, or rapids-singlecell's ``tl.umap``, on an NVIDIA GPU."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from benchmarks.graphs import BenchGraph
     from umapcore import OptimizerSpec
 
-#: Without a seed cuML is faster, and gives another layout every time.
+#: Without a seed, cuML is faster and returns a different layout every time.
 NAMES = ("cuML", "cuML seeded")
 
 
 def problem(package: str) -> str | None:
-    """Say why cuml or rapids_singlecell cannot run here, in a sentence; None when it can."""
+    """Return a sentence that says why a package cannot run here; None if it can."""
     from umapcore.device.select import gpu_problem
 
     if find_spec(package) is None:
@@ -28,7 +28,7 @@ def problem(package: str) -> str | None:
 
 
 def layout(name: str, bench: BenchGraph, spec: OptimizerSpec) -> Run:
-    """Make ready to lay a graph out; graph and start positions are on the device before."""
+    """Prepare to lay out a graph; graph and start positions are copied to the device first."""
     import cupy
     from cuml.manifold.umap import simplicial_set_embedding
     from cupyx.scipy import sparse
@@ -41,7 +41,7 @@ def layout(name: str, bench: BenchGraph, spec: OptimizerSpec) -> Run:
         cupy.cuda.Device().synchronize()
         began = time.perf_counter()
         found = simplicial_set_embedding(
-            # Of the data only the number of rows counts where a graph and a start are given.
+            # With a graph and a start, only the number of rows of the data is used.
             data=start, graph=graph, n_components=start.shape[1], initial_alpha=spec.alpha,
             a=a, b=b, gamma=spec.gamma, negative_sample_rate=spec.negative_sample_rate,
             n_epochs=n_epochs, init=start.copy(),
@@ -56,7 +56,7 @@ def layout(name: str, bench: BenchGraph, spec: OptimizerSpec) -> Run:
 
 
 def whole(adata: Any) -> Run:
-    """Make ready to embed an object with a graph, for as many epochs as the others."""
+    """Prepare to embed an AnnData object with a graph, with the epochs of the other programs."""
     import rapids_singlecell
 
     def embed(cells: Any) -> Outcome:

@@ -1,7 +1,7 @@
-"""umap-learn's optimisation alone, on the graph and start positions of a benchmark.
+"""Run umap-learn's optimisation alone, on the graph and start positions of a benchmark.
 
-What happens here is what `umap.umap_.simplicial_set_embedding` (umap-learn 0.5.12) does between
-having start positions and returning: prune, epochs per sample, seed, optimise.
+The steps are those of `umap.umap_.simplicial_set_embedding` (umap-learn 0.5.12) once it has start
+positions: prune, epochs per sample, seed, optimise.
 """
 
 from __future__ import annotations
@@ -35,12 +35,13 @@ def umap_learn(
     alpha: float = 1.0,
     parallel: bool = False,
 ) -> tuple[NDArray[np.float32], float]:
-    """Layout by umap-learn and the seconds that its optimisation took, compilation excluded.
+    """Return umap-learn's layout and the seconds of its optimisation, without compilation.
 
     Parameters
     ----------
     parallel
-        umap-learn's racy parallel mode, which it only uses for runs without a seed.
+        Use umap-learn's parallel mode, which has data races. umap-learn itself only uses it for
+        runs without a seed.
     """
     _compiled(parallel)
     return _optimise(
@@ -99,7 +100,7 @@ def _optimise(
 
 @cache
 def _compiled(parallel: bool) -> None:
-    """Compile umap-learn's loop on a small ring, so that no timed run pays for it."""
+    """Compile umap-learn's loop on a small ring, so that no timed run includes it."""
     import scipy.sparse as sp
 
     n = 50
@@ -120,10 +121,10 @@ def umap_learn_cached(
     n_epochs: int | None = None,
     negative_sample_rate: int = 5,
 ) -> NDArray[np.float32]:
-    """As `umap_learn` in serial, remembered in the cache folder.
+    """Return the layout of a serial `umap_learn`, from the cache folder if it is there.
 
-    A serial run is a function of what the key holds, the processor included, because umap-learn
-    compiles with fastmath.
+    The key holds everything that a serial run depends on. This includes the processor, because
+    umap-learn compiles with fastmath.
     """
     epochs = bench.n_epochs if n_epochs is None else n_epochs
     key: dict[str, Any] = {

@@ -1,7 +1,7 @@
-"""umappp (Lun), the UMAP of libscran, through scranpy.
+"""Run umappp (Lun), the UMAP of libscran, through scranpy.
 
-It takes the neighbours that a graph was made of and weights them itself; with
-``initialize_method="none"`` it begins at given positions, which 0 epochs give back as they are.
+It takes the neighbours from which a graph was computed, and computes the weights itself. With
+``initialize_method="none"`` it starts at given positions; 0 epochs return them unchanged.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def problem(graph: str | None = None) -> str | None:
-    """Say why it cannot run here, or on this graph, in a sentence; None when it can."""
+    """Return a sentence that says why it cannot run here, or on this graph; None if it can."""
     if find_spec("scranpy") is None:
         return "scranpy is not installed."
     if graph is not None and graph not in graphs.DATA_SETS:
@@ -32,10 +32,10 @@ def problem(graph: str | None = None) -> str | None:
 
 
 def layout(name: str, bench: BenchGraph, spec: OptimizerSpec, data: str | None) -> Run:
-    """Make ready for the neighbours and the start positions of a data set.
+    """Prepare for the neighbours and the start positions of a data set.
 
-    What counts is the time of the call less that of the same call with 0 epochs, which weights
-    the neighbours.
+    The timing is that of the call minus that of the same call with 0 epochs, which computes the
+    weights of the neighbours.
     """
     import anndata
 
@@ -65,7 +65,7 @@ def layout(name: str, bench: BenchGraph, spec: OptimizerSpec, data: str | None) 
 
 
 def whole(name: str, adata: Any) -> Run:
-    """Make ready to embed an object's neighbours, with scanpy's min_dist and a start of its own."""
+    """Prepare to embed an object's neighbours, with scanpy's min_dist and umappp's own start."""
     n_threads, n = int(name.split()[1]), adata.n_obs
     run = _prepared(adata, n_threads, {"min_dist": 0.5})
 
@@ -96,7 +96,7 @@ def _prepared(adata: Any, n_threads: int, options: dict[str, Any]) -> Any:
 
 
 def _neighbours(adata: Any) -> tuple[NDArray[np.uint32], NDArray[np.float64]]:
-    """Nearest neighbours first, as many as every vertex has."""
+    """Return neighbours in order of distance, as many as every vertex has."""
     stored = adata.obsp["distances"].tocsr()
     n, k = stored.shape[0], int(np.diff(stored.indptr).min())
     index, distance = np.empty((n, k), np.uint32), np.empty((n, k))

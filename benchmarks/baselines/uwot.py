@@ -1,8 +1,8 @@
-"""uwot (Melville), the UMAP of R: its optimisation alone, by an R that is started for it.
+"""Run the optimisation of uwot (Melville), the UMAP of R, in an R process.
 
-``Rscript`` is found on PATH, or ``UMAPCORE_RSCRIPT`` gives the command: ``chroot /srv/debian
-Rscript``, ``docker run -i --rm image Rscript``. Graph and start positions go to its standard input
-and the embedding comes from its standard output, so that it need not see the same files.
+``Rscript`` is found on PATH, or ``UMAPCORE_RSCRIPT`` holds the command, for example ``chroot
+/srv/debian Rscript`` or ``docker run -i --rm image Rscript``. Graph and start positions go to its
+standard input, and the embedding comes from its standard output. It need not see the same files.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ VARIABLE = "UMAPCORE_RSCRIPT"
 PROGRAM = Path(__file__).with_suffix(".R")
 #: The first release with `optimize_graph_layout`, which takes a graph and start positions.
 OLDEST = (0, 1, 15)
-#: Reads the program from standard input, and leaves the rest of the input for it.
+#: Reads the program from standard input, and leaves the rest of the input to the program.
 _LOADER = (
     'con <- file("stdin", "rb"); '
     'eval(parse(text = readChar(con, readBin(con, "integer", 1), useBytes = TRUE)))'
@@ -36,32 +36,32 @@ _VERSION = 'cat(as.character(packageVersion("uwot")), as.character(getRversion()
 
 
 def names(n_threads: int) -> list[str]:
-    """Name its modes: one thread; racy threads; deterministic batches with Adam."""
+    """Return the names of its modes: serial, threads with races, deterministic Adam batches."""
     parallel = [f"uwot parallel {n_threads}"] if n_threads > 1 else []
     return ["uwot serial", *parallel, f"uwot batch {n_threads}"]
 
 
 def problem() -> str | None:
-    """Say why it cannot run here, in a sentence; None when it can."""
+    """Return a sentence that says why it cannot run here; None if it can."""
     found = _versions()
     return found if isinstance(found, str) else None
 
 
 def versions() -> dict[str, str]:
-    """Versions of uwot and R, where both are there."""
+    """Return the versions of uwot and R; empty if one of them is missing."""
     found = _versions()
     return {} if isinstance(found, str) else found
 
 
 def layout(name: str, bench: BenchGraph, spec: OptimizerSpec) -> Run:
-    """Make ready to lay a graph out in one of the modes of `names`.
+    """Prepare to lay out a graph in one of the modes of `names`.
 
-    What counts is the time of `optimize_graph_layout` less that of the same call with 0 epochs,
-    which checks the graph: R takes longer for it than the others for theirs.
+    The timing is that of `optimize_graph_layout` minus that of the same call with 0 epochs, which
+    checks the graph. The check takes longer in R than in the other programs.
     """
     _, mode, *threads = name.split()
     a, b = spec.curve()
-    # Serial is no thread beside R's own.
+    # Serial means no thread besides R's own.
     n_sgd_threads = int(threads[0]) if threads else 0
     n, d = bench.start.shape
     header = (
@@ -105,7 +105,7 @@ def _run(expression: str, message: bytes = b"") -> subprocess.CompletedProcess[b
 
 @cache
 def _versions() -> dict[str, str] | str:
-    """Versions, or the sentence of `problem`."""
+    """Return the versions, or the sentence of `problem`."""
     command = _command()
     if shutil.which(command[0]) is None:
         return f"{command[0]} was not found (install R and its package uwot, or set {VARIABLE})."

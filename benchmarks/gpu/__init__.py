@@ -1,1 +1,1 @@
-"""Speed of the GPU backend, measured on a GPU: ``python -m benchmarks.gpu``."""
+"""Benchmark of the GPU backend, run on a GPU: ``python -m benchmarks.gpu``."""

@@ -1,4 +1,4 @@
-"""The GPU backend's benchmark: ``python -m benchmarks.gpu``."""
+"""Run the benchmark of the GPU backend: ``python -m benchmarks.gpu``."""
 
 from benchmarks.gpu.checkout import find_packages
 

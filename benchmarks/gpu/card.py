@@ -1,4 +1,4 @@
-"""The card that was measured on, and what it can do: its rates for the floor."""
+"""Describe the GPU, and measure the rates from which the floor is computed."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 REPEATS = 5
 #: Bytes of a large copy, far more than any cache holds.
 LARGE = 2 << 30
-#: Copies within the cache are short: so many in a row.
+#: Copies within the cache that are timed together, since one is short.
 SMALL_COPIES = 200
 LAUNCHES = 500
-# Operations of a thread in a round: CHAINS multiplications and as many additions.
+# In a round, each thread does CHAINS multiplications and as many additions.
 CHAINS, ROUNDS, BLOCK, BLOCKS_A_PROCESSOR = 16, 20_000, 256, 8
 
-# No operation waits for the one before it in the source: those of a thread's other chains and of
-# other threads come between. The values stay near 1.
+# No operation depends on the one before it in the source: operations of the thread's other chains
+# and of other threads come between. The values stay near 1.
 CHAINS_SOURCE = """
 extern "C" __global__ void chains(float* sums, float factor, float term, int rounds) {
   float x[CHAINS];
@@ -50,7 +50,7 @@ extern "C" __global__ void chains(float* sums, float factor, float term, int rou
 
 
 def describe() -> dict[str, Any]:
-    """Name the current device and the software that runs it."""
+    """Describe the current device and its software."""
     cupy = import_cupy()
     runtime = cupy.cuda.runtime
     properties = runtime.getDeviceProperties(cupy.cuda.Device().id)
@@ -71,7 +71,7 @@ def describe() -> dict[str, Any]:
 
 
 def driver_text(path: Path = Path("/proc/driver/nvidia/version")) -> str | None:
-    """Give the driver's own words on its version, where it publishes them."""
+    """Return the version text that the driver publishes, or None."""
     try:
         return " ".join(path.read_text(encoding="utf-8").split("\n")[0].split()) or None
     except OSError:
@@ -79,7 +79,7 @@ def driver_text(path: Path = Path("/proc/driver/nvidia/version")) -> str | None:
 
 
 def measure(device: CupyDevice) -> Rates:
-    """Measure the rates of a device on which nothing else runs."""
+    """Measure the rates of an otherwise idle device."""
     clock = CudaClock(device)
     cupy = import_cupy()
     properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
@@ -91,7 +91,7 @@ def measure(device: CupyDevice) -> Rates:
     small = copy_rate(device, clock, max(1 << 20, cache // 4), SMALL_COPIES)
     return Rates(
         copy=copy,
-        # Copies that short may take longer to start than to do.
+        # Starting such a short copy may take longer than the copy itself.
         copy_in_cache=max(copy, small),
         operations=operation_rate(clock, int(properties["multiProcessorCount"])),
         launch=launch_seconds(device, clock),
@@ -100,7 +100,7 @@ def measure(device: CupyDevice) -> Rates:
 
 
 def copy_rate(device: Device, clock: Clock, n_bytes: int, copies: int) -> float:
-    """Measure the bytes a second that copies on the device read and write."""
+    """Measure the bytes per second that copies on the device read and write."""
     source, target = device.zeros(n_bytes, np.uint8), device.zeros(n_bytes, np.uint8)
     stream = stream_of(device)
 
@@ -112,14 +112,14 @@ def copy_rate(device: Device, clock: Clock, n_bytes: int, copies: int) -> float:
 
 
 def operation_rate(clock: CudaClock, multiprocessors: int) -> float:
-    """Measure the multiplications and additions a second, compiled with the project's flags."""
+    """Measure multiplications and additions per second, compiled with the project's flags."""
     cupy = import_cupy()
     with tempfile.TemporaryDirectory() as folder:
         cubin = chains_program(int(cupy.cuda.Device().compute_capability))
         path = Path(folder) / "chains.cubin"
         path.write_bytes(cubin)
         chains = cupy.RawModule(path=str(path)).get_function("chains")
-        _ = chains.kernel  # loads it while the file is there
+        _ = chains.kernel  # loads the kernel while the file exists
     blocks = multiprocessors * BLOCKS_A_PROCESSOR
     sums = cupy.empty(blocks * BLOCK, np.float32)
     arguments = (sums, np.float32(0.999), np.float32(0.001), np.int32(ROUNDS))
@@ -141,7 +141,7 @@ def chains_program(architecture: int, *, ptx: bool = False) -> bytes:
 
 
 def launch_seconds(device: Device, clock: Clock) -> float:
-    """Measure the seconds that a kernel takes which does nothing, one of a recorded sequence."""
+    """Measure the seconds that an empty kernel takes in a recorded sequence."""
     device.compile("layout", 2)
     epoch = device.zeros(1, np.int32)
 
@@ -156,6 +156,6 @@ def launch_seconds(device: Device, clock: Clock) -> float:
 
 
 def _least_seconds(clock: Clock, work: Callable[[], None]) -> float:
-    """Give the seconds on the device of the fastest of some repetitions, after one for warmth."""
+    """Return the device seconds of the fastest repetition, after a warm-up."""
     clock.time(work)
     return min(clock.time(work)[1].device for _ in range(REPEATS))

@@ -1,4 +1,4 @@
-"""Where the packages of this checkout are, for processes in which nothing of it is installed."""
+"""Find the packages of this checkout, for processes in which they are not installed."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ PLACES = (str(ROOT), str(ROOT / "backends"))
 
 
 def find_packages() -> None:
-    """Let this process import what is in the checkout."""
+    """Let this process import the packages of the checkout."""
     sys.path[:0] = [place for place in PLACES if place not in sys.path]
 
 
 def environment(cache: Path) -> dict[str, str]:
-    """Give the environment of a process that shall do the same.
+    """Return the environment for a process that must import them, too.
 
     Parameters
     ----------
     cache
-        Folder for compiled kernels, unless the user has chosen others.
+        Folder for compiled kernels, unless the user has chosen other folders.
     """
     given = os.environ.get("PYTHONPATH")
     return {
@@ -29,7 +29,7 @@ def environment(cache: Path) -> dict[str, str]:
         "UMAPCORE_CACHE_DIR": str(cache / "cuda"),
         **os.environ,
         "PYTHONPATH": os.pathsep.join([*PLACES, *([given] if given else [])]),
-        # What a process has printed is there when it is killed, and where it was when it crashed.
+        # A killed process has flushed its output, and a crashed one prints its traceback.
         "PYTHONUNBUFFERED": "1",
         "PYTHONFAULTHANDLER": "1",
     }

@@ -1,4 +1,4 @@
-"""Bits on the device beside those of the CPU, and edges that pass from the host."""
+"""Compare bits of the device with those of the CPU, and time edges streamed from the host."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def parity(rig: Rig, bench: Generated, spec: OptimizerSpec, stop: int) -> dict[str, Any]:
-    """Compare the positions after the epochs before `stop`, on the device and on the CPU."""
+    """Compare the positions after the epochs before `stop` on the device and on the CPU."""
     there = positions_after(rig.open_backend(), bench, spec, stop)
     here = positions_after(NumbaBackend(), bench, spec, stop)
     return {
@@ -39,7 +39,7 @@ def parity(rig: Rig, bench: Generated, spec: OptimizerSpec, stop: int) -> dict[s
 def positions_after(
     backend: Backend, bench: Generated, spec: OptimizerSpec, stop: int
 ) -> NDArray[np.float32]:
-    """Run the epochs before `stop` on a backend, which is closed then."""
+    """Run the epochs before `stop` on a backend, close it, and return the positions."""
     try:
         start = in_dimensions(bench.start, spec.n_components)
         layout = backend.begin(backend.plan(bench.graph, spec), start, spec)
@@ -50,12 +50,12 @@ def positions_after(
 
 
 def in_dimensions(start: NDArray[np.float32], d: int) -> NDArray[np.float32]:
-    """Give a start in two dimensions others, which repeat the two."""
+    """Return a two-dimensional start in `d` dimensions; the others repeat the two."""
     return np.ascontiguousarray(start[:, np.arange(d) % 2])
 
 
 def streamed(rig: Rig, bench: Generated, spec: OptimizerSpec, expected: str) -> dict[str, Any]:
-    """Time a layout whose edges stay on the host, as if the device had no memory for them.
+    """Time a layout whose edges stay on the host, as if they did not fit into device memory.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Clocks for work on a device."""
+"""Clocks that time work on a device."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds that some work took.
+    """Seconds of some work.
 
     Attributes
     ----------
     device
-        Between two events of the device's stream, one before and one after the work.
+        Time between two events of the device's stream, before and after the work.
     wall
-        On the host, until the device had finished.
+        Time on the host until the device had finished.
     """
 
     device: float
@@ -36,14 +36,14 @@ class Timing:
 
 
 class Clock(Protocol):
-    """Times work that a device is asked for."""
+    """Times work on a device."""
 
     def time(self, work: Callable[[], Result]) -> tuple[Result, Timing]:
-        """Do the work, and wait until the device has finished."""
+        """Do the work, wait until the device has finished, and return result and timing."""
 
 
 class CudaClock:
-    """Times by CUDA events.
+    """Times work by CUDA events.
 
     Parameters
     ----------
@@ -70,13 +70,13 @@ class CudaClock:
 
 
 def stream_of(device: Any) -> Any:
-    """Give the stream that a device's work goes to."""
+    """Return the stream in which a device runs its work."""
     return device.stream if hasattr(device, "stream") else device._stream
 
 
 @contextmanager
 def counted_launches(device: Device) -> Iterator[Counter[str]]:
-    """Count the kernels that are launched within the block, by name."""
+    """Count kernel launches within the block, by kernel name."""
     counts: Counter[str] = Counter()
     unwatched: Any = device
     launch = unwatched.launch
@@ -93,6 +93,6 @@ def counted_launches(device: Device) -> Iterator[Counter[str]]:
 
 
 def spread(seconds: Sequence[float]) -> dict[str, Any]:
-    """Summarise repetitions: their median, and all of them, in the order in which they ran."""
+    """Return median, least and most of some repetitions, and all of them in order."""
     return {"median": median(seconds), "least": min(seconds), "most": max(seconds),
             "runs": list(seconds)}  # fmt: skip

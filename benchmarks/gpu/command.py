@@ -1,15 +1,15 @@
-"""The command ``python -m benchmarks.gpu``: the GPU backend beside the least the card could take.
+"""The command ``python -m benchmarks.gpu``: compare the GPU backend with a lower bound.
 
-Generated graphs of 1e4 to 1e7 vertices (and fashion_mnist70k, where its file and h5py are there)
-are laid out for 200 and 500 epochs. Every stage is timed by CUDA events and on the wall, and the
-optimisation is set beside a floor worked out from the card's measured rates: see
-:mod:`benchmarks.gpu.lower_bound`. Beside that: bits compared with the CPU's, memory at its peak,
+Generated graphs of 1e4 to 1e7 vertices (and fashion_mnist70k, if its file and h5py are available)
+are laid out for 200 and 500 epochs. Every stage is timed by CUDA events and by wall time. The
+optimisation is compared with a floor computed from the card's measured rates: see
+:mod:`benchmarks.gpu.lower_bound`. Further results: bits compared with the CPU's, peak memory,
 edges streamed from the host, the first call of a process, NVRTC alone.
 
-Of umapcore's requirements only NumPy, SciPy, Numba and CuPy are needed, and of umapcore itself a
-checkout. The results are written before every part, so that little is lost when time runs out.
-``--table`` prints tables from them. ``--ten-minutes OUT`` does all that can be done with a GPU, of
-which this is one part: see :mod:`benchmarks.gpu.ten_minutes`.
+A checkout of umapcore is enough; of its requirements, only NumPy, SciPy, Numba and CuPy are
+needed. The results are written before every part, so that little is lost when time runs out.
+``--table`` prints tables from them. ``--ten-minutes OUT`` runs everything that needs a GPU; this
+command is one part of that: see :mod:`benchmarks.gpu.ten_minutes`.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ EPOCHS = (200, 500)
 RUNS = 5
 #: Vertices of the graph whose edges are streamed.
 STREAMED = 1_000_000
-#: No part is begun after so many seconds: ten minutes are to be enough.
+#: No part begins after this many seconds, so that ten minutes are enough.
 LIMIT = 480.0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure and write the results; 1 without a GPU or when a part failed, else 0."""
+    """Measure and write the results; return 1 without a GPU or if a part failed, else 0."""
     options = parse(arguments)
     if options.table:
         if not options.out.is_file():
@@ -87,22 +87,29 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         prog="python -m benchmarks.gpu", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument(
-        "--sizes", nargs="*", type=_size, default=SIZES, metavar="N", help="vertices: 1e5, say"
+        "--sizes",
+        nargs="*",
+        type=_size,
+        default=SIZES,
+        metavar="N",
+        help="vertices, for example 1e5",
     )
     parser.add_argument("--epochs", nargs="+", type=int, default=EPOCHS, metavar="E")
     parser.add_argument("--runs", type=int, default=RUNS, help="repetitions; fewer from 5e6 on")
     parser.add_argument("--no-first-call", action="store_true", help="start no fresh processes")
-    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds to begin parts in")
+    parser.add_argument(
+        "--limit", type=float, default=LIMIT, help="seconds after which no part begins"
+    )
     parser.add_argument(
         "--data", default=os.environ.get("UMAPCORE_DATA"), help="folder of the AnnData files"
     )
     parser.add_argument("--out", type=Path, default=RESULTS, help="JSON to write, or to read")
     parser.add_argument("--table", action="store_true", help="print tables from the results")
     parser.add_argument(
-        "--ten-minutes", type=Path, metavar="OUT", help="folder for all that can be found out"
+        "--ten-minutes", type=Path, metavar="OUT", help="run all parts; folder of the results"
     )
     parser.add_argument(
-        "--scale", type=_factor, default=1.0, help="multiplies the seconds of --ten-minutes"
+        "--scale", type=_factor, default=1.0, help="factor for the time limits of --ten-minutes"
     )
     parser.set_defaults(streamed=STREAMED, first_command=COMMAND)
     return parser.parse_args(arguments)

@@ -1,35 +1,35 @@
-"""What the machine code of the CUDA kernels says about their speed, without a card.
+"""Estimate the speed of the CUDA kernels from their machine code, without a GPU.
 
-``python -m benchmarks.gpu.disassembly`` compiles programs by NVRTC, disassembles them with
-NVIDIA's ``nvdisasm`` and prints two tables. Where umapcore is not installed,
-``PYTHONPATH=.:backends`` finds it.
+``python -m benchmarks.gpu.disassembly`` compiles programs with NVRTC, disassembles them with
+NVIDIA's ``nvdisasm`` and prints two tables. If umapcore is not installed, set
+``PYTHONPATH=.:backends``.
 
-*Kernels.* Registers; bytes of the stack; instructions that store to and load from it (local
-memory), and those of them that are marked as spills, the others being for indexed arrays; bytes of
-shared memory, with the 1024 that the system takes from compute capability 9.0 on; instructions,
-with those of subroutines and without padding.
+*Kernels.* Registers. Stack bytes. Stores to and loads from the stack (local memory), and how many
+of them are marked as spills; the others are for indexed arrays. Shared memory in bytes, including
+the 1024 that the system takes from compute capability 9.0 on. Instructions, including subroutines
+and without padding.
 
 *Loops.* Natural loops of the control flow, numbered by address within their kernel. Cycles are
-those that one warp alone would take for one pass, along the path with most instructions from the
-loop's first block back to it, which calls a subroutine only where no other path is left. ``own``
-is for the path that enters no inner loop; where there is none, their blocks are left out. The
-other figures are for a path that may pass once through each loop directly inside, and enters none
-of those inside these. ``waits`` says how many of ``cycles`` are spent waiting for results, by the
-instruction that gives them. ``block`` is the longest basic block outside inner loops, several times
-in a row: it can be compared where a loop has alternatives, of which the path takes but one.
+those of one pass by a single warp, along the path with most instructions from the loop's first
+block back to it. The path calls a subroutine only if there is no other path. ``own`` is for the
+path that enters no inner loop; if there is none, the blocks of inner loops are left out. The other
+figures are for a path that may pass once through each loop directly inside, but not through
+deeper ones. ``waits`` lists how many of ``cycles`` are spent waiting for results, by the
+instruction that produces them. ``block`` is the longest basic block outside inner loops, repeated
+several times. It can be compared where a loop has alternatives; the path takes only one of them.
 
-Cycles come from a model of in-order issue. Since Volta, an instruction word holds what its
-scheduler has to know: how many cycles later the next instruction may be issued, which of six
-barriers an instruction of variable latency sets, and for which of them an instruction waits. The
-model reads these bits, and takes the latencies from :data:`LATENCIES`. A path is passed
-several times in a row, and the last passes count, so that a wait from one pass to the next counts.
+Cycles come from a model of in-order issue. Since Volta, an instruction word holds what the
+scheduler needs: after how many cycles the next instruction may be issued, which of six barriers an
+instruction of variable latency sets, and for which barriers an instruction waits. The model reads
+these bits, and takes the latencies from :data:`LATENCIES`. A path is repeated several times, and
+only the last passes count, so that waits from one pass to the next are included.
 
-The model does not see: other warps, which hide waits; divergence within a warp; bank conflicts,
-misses of the caches and queues of the memory; how often a branch is taken; the cost of refilling
-after a taken branch; misses of the instruction cache. Compare its figures, trust none alone.
+The model ignores: other warps, which hide waits; divergence within a warp; bank conflicts, cache
+misses and memory queues; how often a branch is taken; the cost of refilling after a taken branch;
+misses of the instruction cache. Compare its figures; do not trust a single one.
 
-``--against`` matches kernels by name and loops by number. Where a kernel has got more loops or
-fewer, those of the earlier run have rows of their own.
+``--against`` matches kernels by name and loops by number. If the number of a kernel's loops has
+changed, the loops of the earlier run have separate rows.
 """
 
 from __future__ import annotations
@@ -62,13 +62,13 @@ WHEEL = "nvidia-cuda-nvdisasm"
 DEFAULT_PROGRAMS = ("layout", "epochs", "density")
 DEFAULT_ARCHITECTURES = (80, 90, 120)
 
-#: Cycles until the result of an instruction is there that sets a barrier. All are estimates, of the
-#: size of what micro-benchmarks report: Jia et al. (2018, arXiv:1804.06826) on V100, Abdelkhalik et
-#: al. (2022, arXiv:2208.11174) on A100, Luo et al. (2025, arXiv:2501.12084) on H100.
+#: Cycles until the result of an instruction that sets a barrier is ready. All are estimates, of the
+#: magnitude that micro-benchmarks report: Jia et al. (2018, arXiv:1804.06826) on V100, Abdelkhalik
+#: et al. (2022, arXiv:2208.11174) on A100, Luo et al. (2025, arXiv:2501.12084) on H100.
 LATENCIES = {
-    "LDG": 260, "LD": 260,  # found in L2
+    "LDG": 260, "LD": 260,  # hit in L2
     "ATOMG": 300, "ATOM": 300,
-    "LDL": 33,  # found in L1
+    "LDL": 33,  # hit in L1
     "LDS": 29, "ATOMS": 60,
     "LDC": 27, "LDCU": 27, "ULDC": 27,
     "MUFU": 23, "FCHK": 20,
@@ -76,9 +76,9 @@ LATENCIES = {
     "POPC": 14, "FLO": 14, "BREV": 14,
     "S2R": 25, "S2UR": 25, "R2UR": 12,
     "SHFL": 23, "REDUX": 20, "VOTE": 12,
-    # Cards without many units for double precision take about 50.
+    # About 50 on cards with few double-precision units.
     "DADD": 16, "DMUL": 16, "DFMA": 16, "DSETP": 16,
-    "BAR": 20,  # all other warps are there already
+    "BAR": 20,  # all other warps have arrived already
 }  # fmt: skip
 OTHER_LATENCY = 20
 #: Cycles until an instruction that sets a read barrier has read its operands.
@@ -110,15 +110,16 @@ class Instruction:
     Attributes
     ----------
     address, opcode, operands
-        As disassembled; the opcode has its modifiers.
+        As disassembled; the opcode includes its modifiers.
     conditional
         Whether it has a predicate.
     stall
-        Cycles until the next one may be issued.
+        Cycles until the next instruction may be issued.
     write_barrier, read_barrier
-        What it sets until its result is there, until its operands are read; 7 for none.
+        Barriers that it sets until its result is ready, and until its operands are read; 7 for
+        none.
     waits
-        Barriers that must be free before it is issued, a bit each.
+        Barriers that must be free before it is issued, one bit each.
     """
 
     address: int
@@ -137,41 +138,41 @@ class Instruction:
 
     @property
     def target(self) -> str:
-        """Label of the instruction that may follow it, empty for none."""
+        """Label of the instruction that it may jump to; empty for none."""
         found = _TARGET.search(self.operands) if self.name in {"BRA", "CALL"} else None
         return found[1] if found else ""
 
     @property
     def calls(self) -> bool:
-        """Whether it calls a subroutine: to other labels, a call is a far jump."""
+        """Whether it calls a subroutine; a call to another label is a far jump."""
         return self.name == "CALL" and self.target.startswith("$")
 
     @property
     def latency(self) -> int:
-        """Cycles until its result is there, if it sets a barrier."""
+        """Cycles until its result is ready, if it sets a barrier."""
         return LATENCIES.get(self.name, OTHER_LATENCY)
 
 
 @dataclass(frozen=True)
 class Loop:
-    """A loop, as it is reported; see the module.
+    """A loop, as it is reported; see the module docstring.
 
     Attributes
     ----------
     number
-        Within its kernel, by address, from 1.
+        Number within its kernel, by address, from 1.
     inside
         Number of the loop around it, 0 for none.
     first, last
         Addresses of the first and last instruction of all its blocks.
     instructions, cycles
-        Of one pass, with the loops directly inside.
+        Counts for one pass, with the loops directly inside.
     own_instructions, own_cycles
-        Of one pass without inner loops.
+        Counts for one pass without inner loops.
     block_instructions, block_cycles
-        Of the longest block outside inner loops.
+        Counts for the longest block outside inner loops.
     waits
-        Cycles of ``cycles`` in which it waits, by the opcode of what it waits for.
+        Part of ``cycles`` spent waiting, by the opcode of the awaited instruction.
     """
 
     number: int
@@ -193,7 +194,7 @@ class Code:
     Parameters
     ----------
     text
-        Its section, as ``nvdisasm -hex`` prints it.
+        The kernel's section, as printed by ``nvdisasm -hex``.
     """
 
     def __init__(self, text: str) -> None:
@@ -207,7 +208,7 @@ class Code:
 
     @cached_property
     def blocks(self) -> list[range]:
-        """Basic blocks: numbers of their instructions."""
+        """Basic blocks, as ranges of instruction numbers."""
         starts = {0, *self.labels.values()}
         for number, instruction in enumerate(self.instructions):
             if instruction.name in _JUMPS:
@@ -217,18 +218,18 @@ class Code:
 
     @cached_property
     def successors(self) -> list[list[int]]:
-        """Blocks that may follow each block; a call is followed by the instruction after it."""
+        """Blocks that may follow each block; after a call, the next instruction follows."""
         found = []
         for number, block in enumerate(self.blocks):
             last = self.instructions[block[-1]]
             following = [number + 1] if number + 1 < len(self.blocks) else []
             # A predicate may come before the opcode or among the operands.
             always = not last.conditional and not last.operands.startswith(("P", "!P", "UP", "!UP"))
-            # Left out: where a warp branches because its threads differ.
+            # Branches of warps whose threads diverge are left out.
             rare = {"DIV", "CONV"} & set(last.opcode.split("."))
             if last.name in _JUMPS and always and not last.calls and not rare:
                 following = []
-            # Where threads meet again needs no edge: BSYNC stands right before that place.
+            # The point of reconvergence needs no edge: BSYNC comes right before it.
             if last.target and not last.calls and not rare:
                 following.append(self._block_at(last.target))
             found.append(following)
@@ -236,7 +237,7 @@ class Code:
 
     @cached_property
     def predecessors(self) -> dict[int, list[int]]:
-        """Blocks before each block, of those that can be reached."""
+        """Reachable blocks that may come directly before each block."""
         found: dict[int, list[int]] = {block: [] for block in self.order}
         for block in self.order:
             for following in self.successors[block]:
@@ -251,7 +252,7 @@ class Code:
 
     @cached_property
     def order(self) -> list[int]:
-        """Blocks that can be reached, every block before those that follow it, but for loops."""
+        """Reachable blocks, each before those that follow it, except in loops."""
         seen: set[int] = set()
         finished: list[int] = []
         for entry in sorted(self.entries):
@@ -269,7 +270,7 @@ class Code:
 
     @cached_property
     def dominators(self) -> dict[int, set[int]]:
-        """Blocks through which every way to a block leads, itself among them."""
+        """Blocks that are on every path to a block, including the block itself."""
         found = {block: {block} if block in self.entries else {*self.order} for block in self.order}
         changed = True
         while changed:
@@ -282,7 +283,7 @@ class Code:
 
     @cached_property
     def bodies(self) -> dict[int, set[int]]:
-        """Blocks of each loop by its first block, in the order of addresses."""
+        """Blocks of each loop, keyed by its first block, in the order of addresses."""
         found: dict[int, set[int]] = {}
         for block in self.order:
             for header in set(self.successors[block]) & self.dominators[block]:
@@ -328,7 +329,7 @@ class Code:
         return bisect_left(self.blocks, self.labels[label], key=lambda block: block.start)
 
     def _path(self, header: int, avoided: set[int]) -> list[Instruction]:
-        """Give the longest way through a loop, without the blocks that are to be avoided."""
+        """Return the longest path through a loop, without the avoided blocks."""
         place = {block: number for number, block in enumerate(self.order)}
         best: dict[int, tuple[int, list[int]]] = {}
         for block in reversed(self.order):
@@ -349,7 +350,7 @@ class Code:
 
 
 def control(upper: int) -> dict[str, int]:
-    """Read what the scheduler reads from the upper 64 of an instruction's 128 bits."""
+    """Read the scheduling fields from the upper 64 of an instruction's 128 bits."""
     bits = upper >> 41
     return {
         "stall": bits & 15,
@@ -371,9 +372,9 @@ def _instruction(match: re.Match[str]) -> Instruction:
 
 
 def steady_cycles(path: Sequence[Instruction]) -> tuple[float, dict[str, float]]:
-    """Work out the cycles of one pass, and those of them spent waiting, by opcode."""
+    """Compute the cycles of one pass, and how many are spent waiting, by opcode."""
     now = 0
-    free: dict[int, tuple[int, str]] = {}  # when each barrier is free, and whose result that is
+    free: dict[int, tuple[int, str]] = {}  # when each barrier becomes free, and who set it
     begun, waited = 0, Counter[str]()
     for number in range(PASSES):
         if number == PASSES // 2:
@@ -401,7 +402,7 @@ def steady_cycles(path: Sequence[Instruction]) -> tuple[float, dict[str, float]]
 
 
 def kernels(text: str) -> Iterator[dict[str, Any]]:
-    """Describe every kernel in what ``nvdisasm -hex`` prints."""
+    """Describe every kernel in the output of ``nvdisasm -hex``."""
     info: dict[str, dict[str, int]] = {}
     for attribute, kernel, value in _INFO.findall(text):
         info.setdefault(kernel, {})[attribute] = int(value, 16)
@@ -432,7 +433,7 @@ def _sections(text: str) -> dict[str, dict[str, str]]:
 
 
 def find_nvdisasm() -> Path | None:
-    """Where ``nvdisasm`` is: in NVIDIA's wheel, or else on the path."""
+    """Return the path of ``nvdisasm``, from NVIDIA's wheel or else from PATH."""
     try:
         for file in files_of(WHEEL) or []:
             if file.name in {"nvdisasm", "nvdisasm.exe"}:
@@ -444,14 +445,14 @@ def find_nvdisasm() -> Path | None:
 
 
 def nvdisasm_version(nvdisasm: Path) -> str:
-    """Read its version, as in ``'13.0.85'``."""
+    """Return the version of nvdisasm, such as ``'13.0.85'``."""
     said = subprocess.run([nvdisasm, "--version"], capture_output=True, text=True, check=True)
     found = re.search(r"\bV(\d[\d.]*)", said.stdout)
     return found[1] if found else "unknown"
 
 
 def disassemble(nvdisasm: Path, cubin: bytes) -> str:
-    """Give a cubin's sections as text."""
+    """Return a cubin's sections as text."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "program.cubin"
         path.write_bytes(cubin)
@@ -462,7 +463,7 @@ def disassemble(nvdisasm: Path, cubin: bytes) -> str:
 
 
 def judge(nvdisasm: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Compile, disassemble and describe the programs that are asked for."""
+    """Compile, disassemble and describe the chosen programs."""
     found = []
     for program in options.programs:
         for architecture in options.architectures:
@@ -486,7 +487,7 @@ def judge(nvdisasm: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def tables(result: dict[str, Any], before: dict[str, Any] | None = None) -> str:
-    """Write a result for people, with what another one says where that differs."""
+    """Format a result as tables, with the figures of an earlier result where they differ."""
     versions = result["versions"]
     old = {_key(kernel): kernel for kernel in before["kernels"]} if before else {}
     parts = [
@@ -563,11 +564,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--dimensions", type=int, default=2)
     parser.add_argument(
-        "--folder", type=Path, default=compilation.KERNELS, help="sources, if not the present ones"
+        "--folder", type=Path, default=compilation.KERNELS, help="folder of other sources"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     parser.add_argument(
-        "--against", type=Path, metavar="FILE", help="JSON of an earlier run to set beside"
+        "--against", type=Path, metavar="FILE", help="JSON of an earlier run to compare with"
     )
     options = parser.parse_args(arguments)
     if options.dimensions < 1:
@@ -578,7 +579,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the tables; 1 without a disassembler or for unknown architectures, else 0."""
+    """Print the tables; return 1 without a disassembler or for unknown architectures, else 0."""
     options = parse(arguments)
     before = json.loads(options.against.read_text(encoding="utf-8")) if options.against else None
     if (nvdisasm := find_nvdisasm()) is None:

@@ -1,7 +1,7 @@
-"""What the first layout of a process costs: ``python -m benchmarks.gpu.first_call GRAPH.npz``.
+"""Time the first layout of a process: ``python -m benchmarks.gpu.first_call GRAPH.npz``.
 
-:func:`in_fresh_processes` starts that command with an empty and then with a filled cache of
-compiled kernels; :func:`compile_seconds` times NVRTC alone.
+:func:`in_fresh_processes` starts that command, first with an empty and then with a filled cache of
+compiled kernels. :func:`compile_seconds` times NVRTC alone.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ COMPILED = (("plan", 2), ("layout", 2), ("epochs", 2), ("spectral", 2), ("layout
 
 
 def in_fresh_processes(bench: Generated, command: Sequence[str] = COMMAND) -> dict[str, Any]:
-    """Run the command once without and some times with cached kernels."""
+    """Run the command once without cached kernels, and several times with them."""
     import numpy as np
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "graph.npz"
-        # Stored, so that the process need not compile by numba what makes it.
+        # The graph is stored, so that the process need not compile its generator with numba.
         np.savez(
             path,
             data=bench.graph.data,
@@ -113,7 +113,7 @@ def first_layout(path: Path, open_backend: Callable[[], Any] | None = None) -> d
 
 
 def compile_seconds(architecture: int) -> dict[str, Any]:
-    """Time NVRTC on each program, some times, and weigh what it makes."""
+    """Time NVRTC several times on each program, and return the sizes of the cubins, too."""
     from umapcore_cupy.host import programs
     from umapcore_cupy.host.compile import compile_program
 

@@ -1,11 +1,11 @@
-"""What is asked of the GPU backend, and whether a result meets it."""
+"""Goals of the GPU backend, and whether a result meets them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-#: Most seconds of the optimisation alone, on an H200-class card: vertices of the generated graph,
-#: epochs, seconds.
+#: Limits of the optimisation alone, on an H200-class card: vertices of the generated graph,
+#: epochs, most seconds.
 LAYOUTS = (
     (10_000, 500, 0.08),
     (100_000, 200, 0.04),
@@ -14,19 +14,19 @@ LAYOUTS = (
     (10_000_000, 200, 0.7),
     (10_000_000, 500, 1.8),
 )
-#: Most seconds on the wall of the spectral start, by vertices.
+#: Limits of the spectral start: vertices, most seconds of wall time.
 STARTS = ((1_000_000, 0.1),)
 MOST_COMPILE_SECONDS = 0.7
-#: What the names of graphs begin with of which epochs were launched the other way.
+#: Prefix for the names of graphs whose epochs were launched the other way.
 OTHER_WAY = "the other way: "
-#: From here on the few megabytes that every layout takes no longer count.
+#: From this many vertices on, the few megabytes that every layout takes are negligible.
 LARGE_GRAPH = 1_000_000
 
 
 def goals(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """List goals, each with its limit, what was measured and whether it is met.
+    """Return the goals, each with its limit, the measured value and whether it is met.
 
-    What was not measured is None, and so is whether its goal is met.
+    The last two are None if the value was not measured.
     """
     found = []
     for n, n_epochs, limit in LAYOUTS:
@@ -59,7 +59,7 @@ def goals(result: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def find(result: dict[str, Any], n: int, n_epochs: int) -> dict[str, Any] | None:
-    """Find the figures of a generated graph."""
+    """Return the figures of a generated graph, or None."""
     for entry in result.get("graphs", []):
         known = entry["n_vertices"] == n and entry["n_epochs"] == n_epochs
         if known and entry["graph"].startswith("generated"):
@@ -68,9 +68,9 @@ def find(result: dict[str, Any], n: int, n_epochs: int) -> dict[str, Any] | None
 
 
 def _compared(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """Everything whose bits were compared: with the CPU, without streaming, between runs.
+    """List all bit comparisons: with the CPU, with and without streaming, between runs.
 
-    Layouts whose epochs were launched the other way come behind those that they are like.
+    Layouts whose epochs were launched the other way come after the layouts they must equal.
     """
     found = [{"equal": one["bits_equal"]} for one in result.get("parity", [])]
     found += [{"equal": one["runs_agree"]} for one in result.get("graphs", [])]

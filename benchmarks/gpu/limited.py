@@ -1,4 +1,4 @@
-"""Commands that get no more than their time, nor do the processes that they start."""
+"""Run commands, and the processes that they start, with a time limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-#: Seconds, of those it has, that a command is given to say what it was at: pytest lists failures.
+#: Seconds of its time in which an interrupted command can report: pytest lists failures.
 GRACE = 5.0
 
 
@@ -25,9 +25,9 @@ class Ended:
     Attributes
     ----------
     status
-        Its exit status, negative for a signal; None when its time was over.
+        Exit status, negative for a signal; None if its time was over.
     seconds
-        That it took.
+        Seconds that it took.
     """
 
     status: int | None
@@ -42,14 +42,14 @@ def run_limited(
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
 ) -> Ended:
-    """Run a command in a process group of its own, which is ended after so many seconds.
+    """Run a command in its own process group, and end the group after `seconds`.
 
     Parameters
     ----------
     console
-        File that receives what it prints.
+        File that receives its output.
     environment, folder
-        Of the command; None takes those of this process.
+        Environment and working folder of the command; None takes those of this process.
     """
     grace = min(GRACE, seconds / 4)
     began = time.perf_counter()
@@ -68,14 +68,14 @@ def run_limited(
             with suppress(subprocess.TimeoutExpired):
                 process.wait(grace)
         finally:
-            # What it started and left behind, too.
+            # This also ends processes that it started and left behind.
             _signal(process, signal.SIGKILL)
     return Ended(status, time.perf_counter() - began)
 
 
 @contextmanager
 def interrupted_by_signals() -> Iterator[None]:
-    """Turn a request to end this process into KeyboardInterrupt, so that commands end with it."""
+    """Turn signals that end this process into KeyboardInterrupt, so that commands end, too."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
     try:

@@ -1,32 +1,33 @@
-"""The least time that a device could take for an epoch, worked out from its measured rates.
+"""The least time of an epoch on a device, computed from the device's measured rates.
 
-Three things bound an epoch from below, and the floor is the largest of them, as if the other two
-were hidden behind it entirely:
+Three quantities bound an epoch from below. The floor is the largest of them, as if it hid the
+other two completely.
 
-*Bytes.* What the kernels must read and write (d dimensions, B buckets, pulls of 8 bytes a vertex in
-two dimensions and 4·d in others), counted as if nothing was moved twice:
+*Bytes.* What the kernels must read and write, as if nothing was moved twice, divided by the
+bandwidth of a copy on the device. There are d dimensions and B buckets; pulls have 8 bytes per
+vertex in two dimensions and 4·d in others.
 
-- rates: 4 bytes an edge, all edges being tested in every epoch; tails: 4 bytes a fire
-- walkers: 12 bytes each for its head and its row's end, and for its head 8 bytes of first walkers,
-  4·d to read its position and 4·d to write where it walked to
-- gathers: a tail's position a fire, in whole sectors of 32 bytes, since tails lie anywhere
-- pulls: an addition a fire, which reads and writes a sector
-- apply: in every bucket the pulls of all vertices are read; those that were pulled are read, moved
-  and written, with their pulls set back to zero; and heads are moved to where they walked
+- rates: 4 bytes per edge, since all edges are tested in every epoch; tails: 4 bytes per fire
+- walkers: 12 bytes per walker for its head and the end of its row; per head 8 bytes of first
+  walkers, 4·d to read its position and 4·d to write its new position
+- gathers: a tail's position per fire, in whole sectors of 32 bytes, since tails are anywhere
+- pulls: an addition per fire, which reads and writes a sector
+- apply: in every bucket, the pulls of all vertices are read. Pulled vertices are read, moved and
+  written, and their pulls are reset to zero. Heads are moved to their new positions
 - pool: drawn in every bucket, and copied by every block of walkers
 
-over the bandwidth of a copy on the device. Rates, tails and walkers are read once an epoch, in
-order. The rest is revisited: where positions, pulls and walks fit into the device's cache, its
-bytes move at the rate of a copy within the cache, and so do all where everything fits.
+Rates, tails and walkers are read once per epoch, in order. All other bytes are revisited. If
+positions, pulls and walks fit into the device's cache, these bytes move at the rate of a copy
+within the cache. If everything fits, all bytes do.
 
-*Operations.* Those that the source of the kernels writes down for a fire (one attraction, R
-repulsions, the hashes of the samples) and for testing an edge, over the measured rate of
-float32 multiplications and additions, which the flags for the same bits keep apart. Integer
-operations, selects, conversions and bit casts to the left of an operation count as one each, casts
-as none. Many devices have fewer units for some of them: a floor, not a forecast.
+*Operations.* The operations in the kernels' source for a fire (one attraction, R repulsions, the
+hashes of the samples) and for testing an edge, divided by the measured rate of float32
+multiplications and additions. The compiler flags that keep the bits equal do not fuse them.
+Integer operations, selects, conversions and bit casts to the left of an operation count as one
+each, casts as none. Many devices have fewer units for some of them: a floor, not a forecast.
 
-*Launches.* A bucket waits for the one before it: the kernels of an epoch times the time that one
-kernel takes which does nothing, in a recorded sequence.
+*Launches.* A bucket waits for the one before it. The bound is the number of kernels in an epoch
+times the time of an empty kernel in a recorded sequence.
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ from umapcore.layout.constants import SAMPLES_A_WORD
 
 SECTOR = 32
 
-# Operations as they are written in kernels/floats.cuh, cuda.cuh and walk.cu; a fused one is one.
+# Operations as written in kernels/floats.cuh, cuda.cuh and walk.cu; a fused one counts as one.
 _LOG2, _EXP2, _RECIPROCAL = 17, 16, 8
 #: curve_power: larger, log2_of, *, +, exp2_of.
 _CURVE = 1 + _LOG2 + 1 + 1 + _EXP2
-#: Two multiplications of 64 bits, three shifts, three exclusive ors and an addition, in 32 bits at
-#: least twice as many; the counter of the samples.
+#: Two 64-bit multiplications, three shifts, three exclusive ors and an addition: at least twice as
+#: many 32-bit operations. Then the counter of the samples.
 _HASH = 2 * 9 + 2
 #: Product, comparison, shift, or.
 _TEST = 4
@@ -52,22 +53,22 @@ _TEST = 4
 
 @dataclass(frozen=True)
 class Work:
-    """What an epoch of a layout has to do.
+    """The work of an epoch of a layout.
 
     Attributes
     ----------
     n_vertices, n_edges, n_walkers
-        Of the plan: edges are those that ever fire.
+        Numbers from the plan; edges that never fire are not counted.
     n_buckets
         Buckets that have heads.
     n_blocks
         Blocks of walkers in all buckets.
     n_components, n_samples, pool_size
-        Dimensions; negative samples a fire; entries of the pool.
+        Dimensions; negative samples per fire; entries of the pool.
     fires
-        Edges that fire in an epoch, in the mean: the sum of the firing rates.
+        Average number of edges that fire in an epoch: the sum of the firing rates.
     launches
-        Kernels of an epoch.
+        Kernel launches of an epoch.
     """
 
     n_vertices: int
@@ -84,20 +85,20 @@ class Work:
 
 @dataclass(frozen=True)
 class Rates:
-    """What a device can do, measured.
+    """Measured rates of a device.
 
     Attributes
     ----------
     copy
-        Bytes a second that a large copy on the device reads and writes.
+        Bytes per second that a large copy on the device reads and writes.
     copy_in_cache
         The same for a copy that fits into its cache.
     operations
-        Multiplications and additions of float32 a second, none fused.
+        Multiplications and additions of float32 per second, none fused.
     launch
-        Seconds that a kernel takes which does nothing.
+        Seconds of an empty kernel.
     cache_bytes
-        Size of the cache that all of the device shares.
+        Size of the cache that the whole device shares.
     """
 
     copy: float
@@ -108,10 +109,10 @@ class Rates:
 
 
 def bytes_of(work: Work) -> dict[str, float]:
-    """Bytes that an epoch reads and writes, by what for; see the module."""
+    """Return the bytes that an epoch reads and writes, by purpose; see the module docstring."""
     position = 4 * work.n_components
     pull = 8 if work.n_components == 2 else 4 * work.n_components
-    # Tails of a bucket, if fires fell on the vertices at random.
+    # Expected number of vertices pulled in a bucket if fires hit vertices at random.
     fires_a_vertex = work.fires / max(1, work.n_buckets * work.n_vertices)
     pulled = work.n_buckets * work.n_vertices * (1.0 - exp(-fires_a_vertex))
     entry = 4 + position
@@ -132,7 +133,7 @@ def bytes_of(work: Work) -> dict[str, float]:
 
 
 def operations_of(work: Work) -> dict[str, float]:
-    """Operations of an epoch, by what for; see the module."""
+    """Return the operations of an epoch, by purpose; see the module docstring."""
     return {
         "tests": float(_TEST * work.n_edges),
         "attractions": work.fires * attraction(work.n_components),
@@ -157,7 +158,7 @@ def repulsion(d: int) -> int:
 
 
 def floor(work: Work, rates: Rates, n_epochs: int) -> dict[str, Any]:
-    """Work out the least seconds of a layout; only epochs 1 … `n_epochs` - 1 do anything."""
+    """Compute the least seconds of a layout; only epochs 1 … `n_epochs` - 1 do anything."""
     epochs = n_epochs - 1
     moved, done = bytes_of(work), operations_of(work)
     scattered = sum(moved[part] for part in ("gathers", "pulls", "apply", "pool"))

@@ -1,4 +1,4 @@
-"""All that ``benchmarks.gpu`` measures, in the order in which it does."""
+"""All measurements of ``benchmarks.gpu``, in the order in which they run."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ if TYPE_CHECKING:
 
     from benchmarks.gpu.lower_bound import Rates
 
-#: Graphs of so many vertices are laid out `FEW_RUNS` times: they take seconds.
+#: Graphs from `LARGE` vertices on are laid out `FEW_RUNS` times, since they take seconds.
 LARGE, FEW_RUNS = 5_000_000, 3
-#: Whole layouts are compared with the CPU's up to `WHOLE` vertices, the first `FEW_EPOCHS` epochs
-#: up to `PARTLY`.
+#: Up to `WHOLE` vertices, whole layouts are compared with the CPU's; up to `PARTLY` vertices, the
+#: first `FEW_EPOCHS` epochs.
 WHOLE, PARTLY, FEW_EPOCHS = 100_000, 1_000_000, 10
 #: Vertices of the graph of the first call.
 FIRST = 10_000
 
 
 class Measurements:
-    """Measures, and gathers what goes into the results.
+    """Measures, and collects the results.
 
     Parameters
     ----------
     rig
-        What is measured on.
+        Backend and clock to measure with.
     rates
-        Of the device.
+        Measured rates of the device.
     options
-        Of ``python -m benchmarks.gpu``.
+        Options of ``python -m benchmarks.gpu``.
     architecture
-        What NVRTC is timed for; None leaves it out.
+        Architecture for which NVRTC is timed; None leaves this out.
     keep
-        Receives before every part what has been found so far.
+        Receives the results so far, before every part.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class Measurements:
         }
 
     def measure(self) -> dict[str, Any]:
-        """Measure everything that the options ask for."""
+        """Measure everything that the options select."""
         options, run = self._options, self._sections.run
-        # Loads what CUDA loads when it is first used.
+        # This loads what CUDA loads at its first use.
         run("warm-up", measure, self._rig, generated(1000), _spec(4), runs=1, rates=self._rates)
         if self._architecture is not None:
             self._put("compile", run("NVRTC", compile_seconds, self._architecture))
@@ -96,7 +96,7 @@ class Measurements:
         return self.found()
 
     def found(self) -> dict[str, Any]:
-        """Give what has been measured so far."""
+        """Return the results so far."""
         return {
             "goals": goals(self._result),
             **self._result,
@@ -129,7 +129,7 @@ class Measurements:
             self._put_layout(measured)
 
     def _lay_out_the_other_way(self, bench: Generated) -> None:
-        """Show whether epochs are rightly one launch, or rightly many."""
+        """Measure the other way to launch epochs (one launch or many), to check the choice."""
         n_epochs = self._options.epochs[0]
         with the_other_way(bench.graph.shape[0]):
             measured = self._sections.run(
@@ -173,7 +173,7 @@ class Measurements:
 
 
 def fashion(data: str | None) -> Generated | str:
-    """Read the real graph, or say why not."""
+    """Return the real graph, or a sentence that says why it cannot be read."""
     if data is None:
         return "no folder was given by --data or $UMAPCORE_DATA"
     try:

@@ -1,4 +1,4 @@
-"""One graph on the device: every stage timed, memory at its peak, and the floor beside it."""
+"""Measure one graph on the device: time of every stage, peak memory, and the floor."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ STAGES = ("upload", "plan", "begin", "epochs", "download")
 
 @dataclass(frozen=True)
 class Rig:
-    """What is measured on.
+    """Backend and clock to measure with.
 
     Attributes
     ----------
     open_backend
-        Gives a backend, which serves one run.
+        Returns a new backend, which is used for one run.
     clock_of
-        Gives a clock for a backend's device.
+        Returns a clock for a backend's device.
     """
 
     open_backend: Callable[[], CupyBackend]
@@ -50,17 +50,18 @@ class Rig:
 
 @dataclass(frozen=True)
 class Run:
-    """What one layout showed.
+    """Measurements of one layout.
 
     Attributes
     ----------
     timings
-        By stage: the graph to the device; the plan; the start positions to the device, with
-        memory for the layout; all epochs, of which one is recorded; the positions to the host.
+        Time of each stage: copy the graph to the device; plan; copy the start positions to the
+        device and allocate memory for the layout; run all epochs and record one; copy the
+        positions to the host.
     digest
-        Of the positions' bits.
+        Hash of the positions' bits.
     peak_bytes
-        On the device.
+        Peak memory on the device.
     place
         Where the plan and its edges were.
     together
@@ -68,7 +69,7 @@ class Run:
     recorded
         Whether epochs were played from a recording.
     work
-        Of an epoch.
+        Work of an epoch.
     """
 
     timings: dict[str, Timing]
@@ -83,7 +84,7 @@ class Run:
 def measure(
     rig: Rig, bench: Generated, spec: OptimizerSpec, *, runs: int, rates: Rates
 ) -> dict[str, Any]:
-    """Lay a graph out some times, each on a device that was opened anew."""
+    """Lay out a graph several times, each time with a newly opened device."""
     done = [run(rig, bench, spec) for _ in range(runs)]
     n, n_edges = bench.graph.shape[0], int(bench.graph.nnz)
     n_epochs = spec.epochs_for(n)
@@ -116,7 +117,7 @@ def measure(
 
 @contextmanager
 def the_other_way(n: int) -> Iterator[None]:
-    """Let layouts of n vertices be one launch where they would be many, and many where one."""
+    """Launch layouts of n vertices the other way: at once instead of many times, or reverse."""
     before = layout.MOST_TOGETHER
     layout.MOST_TOGETHER = n - 1 if n <= before else n
     try:
@@ -126,7 +127,7 @@ def the_other_way(n: int) -> Iterator[None]:
 
 
 def run(rig: Rig, bench: Generated, spec: OptimizerSpec) -> Run:
-    """Lay a graph out once, after a few epochs that load the kernels."""
+    """Lay out a graph once, after a few epochs that load the kernels."""
     backend = rig.open_backend()
     try:
         device = backend.device
@@ -166,14 +167,14 @@ def plan_graph(
     spec: OptimizerSpec,
     timings: dict[str, Timing],
 ) -> GPUPlan:
-    """Bring a graph and plan its layout, timed apart; the graph is not kept, as in a user's run."""
+    """Copy a graph and plan its layout, timed separately; as for users, the graph is not kept."""
     graph, timings["upload"] = clock.time(lambda: bring_graph(backend.device, bench.graph))
     plan, timings["plan"] = clock.time(lambda: backend.plan(graph, spec))
     return plan
 
 
 def work_of(device: Device, plan: GPUPlan, spec: OptimizerSpec, launches: Counter[str]) -> Work:
-    """Read from a plan what an epoch has to do."""
+    """Compute the work of an epoch from a plan."""
     planned = plan.plan
     walkers = [int(end - begin) for begin, end in pairwise(planned.bucket_walkers)]
     fires = 0.0
@@ -189,19 +190,19 @@ def work_of(device: Device, plan: GPUPlan, spec: OptimizerSpec, launches: Counte
         n_samples=spec.negative_sample_rate,
         pool_size=planned.pool_size,
         fires=fires,
-        # The number of the first epoch is set once a run.
+        # The number of the first epoch is set only once in a run.
         launches=sum(count for name, count in launches.items() if name != "set_epoch"),
     )
 
 
 def memory(run: Run, n: int, n_edges: int, n_components: int) -> dict[str, Any]:
-    """Set the peak beside what was foretold and what is promised."""
+    """Compare the peak memory with the estimate and the promise."""
     needs = estimate(n, n_edges, n_components, graph_there=False)
     return {
         "peak_bytes": run.peak_bytes,
         "estimated_bytes": needs.all_on_device,
         "within_estimate": run.peak_bytes <= needs.all_on_device,
-        # Two dimensions: 16 bytes an edge and 64 a vertex are promised.
+        # The promise for two dimensions is 16 bytes per edge and 64 per vertex.
         "promised_bytes": 16 * n_edges + 64 * n,
         "bytes_an_edge_beside_64_a_vertex": (run.peak_bytes - 64 * n) / n_edges,
         "bytes_a_vertex_beside_16_an_edge": (run.peak_bytes - 16 * n_edges) / n,
@@ -209,5 +210,5 @@ def memory(run: Run, n: int, n_edges: int, n_components: int) -> dict[str, Any]:
 
 
 def digest(positions: NDArray[np.float32]) -> str:
-    """Hash the bits of positions."""
+    """Return a hash of the bits of positions."""
     return sha256(np.ascontiguousarray(positions).tobytes()).hexdigest()[:20]

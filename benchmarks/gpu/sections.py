@@ -1,4 +1,4 @@
-"""Parts of a long benchmark, of which one may fail or come too late without losing the others."""
+"""Run the parts of a long benchmark so that a part that fails or is late does not end the rest."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ Result = TypeVar("Result")
 
 
 class Sections:
-    """Runs parts and remembers which were not done.
+    """Runs parts and records which were not done.
 
     Parameters
     ----------
     limit
-        Seconds after which no part is begun.
+        Seconds after which no part begins.
     keep
-        Called when a part begins: a process that is killed there has kept what came before.
+        Called when a part begins, so that earlier results survive if the process is killed.
 
     Attributes
     ----------
     failed, skipped
-        Why, by name.
+        Reasons, by name of the part.
     under_way
-        Name of the part that has begun; None between parts.
+        Name of the running part; None between parts.
     """
 
     def __init__(self, limit: float, keep: Callable[[], object] = lambda: None) -> None:
@@ -40,13 +40,13 @@ class Sections:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the beginning."""
+        """Seconds since the start."""
         return time.perf_counter() - self._began
 
     def run(
         self, name: str, work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs
     ) -> Result | None:
-        """Do a part; None when it was not done."""
+        """Run a part and return its result; None if it was not done."""
         began = self.seconds
         if began > self._limit:
             self.skipped[name] = f"{began:.0f} s had passed"

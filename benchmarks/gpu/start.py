@@ -1,4 +1,4 @@
-"""The spectral start on the device: how long it takes, and whether it has the CPU's bits."""
+"""Time the spectral start on the device, and compare its bits with the CPU's."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 
 def start(rig: Rig, bench: Generated, *, runs: int, compared: bool) -> dict[str, Any]:
-    """Find the eigenvectors of a graph that is on the device, some times.
+    """Compute the eigenvectors of a graph on the device several times.
 
     Parameters
     ----------
     rig
-        What is measured on.
+        Backend and clock to measure with.
     bench
         A connected graph.
     runs
-        How often, after one run that loads the kernels.
+        Number of runs, after one run that loads the kernels.
     compared
-        Whether the CPU finds them too.
+        Whether the CPU computes them, too, for comparison.
     """
     backend = rig.open_backend()
     try:

@@ -1,4 +1,4 @@
-"""Markdown tables from what ``benchmarks.gpu`` measured."""
+"""Markdown tables of the results of ``benchmarks.gpu``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from benchmarks.report import table
 
 
 def tables(result: dict[str, Any]) -> str:
-    """Write a result for people: the machine, times beside their floors, stages, memory, goals."""
+    """Format a result as text: the machine, times and floors, stages, memory, goals."""
     parts = [_machine(result), _layouts(result), _stages(result)]
     if result.get("starts"):
         parts.append(_starts(result))

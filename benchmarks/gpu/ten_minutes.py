@@ -1,9 +1,9 @@
-"""All that ten minutes with a GPU can tell: ``python -m benchmarks.gpu --ten-minutes OUT``.
+"""Run all checks that need a GPU in ten minutes: ``python -m benchmarks.gpu --ten-minutes OUT``.
 
-Each part is a process of its own, with its own time: one that crashes, hangs or breaks the CUDA
-context stops no other. What is worth most comes first. ``OUT`` receives eight files at most, none
-above 16 MB: ``summary.json``, which is rewritten around every part, the parts' own JSON, and what
-they printed.
+Each part is a separate process with its own time limit. A part that crashes, hangs or breaks the
+CUDA context does not stop the others. The most important parts come first. ``OUT`` receives at
+most eight files, none above 16 MB: ``summary.json``, which is rewritten before and after every
+part, the JSON of the parts, and their output.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ from benchmarks.gpu.limited import Ended, interrupted_by_signals, run_limited
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-#: Exit status of a part that cannot be done here; the last line that it prints says why.
+#: Exit status of a part that cannot run here; the last line of its output says why.
 CANNOT = 77
-#: Most bytes that are kept of what a part prints: of its beginning and of its end.
+#: Most bytes that are kept of a part's output, from its beginning and its end.
 MOST_PRINTED = 2 << 20
-#: Share of its time after which a part begins nothing new.
+#: Share of its time after which a part starts nothing new.
 BEGIN = 0.85
 
 
 @dataclass(frozen=True)
 class Part:
-    """Something to be found out.
+    """One part of the checks.
 
     Attributes
     ----------
     name
-        What it is called in the summary.
+        Name in the summary.
     seconds
-        That it may take, beside what the parts before it left of theirs.
+        Seconds that it may take, besides unused time of earlier parts.
     command
-        For Python. In it, ``{out}`` is the folder of the results, ``{begin}`` the seconds after
-        which nothing new shall be begun.
+        Arguments for Python. ``{out}`` stands for the folder of the results, and ``{begin}`` for
+        the seconds after which nothing new may start.
     printed
-        File that receives what it prints; parts may share one.
+        File that receives its output; parts may share a file.
     results
-        File that it writes, if it does.
+        File that it writes, or None.
     """
 
     name: str
@@ -84,14 +84,14 @@ PARTS = (
 
 
 def ten_minutes(out: Path, scale: float = 1.0, parts: Sequence[Part] = PARTS) -> int:
-    """Do the parts one after the other; 0 when each is done or cannot be done here, else 1.
+    """Run the parts in order; return 0 if each is done or cannot run here, else 1.
 
     Parameters
     ----------
     out
         Folder of the results; those of an earlier run are removed.
     scale
-        What the parts' seconds are multiplied by.
+        Factor for the seconds of the parts.
     """
     out = out.resolve()
     out.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ def ten_minutes(out: Path, scale: float = 1.0, parts: Sequence[Part] = PARTS) ->
     ends = accumulate(scale * part.seconds for part in parts)
     with tempfile.TemporaryDirectory() as cache, interrupted_by_signals():
         for part, end in zip(parts, ends, strict=True):
-            # What is left of the time of earlier parts is handed on.
+            # Unused time of earlier parts is passed on.
             seconds = end - (perf_counter() - began)
             summary.put(part, status="under way", limit=seconds)
             print(f"{perf_counter() - began:6.1f} s  {part.name}", flush=True)
@@ -122,7 +122,7 @@ def ten_minutes(out: Path, scale: float = 1.0, parts: Sequence[Part] = PARTS) ->
 
 
 def outcome(ended: Ended, console: Path, results: Path | None = None) -> dict[str, str]:
-    """Say in words how a part ended, and why when it was not done."""
+    """Return how a part ended, and the reason if it was not done."""
     if ended.status == 0:
         return {"status": "done"}
     last = last_line(console)
@@ -136,14 +136,14 @@ def outcome(ended: Ended, console: Path, results: Path | None = None) -> dict[st
 
 
 class Summary:
-    """The file that says how far the parts have come.
+    """The file with the status of the parts.
 
     Parameters
     ----------
     path
-        Where it is.
+        Path of the file.
     parts
-        That are to be done.
+        Parts to run.
     """
 
     def __init__(self, path: Path, parts: Sequence[Part]) -> None:
@@ -156,16 +156,16 @@ class Summary:
                 self._entries[part.name]["files"].append(part.results)
 
     def put(self, part: Part, **found: Any) -> None:
-        """Note what is known of a part, and write the file."""
+        """Update the entry of a part, and write the file."""
         self._entries[part.name] |= found
         report.write_json(self._path, {"parts": self._entries}, tell=False)
 
     def good(self) -> bool:
-        """Whether every part was done or cannot be done here."""
+        """Return whether every part was done or cannot run here."""
         return all(entry["status"] in ("done", "skipped") for entry in self._entries.values())
 
     def table(self) -> str:
-        """Write it for people."""
+        """Return the summary as a table."""
         return report.table(("part", "s", "status", "reason"), [*map(_row, self._entries.items())])
 
 
@@ -175,7 +175,7 @@ def _row(named: tuple[str, Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 def step_under_way(results: Path | None) -> str | None:
-    """Read from the results of a part what it had begun."""
+    """Return the step that a part had begun, from its results."""
     if results is None or not results.is_file():
         return None
     step: str | None = json.loads(results.read_text(encoding="utf-8")).get("under_way")
@@ -183,7 +183,7 @@ def step_under_way(results: Path | None) -> str | None:
 
 
 def last_line(console: Path) -> str:
-    """Give the last line that is not empty of what was printed."""
+    """Return the last line of the output that is not empty."""
     with console.open("rb") as file:
         file.seek(-min(console.stat().st_size, 4096), 2)
         lines = file.read().decode("utf-8", "replace").split("\n")
@@ -191,7 +191,7 @@ def last_line(console: Path) -> str:
 
 
 def append(source: Path, target: Path, header: str) -> None:
-    """Add what was printed to a file, without its middle where it is long."""
+    """Append output to a file; the middle of long output is left out."""
     size = source.stat().st_size
     with source.open("rb") as given, target.open("ab") as file:
         file.write(header.encode())

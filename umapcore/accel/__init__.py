@@ -1,16 +1,16 @@
-"""Programs written for scanpy or umap-learn, faster and with the same bits, without changing them.
+"""Run umapcore in unchanged programs for scanpy or umap-learn: faster, and with the same bits.
 
-While it is installed, these functions lay graphs out by umapcore:
+While it is installed, umapcore computes the layouts of these functions:
 
 - ``scanpy.tl.umap``,
 - ``umap.umap_.simplicial_set_embedding`` of umap-learn, hence ``umap.UMAP().fit`` and
   ``fit_transform``, supervised fits and densMAP (with ``output_dens``) included.
 
-It does not matter whether they were imported before or after, or under which name. What umapcore
-does not offer (embeddings into other than Euclidean space, scanpy's ``method='rapids'``, which is
-cuML with a graph of its own) goes to the original, and a line in the log of
-``logging.getLogger("umapcore")`` says why. ``UMAP.transform``, ``inverse_transform``,
-``AlignedUMAP`` and ``ParametricUMAP`` have optimisers of their own and stay as they are.
+They may be imported before or after, and under any name. Calls that umapcore does not support
+(embeddings into non-Euclidean space; scanpy's ``method='rapids'``, which is cuML with its own
+graph) go to the original function, and the log of ``logging.getLogger("umapcore")`` says why.
+``UMAP.transform``, ``inverse_transform``, ``AlignedUMAP`` and ``ParametricUMAP`` have their own
+optimisers and are not changed.
 
 Examples
 --------
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["enabled", "install", "is_installed", "uninstall"]
 
-#: Function that is rerouted, by the module that offers it, and where its calls go.
+#: By module: the function that is rerouted, and the module that its calls go to.
 _TARGETS = {
     "scanpy.tools": ("umap", "umapcore.accel.scanpy_umap"),
     "umap.umap_": ("simplicial_set_embedding", "umapcore.accel.umap_learn"),
@@ -52,18 +52,19 @@ _rerouted: list[Rerouted] = []
 
 
 def install(*, method: str = "umap", n_threads: int | None = None) -> None:
-    """Lay out by umapcore from now on, in the whole process.
+    """Route layouts to umapcore from now on, in the whole process.
 
-    May be called again, with other options too.
+    It may be called again, also with other options.
 
     Parameters
     ----------
     method
         ``'umap'``: the CPU. ``'rapids'``: an NVIDIA GPU. ``'auto'``: the GPU if there is one.
     n_threads
-        Threads on the CPU; None takes ``umapcore.settings.n_threads``, then numba's number. For
-        a ``UMAP`` with a seed that is the number from before ``fit``, which umap-learn sets to 1
-        because only so its own results are the same again.
+        Threads on the CPU. None uses ``umapcore.settings.n_threads``, or numba's number of
+        threads when that is None too. For a ``UMAP`` with a seed, numba's number is the one from
+        before ``fit``: umap-learn sets it to 1 because its own results need one thread to be
+        reproducible.
 
     Raises
     ------
@@ -77,9 +78,9 @@ def install(*, method: str = "umap", n_threads: int | None = None) -> None:
 
 
 def uninstall() -> None:
-    """Give every function its own code back; does nothing where nothing is installed.
+    """Restore the original code of every function; do nothing if nothing is installed.
 
-    A block of :func:`enabled` that another thread is in stays as it is.
+    A block of :func:`enabled` that is active in another thread is not affected.
     """
     with _lock:
         active.base = None
@@ -87,16 +88,16 @@ def uninstall() -> None:
 
 
 def is_installed() -> bool:
-    """Whether calls go to umapcore at present, by :func:`install` or :func:`enabled`."""
+    """Return whether calls go to umapcore now, through :func:`install` or :func:`enabled`."""
     return active.current() is not None
 
 
 @contextmanager
 def enabled(*, method: str = "umap", n_threads: int | None = None) -> Iterator[None]:
-    """Lay out by umapcore inside a block; for parameters see :func:`install`.
+    """Route layouts to umapcore inside a block; for parameters see :func:`install`.
 
-    The block counts for the whole process: other threads' calls go to umapcore meanwhile.
-    Blocks may be nested, and leaving one restores what held before.
+    The block affects the whole process: calls from other threads go to umapcore too. Blocks may
+    be nested; the end of a block restores the previous options.
     """
     options = Options(method, n_threads)
     with _lock:
@@ -111,17 +112,17 @@ def enabled(*, method: str = "umap", n_threads: int | None = None) -> Iterator[N
 
 
 def load_ipython_extension(_shell: Any) -> None:
-    """``%load_ext umapcore.accel`` in IPython and Jupyter."""
+    """Install for ``%load_ext umapcore.accel`` in IPython and Jupyter."""
     install()
 
 
 def unload_ipython_extension(_shell: Any) -> None:
-    """``%unload_ext umapcore.accel``."""
+    """Uninstall for ``%unload_ext umapcore.accel``."""
     uninstall()
 
 
 def _reroute() -> None:
-    """Reroute what is imported already, and the rest when it comes."""
+    """Reroute in modules that are already imported, and in the others after their import."""
     _after_import.install()
     for module in _after_import.present():
         _reroute_in(module)

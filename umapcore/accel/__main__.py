@@ -1,4 +1,4 @@
-"""``python -m umapcore.accel script.py …``: run a program, its scanpy and umap-learn faster."""
+"""``python -m umapcore.accel script.py …``: run a program with scanpy and umap-learn faster."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def main(arguments: list[str] | None = None) -> None:
     Parameters
     ----------
     arguments
-        Options, the program, and its arguments; None: those of the command line.
+        Options, the program, and its arguments; None uses those of the command line.
     """
     parser = argparse.ArgumentParser(
         "python -m umapcore.accel",
         usage=_USAGE,
-        description="Run a Python program with scanpy.tl.umap and umap.UMAP done by umapcore.",
+        description="Run a Python program with umapcore in place of scanpy.tl.umap and umap.UMAP.",
         allow_abbrev=False,
     )
     parser.add_argument("--method", choices=list(METHODS), default="umap", help="CPU, GPU or auto")
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("-m", dest="module", action="store_true", help="the program is a module")
     parser.add_argument("program", help="script or, with -m, module")
     rest = parser.add_argument("rest", nargs=argparse.REMAINDER, help="arguments of the program")
-    rest.required = False  # for the message when everything is missing
+    rest.required = False  # else the error message for no arguments would name it
     options = parser.parse_args(arguments)
     if options.verbose:
         logging.basicConfig(format="%(name)s: %(message)s")
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(str(problem))
     sys.argv[:] = [options.program, *options.rest]
     if not sys.flags.safe_path:
-        # In place of the folder that `python -m` put there for this module.
+        # Replace the folder that `python -m` put there for this module.
         folder = os.path.curdir if options.module else os.path.dirname(options.program)
         sys.path[0] = os.path.abspath(folder)
     if options.module:
@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _is_there(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:  # a package that it should be in
+    except ModuleNotFoundError:  # its parent package is missing
         return False
 
 

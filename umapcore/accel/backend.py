@@ -1,7 +1,7 @@
 """umapcore as a backend of scanpy's dispatch: entry point ``umapcore`` of ``scanpy.backends``.
 
-With a scanpy that dispatches by scverse-backends, ``sc.tl.umap(adata, backend="umapcore")`` and
-``sc.settings.backend = "umapcore"`` come here.
+If scanpy dispatches through scverse-backends, ``sc.tl.umap(adata, backend="umapcore")`` and
+``sc.settings.backend = "umapcore"`` call this module.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 class ScanpyBackend:
-    """Functions that answer for scanpy's of the same names; for all others scanpy's own run.
+    """Functions that replace scanpy's functions of the same names; all others stay scanpy's.
 
-    The dispatch hands arguments over by name and leaves out those that the caller left out. The
-    parameters that scanpy's function lacks join its signature, with what is said of them here.
+    The dispatch passes arguments by name, and only those that the caller gave. Parameters that
+    scanpy's function lacks are added to its signature, with their descriptions from here.
     """
 
     name: ClassVar = "umapcore"
@@ -66,66 +66,42 @@ class ScanpyBackend:
         Parameters
         ----------
         adata, min_dist, spread, n_components, maxiter, alpha, gamma, negative_sample_rate
-            See there, as for `init_pos`, `a`, `b`, `method`, `neighbors_key` and `copy`.
+            See there, also for `init_pos`, `a`, `b`, `method`, `neighbors_key` and `copy`.
         rng
-            What scanpy makes of its `rng` or `random_state`. An integer `random_state` is the seed.
+            Object that scanpy makes from its `rng` or `random_state`. An integer `random_state` is
+            the seed.
         key_added
-            Left out, scanpy's settings decide.
+            If it is not given, scanpy's settings decide.
         density_weight
-            Above 0, local densities of the data are preserved (densMAP), 2 in umap-learn.
+            Above 0, local densities of the data are preserved (densMAP). umap-learn uses 2.
         density_fraction
-            Share of the epochs, the last ones, that preserve densities.
+            Share of the epochs, counted from the end, that preserve densities.
         density_shift
             Added to the variance of the log radii in the embedding.
         n_threads
-            Threads on the CPU. None takes ``umapcore.settings.n_threads``, then numba's number.
+            Threads on the CPU. None uses ``umapcore.settings.n_threads``, else numba's number.
         progress
-            Show a progress bar. None shows one for a run that lasts.
+            Show a progress bar. None shows one for a long run.
         callback
-            Called as ``callback(epoch, positions)``. When it returns True the run ends there.
+            Called as ``callback(epoch, positions)``. The run ends there when it returns True.
         callback_every
             Epochs between calls.
         snapshots
-            Epochs between positions that are kept, or a ``umapcore.Snapshots``.
+            Epochs between the positions that are kept, or a ``umapcore.Snapshots``.
         checkpoint
-            File that a run is saved to as it goes and continued from, or a ``umapcore.Checkpoint``.
+            File to save the run to and continue it from, or a ``umapcore.Checkpoint``.
 
         Returns
         -------
         None, or the new object when `copy` is true.
         """
+        given = dict(locals())
         from umapcore.tl import umap
 
-        random_state, stored = from_rng(rng)
+        random_state, stored = from_rng(given.pop("rng"))
         if key_added is ...:
-            key_added = key_of_settings()
-        result = umap(
-            adata,
-            min_dist=min_dist,
-            spread=spread,
-            n_components=n_components,
-            maxiter=maxiter,
-            alpha=alpha,
-            gamma=gamma,
-            negative_sample_rate=negative_sample_rate,
-            init_pos=init_pos,
-            random_state=random_state,
-            a=a,
-            b=b,
-            method=method,
-            key_added=key_added,
-            neighbors_key=neighbors_key,
-            copy=copy,
-            density_weight=density_weight,
-            density_fraction=density_fraction,
-            density_shift=density_shift,
-            n_threads=n_threads,
-            progress=progress,
-            callback=callback,
-            callback_every=callback_every,
-            snapshots=snapshots,
-            checkpoint=checkpoint,
-        )
+            given["key_added"] = key_added = key_of_settings()
+        result = umap(random_state=random_state, **given)
         target = adata if result is None else result
         store(target, "umap" if key_added is None else key_added, stored)
         return result

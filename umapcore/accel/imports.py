@@ -1,4 +1,4 @@
-"""Something to be done after a module is imported, whenever that will be."""
+"""Run an action after a module is imported."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class AfterImport(MetaPathFinder):
-    """Finder of no modules of its own: it lets the others find, and acts after the import.
+    """Import finder that leaves the search to the other finders and acts after the import.
 
     Parameters
     ----------
     names
         Full names of the modules.
     action
-        Called with each of them after it was imported or reloaded.
+        Called with each module after it is imported or reloaded.
     """
 
     def __init__(self, names: Collection[str], action: Callable[[ModuleType], None]) -> None:
@@ -28,23 +28,23 @@ class AfterImport(MetaPathFinder):
         self._action = action
 
     def install(self) -> None:
-        """Watch imports from now on."""
+        """Start to watch imports."""
         if self not in sys.meta_path:
             sys.meta_path.insert(0, self)
 
     def uninstall(self) -> None:
-        """Watch no more."""
+        """Stop watching imports."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
 
     def present(self) -> list[ModuleType]:
-        """Give those of the modules that are imported."""
+        """Return the watched modules that are already imported."""
         return [sys.modules[name] for name in sorted(self._names & sys.modules.keys())]
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Find by the other finders; of one of the modules, remember to act."""
+        """Find a module with the other finders; wrap the loader if the module is watched."""
         if fullname not in self._names:
             return None
         for finder in sys.meta_path:
@@ -57,7 +57,7 @@ class AfterImport(MetaPathFinder):
 
 
 class _ActingLoader(Loader):
-    """Stands in for a loader until it has loaded one module, and is then forgotten."""
+    """Loader that wraps another one for the load of one module, and then removes itself."""
 
     def __init__(self, loader: Any, action: Callable[[ModuleType], None]) -> None:
         self._loader = loader
@@ -71,7 +71,7 @@ class _ActingLoader(Loader):
         return created
 
     def exec_module(self, module: ModuleType) -> None:
-        # The module, and whoever asks it for its source or its data, sees the true loader.
+        # The module, and code that reads its source or data, must see the original loader.
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
         module.__loader__ = self._loader

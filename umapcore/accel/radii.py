@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def radii_of_data(
     graph: Any, distances: Any, spec: OptimizerSpec, n_threads: int | None
 ) -> NDArray[np.float32]:
-    """Log radii in the data, of mean squared distances, (n,)."""
+    """Return the log radii in the data, from mean squared distances, (n,)."""
     ready = prepare_graph(graph, n_threads=n_threads)
     least = least_weight(spec, int(ready.shape[0]))
     return log_radii(ready, distances, least, n_threads=n_threads)[0].astype(np.float32)
@@ -31,15 +31,15 @@ def radii_of_data(
 def radii_of_embedding(
     embedding: NDArray[np.float32], n_neighbors: int, n_threads: int | None
 ) -> NDArray[np.float32]:
-    """Log radii among the nearest neighbours in the embedding, (n,).
+    """Return the log radii among the nearest neighbours in the embedding, (n,).
 
-    They are of mean distances, not of mean squares, as umap-learn has it.
+    As in umap-learn, they are computed from mean distances, not from mean squares.
     """
     n = embedding.shape[0]
     knn = nearest_neighbors(embedding, n_neighbors, n_threads=n_threads)
     graph = fuzzy_graph(knn, float(n_neighbors), n_threads=n_threads)
     indptr = np.arange(n + 1) * (n_neighbors - 1)
-    # Squared, these are the distances.
+    # Square roots, because log_radii squares its input: the mean is then one of distances.
     roots = np.sqrt(knn.distances[:, 1:].ravel().astype(np.float64))
     lengths = sparse.csr_array((roots, knn.indices[:, 1:].ravel(), indptr), shape=(n, n))
     return log_radii(graph, lengths, 0.0, n_threads=n_threads)[0].astype(np.float32)

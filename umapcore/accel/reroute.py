@@ -1,8 +1,8 @@
-"""Calls of a function go elsewhere, by whatever name it was imported.
+"""Reroute the calls of a function, under any name by which it was imported.
 
 Replacing a name in a module would miss ``from scanpy.tools import umap`` and every reference in a
-class, a closure or a default argument. So the function object stays and its code is exchanged, as
-IPython's autoreload does. Its signature, defaults, documentation and decorators stay with it.
+class, a closure or a default argument. So the function object stays and its code is replaced, as
+IPython's autoreload does. It keeps its signature, defaults, documentation and decorators.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from umapcore.logs import logger
 if TYPE_CHECKING:
     from types import CodeType
 
-#: For each rerouted function the module that answers its calls, and the function with its own code.
-#: Entries stay: a call that has just begun may still look one up after it was undone.
+#: For each rerouted function: the module that answers its calls, and a copy with the original code.
+#: Entries are never removed: a call that has just begun may still need one after the undo.
 _ROUTES: dict[str, tuple[str, FunctionType]] = {}
 
 
 class CannotRerouteError(Exception):
-    """A function that has no code that can be exchanged; the message says why."""
+    """The code of a function cannot be replaced; the message says why."""
 
 
 class Rerouted:
-    """A function whose calls are answered by ``call`` of another module, until it is undone.
+    """Reroute the calls of a function to ``call`` of another module, until it is undone.
 
     Parameters
     ----------
     function
-        A Python function, maybe under decorators that say so by ``__wrapped__``.
+        A Python function, possibly under decorators that set ``__wrapped__``.
     name
-        A name for it that nothing else has.
+        A unique name for it.
     module
-        Name of the module with ``call(original, args, kwargs)``, imported at the first call.
+        Name of a module with ``call(original, args, kwargs)``; the first call imports it.
 
     Raises
     ------
     CannotRerouteError
-        When it is compiled, or needs variables of a function around it.
+        When the function is compiled, or is a closure.
     """
 
     def __init__(self, function: Any, name: str, module: str) -> None:
@@ -49,24 +49,24 @@ class Rerouted:
             msg = f"it is no Python function but of type {type(plain).__name__}."
             raise CannotRerouteError(msg)
         if plain.__closure__ is not None:
-            msg = "another program has replaced it by a function of its own."
+            msg = "another program has replaced it with its own function."
             raise CannotRerouteError(msg)
         self._function = plain
         self._code = plain.__code__
         self._signed = "__signature__" not in plain.__dict__
         _ROUTES[name] = (module, _copy(plain))
         if self._signed:
-            # Else inspect would read the signature from the new code.
+            # Otherwise inspect would read the signature from the new code.
             plain.__signature__ = inspect.signature(plain)  # type: ignore[attr-defined]
         self._new_code = _code_for(name, self._code)
         plain.__code__ = self._new_code
 
     def reaches(self, function: Any) -> bool:
-        """Whether this is `function`, or what it decorates."""
+        """Return whether this is `function` or the function that it decorates."""
         return inspect.unwrap(function) is self._function
 
     def undo(self) -> None:
-        """Give the function its own code back."""
+        """Restore the original code of the function."""
         if self._function.__code__ is self._new_code:
             self._function.__code__ = self._code
         else:
@@ -78,7 +78,7 @@ class Rerouted:
 
 
 def _copy(function: FunctionType) -> FunctionType:
-    """Make a second function of the same code and defaults."""
+    """Return a second function with the same code and defaults."""
     copied = FunctionType(
         function.__code__, function.__globals__, function.__name__, function.__defaults__
     )
@@ -89,7 +89,7 @@ def _copy(function: FunctionType) -> FunctionType:
 
 
 def _code_for(name: str, code: CodeType) -> CodeType:
-    """Make the code that hands the calls of `name` on; in tracebacks it stands where `code` did."""
+    """Return code that forwards the calls of `name`; tracebacks show it at the place of `code`."""
     template = _template.__code__
     constants = tuple(name if value == "name" else value for value in template.co_consts)
     return template.replace(
@@ -102,14 +102,14 @@ def _code_for(name: str, code: CodeType) -> CodeType:
 
 
 def _template(*args: Any, **kwargs: Any) -> Any:
-    # It runs among the globals of another module, so all that it needs comes from here.
+    # It runs with the globals of another module, so it imports all that it needs.
     from umapcore.accel.reroute import answer
 
     return answer("name", args, kwargs)
 
 
 def answer(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Answer a call of the function that was rerouted under `name`."""
+    """Answer a call of the function that is rerouted under `name`."""
     from importlib import import_module
 
     module, original = _ROUTES[name]

@@ -1,4 +1,4 @@
-"""What holds while calls are routed to umapcore, and how one is taken or passed on."""
+"""The active options of routing, and the decision to answer a call or pass it on."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 class NotOfferedError(Exception):
-    """umapcore does not do what a call asks for; the message says what that is."""
+    """umapcore does not support a call; the message names what is missing."""
 
 
 @dataclass(frozen=True, eq=False)
 class Options:
-    """How umapcore runs what is routed to it: see :func:`umapcore.accel.install`."""
+    """How umapcore runs the calls routed to it: see :func:`umapcore.accel.install`."""
 
     method: str = "umap"
     n_threads: int | None = None
@@ -36,19 +36,19 @@ class Options:
 
 @dataclass
 class Active:
-    """The options that hold: of the innermost block, else those of the process."""
+    """The active options: those of the innermost block, else those of the process."""
 
     base: Options | None = None
     blocks: list[Options] = field(default_factory=list)
 
     def current(self) -> Options | None:
-        """Give the options that hold now; None: calls go to the originals."""
-        # One look: a list is replaced and never shortened, so it is safe in other threads.
+        """Return the active options; None: calls go to the original functions."""
+        # One read: `leave` replaces the list and never shortens it, so threads need no lock here.
         blocks = self.blocks
         return blocks[-1] if blocks else self.base
 
     def leave(self, options: Options) -> None:
-        """Take a block out; blocks of several threads need not end in order."""
+        """Remove a block; blocks of several threads may end in any order."""
         self.blocks = [block for block in self.blocks if block is not options]
 
 
@@ -62,20 +62,20 @@ def take_or_pass_on(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    """Answer a call by umapcore, or by the original with a line in the log.
+    """Answer a call with umapcore, or with the original and a line in the log.
 
     Parameters
     ----------
     name
-        What the log calls the function.
+        Name of the function in the log.
     take
-        Called as ``take(options, original, args, kwargs)``. It raises :class:`NotOfferedError`, or
-        the ValueError or TypeError by which umapcore refuses input before any work: the original
-        may take it, and otherwise has messages of its own that programs may expect.
+        Called as ``take(options, original, args, kwargs)``. It may raise :class:`NotOfferedError`,
+        or the ValueError or TypeError with which umapcore refuses input before any work. Then the
+        original is called: it may accept the input, or raise errors that programs expect.
     original
-        The function as it was.
+        The original function.
     args, kwargs
-        Of the call.
+        Arguments of the call.
     """
     options = active.current()
     if options is None:
@@ -88,12 +88,12 @@ def take_or_pass_on(
     else:
         logger.info("%s: done by umapcore", name)
         return result
-    # Out here, so that an error of the original does not carry ours along.
+    # Outside the `except` block, so that an error of the original is not chained to ours.
     return original(*args, **kwargs)
 
 
 def global_random_state(random_state: Any) -> Any:
-    """Give NumPy's global RandomState for what scikit-learn takes it for: None and numpy.random."""
+    """Return NumPy's global RandomState for None and numpy.random, as scikit-learn does."""
     import numpy as np
 
     if random_state is None or random_state is np.random:
@@ -103,9 +103,9 @@ def global_random_state(random_state: Any) -> Any:
 
 @contextmanager
 def rewound_on_failure(random_state: Any) -> Iterator[None]:
-    """Put a random state back where it was when the block fails.
+    """Restore a random state when the block fails.
 
-    So the original draws what it would have drawn.
+    The original function then draws the same numbers as without umapcore.
     """
     import numpy as np
 

@@ -1,7 +1,7 @@
-"""``scanpy.tl.umap`` by :func:`umapcore.tl.umap`, from scanpy 1.9 on.
+"""Answer ``scanpy.tl.umap`` with :func:`umapcore.tl.umap`, from scanpy 1.9 on.
 
-The decorators of scanpy's function stay in place; what arrives here has gone through them. From
-1.13 on they turn ``random_state`` into ``rng``.
+The decorators of scanpy's function stay in place and run before this code. From scanpy 1.13 on
+they turn ``random_state`` into ``rng``.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _take(options: Options, original: Any, args: tuple[Any, ...], kwargs: dict[s
     method = given.get("method", "umap")
     if method == "rapids":
         msg = (
-            "method='rapids' is cuML with a graph of its own. umapcore.tl.umap(method='rapids') "
+            "method='rapids' is cuML with its own graph. umapcore.tl.umap(method='rapids') "
             "lays out the graph of the AnnData object on a GPU."
         )
         raise NotOfferedError(msg)
@@ -58,7 +58,7 @@ def _take(options: Options, original: Any, args: tuple[Any, ...], kwargs: dict[s
         raise NotOfferedError(msg)
     a, b = given.get("a"), given.get("b")
     if a is None or b is None:
-        # scanpy ignores one without the other.
+        # scanpy ignores `a` without `b`, and `b` without `a`.
         a = b = None
     shared = {name: given[name] for name in _SHARED if name in given}
     key_added = _key_added(original, given.get("key_added"))
@@ -97,7 +97,7 @@ def _take(options: Options, original: Any, args: tuple[Any, ...], kwargs: dict[s
 
 
 def _refuse_unknown(bound: inspect.BoundArguments) -> None:
-    """Refuse parameters that a later scanpy may bring, where they are used."""
+    """Refuse unknown parameters (of a later scanpy) if their value is not the default."""
     for name, value in bound.arguments.items():
         default = bound.signature.parameters[name].default
         if name not in (*_SHARED, *_TRANSLATED) and value is not default:
@@ -106,7 +106,7 @@ def _refuse_unknown(bound: inspect.BoundArguments) -> None:
 
 
 def _key_added(original: Any, key_added: Any) -> Any:
-    """Resolve a key that scanpy's settings decide."""
+    """Resolve a key that depends on scanpy's settings."""
     if key_added is None or isinstance(key_added, str):
         return key_added or None
     resolve = original.__globals__.get("_embedding_keys")
@@ -117,7 +117,7 @@ def _key_added(original: Any, key_added: Any) -> Any:
 
 
 def key_of_settings() -> str | None:
-    """Give the ``key_added`` that holds where none is given: scanpy has a setting from 1.13 on."""
+    """Return the default ``key_added``, which is a setting of scanpy from 1.13 on."""
     from importlib import import_module
 
     try:
@@ -132,27 +132,27 @@ def _single_key(keys: Any) -> str | None:
 
 
 def store(adata: Any, key_uns: str, stored: dict[str, Any]) -> None:
-    """Add to the parameters in `uns` what scanpy writes there and umapcore does not."""
+    """Add the entries that scanpy writes and umapcore does not to the parameters in `uns`."""
     params = adata.uns[key_uns]["params"]
     for name, value in stored.items():
         params.setdefault(name, value)
 
 
 def from_rng(rng: Any) -> tuple[Any, dict[str, Any]]:
-    """Read the ``rng`` of scanpy from 1.13 on.
+    """Read the ``rng`` of scanpy 1.13 and later.
 
     Parameters
     ----------
     rng
-        A seed, or something that NumPy makes a Generator of, or what scanpy makes of a
-        ``random_state``, which has that as ``arg`` and the RandomState it stands for as ``state``.
+        A seed, or another input of ``numpy.random.default_rng``, or the object that scanpy makes
+        from a ``random_state``: its ``arg`` is that value and its ``state`` is the RandomState.
 
     Returns
     -------
     random_state
         For :func:`umapcore.tl.umap`.
     stored
-        What scanpy adds to the parameters in `uns`, as far as it can be saved.
+        Entries that scanpy adds to the parameters in `uns`, if they can be saved.
     """
     import numpy as np
 

@@ -1,6 +1,6 @@
-"""``umap.umap_.simplicial_set_embedding`` by :func:`umapcore.simplicial_set_embedding`.
+"""Answer umap-learn's ``simplicial_set_embedding`` with :func:`umapcore.simplicial_set_embedding`.
 
-``umap.UMAP.fit`` calls it, of umap-learn 0.5.0 to 0.5.12 with the same parameters.
+``umap.UMAP.fit`` calls it. Its parameters are the same in umap-learn 0.5.0 to 0.5.12.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: All parameters from 0.5.0 on.
+#: All parameters since 0.5.0.
 _KNOWN = (
     "data",
     "graph",
@@ -49,7 +49,7 @@ _KNOWN = (
     "verbose",
     "tqdm_kwds",
 )
-#: Frames between here and ``UMAP._fit_embed_data``, with room to spare.
+#: More stack frames than lie between here and ``UMAP._fit_embed_data``.
 _FRAMES = 12
 
 
@@ -97,7 +97,7 @@ def _take(
         wants_distances = spec.density_weight > 0 or n_neighbors is not None
         distances = _option(given, "graph_dists") if wants_distances else None
         if given.get("densmap") and spec.n_epochs is None:
-            # More of them than without densMAP, whatever its weight is.
+            # densMAP runs more epochs, whatever its weight.
             more = spec.replace(density_weight=spec.density_weight or 1.0)
             spec = spec.replace(n_epochs=more.epochs_for(given["graph"].shape[0]))
         snapshots = _Snapshots(wanted)
@@ -127,9 +127,9 @@ def _take(
 
 
 class _Snapshots:
-    """Positions at epochs of a list, which umap-learn counts from 0 and takes after the epoch.
+    """Positions after the epochs of a list, which umap-learn counts from 0.
 
-    The last is always the end, whether or not the list holds the largest twice.
+    The last entry is always the end of the run, even if the list holds the largest epoch twice.
     """
 
     def __init__(self, wanted: list[int] | None) -> None:
@@ -143,12 +143,12 @@ class _Snapshots:
 
 
 def _start(given: dict[str, Any], random_state: Any) -> Any:
-    """Give the start in the words of umapcore."""
+    """Translate umap-learn's `init` to umapcore's."""
     init = given["init"]
     if not isinstance(init, str):
         return init
     if init == "tswspectral":
-        # Another solver for the same eigenvectors, meant for graphs on which 'spectral' is slow.
+        # Another solver for the same eigenvectors, for graphs on which 'spectral' is slow.
         return "spectral"
     if init != "pca":
         return init
@@ -161,7 +161,7 @@ def _start(given: dict[str, Any], random_state: Any) -> Any:
 
 
 def _density(given: dict[str, Any]) -> dict[str, Any]:
-    """Give the parameters of densMAP in the words of umapcore."""
+    """Translate umap-learn's parameters of densMAP to umapcore's."""
     if not given.get("densmap"):
         return {}
     return {
@@ -172,7 +172,7 @@ def _density(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _option(given: dict[str, Any], name: str) -> Any:
-    """Give one of the options of densMAP, among which are the distances between neighbours."""
+    """Return an option of densMAP; the distances between neighbours are one of them."""
     value = (given["densmap_kwds"] or {}).get(name)
     if value is None:
         msg = f"densmap_kwds lacks {name!r}."
@@ -181,31 +181,31 @@ def _option(given: dict[str, Any], name: str) -> Any:
 
 
 def _representation(data: Any, metric: Any) -> Any:
-    """Give the coordinates that place the components of a graph, or None."""
+    """Return the coordinates that place the components of a graph, or None."""
     import numpy as np
     from scipy.sparse import issparse
 
     if data is None:
         return None
     if issparse(data):
-        # A sparse matrix of distances lacks most of them. A dense one has each vertex's distances
-        # from all others, which are coordinates as good as any.
+        # A sparse matrix lacks most distances. A row of a dense one holds the distances of a
+        # vertex from all others, and these can serve as its coordinates.
         return None if _name_of(metric) == "precomputed" else data
     array = np.asarray(data)
     return array if array.ndim == 2 and array.dtype.kind in "buif" else None
 
 
 def _name_of(metric: Any) -> str:
-    """Give the name of a metric, which ``UMAP`` hands over as a function."""
+    """Return the name of a metric; ``UMAP`` passes a metric as a function."""
     name = metric if isinstance(metric, str) else getattr(metric, "__name__", "")
     return str(name).removeprefix("sparse_")
 
 
 def _threads(options: Options) -> int | None:
-    """Give the threads of a run; None: numba's number.
+    """Return the number of threads of a run; None: numba's number.
 
-    With a seed, ``UMAP.fit`` sets numba to one thread, without which its own layout would not be
-    the same again. This one is, so it takes the number that held before.
+    With a seed, ``UMAP.fit`` sets numba to one thread, because its own layout is reproducible
+    only then. This layout always is, so it uses the number from before ``fit``.
     """
     from umapcore.settings import settings
 
@@ -225,6 +225,6 @@ def _threads(options: Options) -> int | None:
 
 
 def _progress(given: dict[str, Any]) -> bool:
-    """Whether umap-learn would show a bar."""
+    """Return whether umap-learn would show a progress bar."""
     bar = given.get("tqdm_kwds") or {}
     return not bar.get("disable", not given.get("verbose", False))

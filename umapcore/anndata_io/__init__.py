@@ -1,1 +1,1 @@
-"""AnnData in memory: what is read of it, and all or nothing written to it."""
+"""AnnData in memory: reading its entries, and writing all results or none."""

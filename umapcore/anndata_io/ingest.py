@@ -1,4 +1,4 @@
-"""New cells into an AnnData's embedding: ``umapcore.tl.ingest``."""
+"""New cells in the embedding of an AnnData object: ``umapcore.tl.ingest``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator, RandomState
     from numpy.typing import ArrayLike, NDArray
 
-#: Neighbours where the reference does not say how many its graph was made with.
+#: Neighbours to use when the reference does not store the number that its graph was made with.
 _N_NEIGHBORS = 15
 _EMBEDDINGS = ("umap", "pca")
 
@@ -58,55 +58,56 @@ def ingest(
     n_threads: int | None = None,
     progress: bool | None = None,
 ) -> AnnData | None:
-    """Place new cells in the embedding of a reference, and give them its labels.
+    """Place new cells in the embedding of a reference, and transfer labels to them.
 
-    Takes and writes what ``scanpy.tl.ingest`` does. The reference stays as it is. Where a cell
-    goes depends on the reference and on that cell alone: not on the other new cells, nor on the
-    number of threads, the processor or the method. Whatever fails, a keyboard interrupt included,
-    leaves `adata` as it was.
+    Reads and writes the same entries as ``scanpy.tl.ingest``. The reference is not changed. The
+    position of a cell depends only on the reference and on that cell: not on the other new
+    cells, the number of threads, the processor or the method. Any failure, a keyboard interrupt
+    included, leaves `adata` unchanged.
 
     Parameters
     ----------
     adata
         New cells. Changed only at the end.
     adata_ref
-        Cells with an embedding, as :func:`umapcore.tl.umap` or scanpy's ``tl.umap`` leave them,
-        and with the entry of ``pp.neighbors``.
+        Cells with an embedding from :func:`umapcore.tl.umap` or scanpy's ``tl.umap``, and with
+        the entry of ``pp.neighbors``.
     obs
-        Columns of ``adata_ref.obs`` to carry over: each new cell gets the label that most of its
-        neighbours have; of several with as many, that of the nearest neighbour.
+        Columns of ``adata_ref.obs`` to transfer: each new cell gets the most frequent label of
+        its neighbours. In a tie it gets the tied label of the nearest neighbour.
     embedding_method
-        ``'umap'``, ``'pca'`` or both. ``'pca'`` writes the new cells' principal components where
-        they are worked out.
+        ``'umap'``, ``'pca'`` or both. ``'pca'`` writes the new cells' principal components if
+        they are computed.
     labeling_method
-        ``'knn'``, the only one.
+        ``'knn'`` is the only one.
     neighbors_key
-        Entry of ``adata_ref.uns`` that says what the reference's graph was made with; None:
-        ``'neighbors'``. The graph itself is not needed, and with `use_rep` neither is the entry.
+        Entry of ``adata_ref.uns`` with the parameters of the reference's graph; None:
+        ``'neighbors'``. The graph itself is not needed. With `use_rep` the entry is not needed
+        either.
     inplace
         Write to `adata`; else return a copy with the results.
     use_rep
-        Where both objects have coordinates in one common space: a key of `obsm`, or ``'X'``.
-        None: what the reference's graph was made from. If that is ``'X_pca'``, the new cells are
-        projected on the reference's components (``varm['PCs']``) and centred by the reference's
-        means, where that is found to reproduce the reference's own coordinates; else
-        ``adata.obsm['X_pca']`` has to be in the reference's space.
+        Coordinates that both objects have in one common space: a key of `obsm`, or ``'X'``.
+        None: the coordinates that the reference's graph was computed from. If those are
+        ``'X_pca'``, the new cells are projected on the reference's components (``varm['PCs']``)
+        and centred by the reference's means, provided that this reproduces the reference's own
+        coordinates. Else ``adata.obsm['X_pca']`` must be in the reference's space.
     n_neighbors
         Neighbours of each new cell; None: as many as the reference's graph was made with, or 15.
     knn
-        The neighbours, when they are known: their numbers in the reference and their distances,
-        both n_obs × k. Nothing is then searched or projected.
+        The neighbours, if they are known: their row numbers in the reference and their
+        distances, both n_obs × k. Then there is no search and no projection.
     key_added
         Key of `obsm` and `uns` that the embedding has in `adata_ref` and gets in `adata`; None:
         ``obsm['X_umap']`` and ``uns['umap']``.
     maxiter
-        Number of epochs; None: 100. 0 gives the weighted means of the neighbours' positions.
+        Number of epochs; None: 100. 0 returns the weighted means of the neighbours' positions.
     alpha, gamma, negative_sample_rate
-        As for :func:`umapcore.tl.umap`; cells take steps of `alpha` / 4, as in umap-learn.
+        As for :func:`umapcore.tl.umap`. The first step size is `alpha` / 4, as in umap-learn.
     random_state
         As for :func:`umapcore.tl.umap`.
     a, b
-        Parameters of the curve; None takes those of the reference's embedding.
+        Parameters of the curve; None uses those of the reference's embedding.
     method, n_threads, progress
         As for :func:`umapcore.tl.umap`. The search for neighbours runs on the CPU.
 
@@ -117,17 +118,17 @@ def ingest(
     ``.obsm['X_umap' | key_added]``
         Embedding, float32, n_obs × n_components.
     ``.obsm['X_pca']``
-        Where new cells were projected.
+        Principal components, if the new cells were projected.
     ``.obs[…]``
-        Labels, categorical, with the reference's categories; their colours, where the reference
-        has some, come with them.
+        Labels, categorical, with the reference's categories. The reference's colours, if it has
+        them, are copied to ``.uns``.
     ``.uns['umap' | key_added]``
-        ``{'params': {'a': …, 'b': …}, 'placement': …}``: what the cells were placed with.
+        ``{'params': {'a': …, 'b': …}, 'placement': …}``: the parameters of the placement.
 
     Raises
     ------
     ValueError, TypeError
-        For bad input, naming the parameter, its value and what is allowed.
+        For bad input; the message names the parameter, its value and what is allowed.
 
     Examples
     --------
@@ -144,7 +145,7 @@ def ingest(
         raise bad_type("adata_ref", adata_ref, "an AnnData object")
     if not isinstance(inplace, (bool, np.bool_)):
         raise bad_type("inplace", inplace, "True or False")
-    Run(method=method, n_threads=n_threads, progress=progress)  # refuses what is wrong with them
+    Run(method=method, n_threads=n_threads, progress=progress)  # checks them
     methods = _checked_methods(embedding_method, labeling_method)
     key_obsm, key_uns = ("X_umap", "umap") if key_added is None else (key_added, key_added)
     columns = check_labels(adata_ref, obs)
@@ -188,7 +189,7 @@ def ingest(
         epochs = transform_epochs(spec, maxiter)
         how = {
             "umapcore": __version__,
-            # As text: not every file holds all integers of 64 bits.
+            # As text: some file formats cannot store every 64-bit integer.
             "spec": spec.replace(n_epochs=epochs).to_dict() | {"seed": str(spec.seed)},
             "n_neighbors": int(indices.shape[1]),
             "metric": metric,
@@ -229,7 +230,7 @@ def _checked_methods(embedding_method: Any, labeling_method: Any) -> tuple[str, 
 def _read_reference(
     adata_ref: AnnData, key_obsm: str, key_uns: str, a: float | None, b: float | None
 ) -> tuple[NDArray[np.float32], tuple[float, float]]:
-    """Find the reference's embedding and the curve it was laid out with."""
+    """Return the reference's embedding and the parameters of its curve."""
     if key_obsm not in adata_ref.obsm:
         msg = f"Did not find adata_ref.obsm[{key_obsm!r}], the embedding. Run `tl.umap` on the "
         msg += "reference first." + did_you_mean(key_obsm, adata_ref.obsm)
@@ -242,8 +243,8 @@ def _read_reference(
         curve = float(stored["a"]), float(stored["b"])
     except (KeyError, TypeError, ValueError, IndexError):
         msg = (
-            f"adata_ref.uns[{key_uns!r}] does not have the a and b that its embedding was laid "
-            "out with: give both (umapcore.find_ab_params works them out)."
+            f"adata_ref.uns[{key_uns!r}] does not have the a and b of its embedding's curve: "
+            "give both (umapcore.find_ab_params computes them)."
         )
         raise ValueError(msg) from None
     return reference, OptimizerSpec(a=curve[0], b=curve[1]).curve()
@@ -256,7 +257,7 @@ def _count(n_neighbors: Any, params: Mapping[str, Any], n_reference: int) -> int
 
 
 def _given(knn: Any, n: int, n_reference: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    allowed = f"None or two arrays of {n} rows: numbers in the reference, and distances"
+    allowed = f"None or two arrays of {n} rows: row numbers in the reference, and distances"
     if not isinstance(knn, (tuple, list)) or len(knn) != 2:
         raise bad_type("knn", knn, allowed)
     indices, distances = checked_neighbours(knn[0], knn[1], n_reference)

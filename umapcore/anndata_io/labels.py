@@ -1,4 +1,4 @@
-"""Labels of a reference for new cells, by the votes of their neighbours."""
+"""Transfer labels from a reference to new cells: their neighbours vote."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def check_labels(adata_ref: AnnData, obs: Any) -> list[str]:
-    """Give the names of the columns that `obs` stands for.
+    """Return the names of the columns that `obs` selects.
 
     Raises
     ------
@@ -39,26 +39,26 @@ def check_labels(adata_ref: AnnData, obs: Any) -> list[str]:
 
 
 def vote(labels: Any, indices: NDArray[np.int32], names: Any) -> Any:
-    """Give each cell the label that most of its neighbours have.
+    """Return for each cell the most frequent label of its neighbours.
 
     Parameters
     ----------
     labels
-        Series of the reference. Missing ones do not vote.
+        Series of the reference. Missing labels do not vote.
     indices
-        (n, k): neighbours, the nearest first, -1 for none. Of labels with as many votes, that of
-        the nearest neighbour is taken.
+        (n, k): neighbours, nearest first, -1 for none. In a tie, the tied label of the nearest
+        neighbour wins.
     names
         Index of the result.
 
     Returns
     -------
-    Categorical series with the categories of the reference; missing where nobody votes.
+    Categorical series with the categories of the reference; missing where no neighbour votes.
     """
     import pandas as pd
 
     categories = labels.astype("category").cat
-    # One more label, for those who do not vote; a neighbour -1 is the last entry, which does not.
+    # Neighbours that do not vote get one extra label. Index -1 reads the entry appended here.
     n_labels = len(categories.categories)
     codes = np.append(np.asarray(categories.codes, np.int64), -1)
     cast = codes[indices]

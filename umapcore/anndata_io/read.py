@@ -1,4 +1,4 @@
-"""What is read from an AnnData object, and how the embedding gets into it: all or nothing."""
+"""Read the graph, the coordinates and the start positions from an AnnData object."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-#: Methods of ``params['method']`` whose weights are UMAP's.
+#: Values of ``params['method']`` whose weights are UMAP's.
 _UMAP_METHODS = {"umap", "rapids"}
 
 
 def read_neighbors(adata: AnnData, key: str) -> tuple[Any, str, dict[str, Any]]:
-    """Find the graph that a neighbours entry of `uns` describes.
+    """Return the graph that a neighbours entry of `uns` names.
 
     Parameters
     ----------
@@ -36,11 +36,11 @@ def read_neighbors(adata: AnnData, key: str) -> tuple[Any, str, dict[str, Any]]:
     Returns
     -------
     graph
-        As it is stored, maybe on a disk or a device.
+        As it is stored, possibly on disk or on a device.
     name
         Where it was found, for messages.
     params
-        What the graph was made with; empty where it is not known.
+        Parameters of the graph; empty if they are not known.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def read_neighbors(adata: AnnData, key: str) -> tuple[Any, str, dict[str, Any]]:
     graph_key = str(_plain(neighbors.get("connectivities_key", "connectivities")))
     if graph_key in adata.obsp:
         graph, name = adata.obsp[graph_key], f".obsp[{graph_key!r}]"
-    elif "connectivities" in neighbors:  # files of before anndata 0.7 had no obsp
+    elif "connectivities" in neighbors:  # files from before anndata 0.7 have no obsp
         graph, name = neighbors["connectivities"], f".uns[{key!r}]['connectivities']"
     else:
         msg = f"Did not find .obsp[{graph_key!r}], the graph that .uns[{key!r}] names."
@@ -61,7 +61,7 @@ def read_neighbors(adata: AnnData, key: str) -> tuple[Any, str, dict[str, Any]]:
     method = params.get("method", "umap")
     if method not in _UMAP_METHODS:
         logger.warning(
-            "%s has not been computed by UMAP's method but by %r; it is laid out as it is",
+            "%s was not computed by UMAP's method but by %r; it is used as it is",
             name,
             method,
         )
@@ -69,12 +69,12 @@ def read_neighbors(adata: AnnData, key: str) -> tuple[Any, str, dict[str, Any]]:
 
 
 def read_distances(adata: AnnData, key: str) -> tuple[Any, str]:
-    """Find the distances between neighbours that a neighbours entry of `uns` describes.
+    """Return the distances between neighbours that a neighbours entry of `uns` names.
 
     Returns
     -------
     distances
-        As they are stored, maybe on a disk or a device.
+        As they are stored, possibly on disk or on a device.
     name
         Where they were found, for messages.
 
@@ -87,7 +87,7 @@ def read_distances(adata: AnnData, key: str) -> tuple[Any, str]:
     found_key = str(_plain(neighbors.get("distances_key", "distances")))
     if found_key in adata.obsp:
         return adata.obsp[found_key], f".obsp[{found_key!r}]"
-    if "distances" in neighbors:  # files of before anndata 0.7 had no obsp
+    if "distances" in neighbors:  # files from before anndata 0.7 have no obsp
         return neighbors["distances"], f".uns[{key!r}]['distances']"
     msg = (
         f"Did not find .obsp[{found_key!r}], the distances that .uns[{key!r}] names and that "
@@ -97,7 +97,7 @@ def read_distances(adata: AnnData, key: str) -> tuple[Any, str]:
 
 
 def read_params(adata: AnnData, key: str) -> dict[str, Any]:
-    """Find what a neighbours entry of `uns` was made with; empty where it is not known.
+    """Return the parameters of a neighbours entry of `uns`; empty if they are not known.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def _neighbors(adata: AnnData, key: str) -> Mapping[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Scalars as Python has them: files give NumPy scalars, arrays of one, or bytes."""
+    """Return a scalar as a Python object: files hold NumPy scalars, arrays of one, or bytes."""
     if isinstance(value, Mapping):
         return value
     if hasattr(value, "compute") or hasattr(value, "shape"):
@@ -138,20 +138,20 @@ def _plain(value: Any) -> Any:
 
 
 def read_representation(adata: AnnData, params: Mapping[str, Any]) -> Any:
-    """Find the coordinates that the graph was computed from, as scanpy would choose them.
+    """Return the coordinates that the graph was computed from, chosen as scanpy does.
 
-    Nothing is computed: unlike scanpy this never runs a PCA, and what is missing is just missing.
+    Nothing is computed: unlike scanpy, this never runs a PCA. Missing coordinates stay missing.
 
     Parameters
     ----------
     adata
-        Holds them in `obsm` or `X`.
+        Holds the coordinates in `obsm` or `X`.
     params
-        Of the neighbours: 'use_rep' and 'n_pcs', both optional.
+        Parameters of the neighbours: 'use_rep' and 'n_pcs', both optional.
 
     Returns
     -------
-    Something of two dimensions with a row for each observation, maybe on a disk; or None.
+    A two-dimensional object with a row for each observation, possibly on disk; or None.
     """
     use_rep, n_pcs = params.get("use_rep"), params.get("n_pcs")
     if use_rep is None:
@@ -170,21 +170,21 @@ def read_representation(adata: AnnData, params: Mapping[str, Any]) -> Any:
 def read_start(
     adata: AnnData, init_pos: Any, *, n_components: int, seed: int, leave_on_gpu: bool = False
 ) -> Any:
-    """Find the start positions that `init_pos` stands for.
+    """Return the start positions that `init_pos` selects.
 
     Parameters
     ----------
     adata
-        May hold them.
+        May hold the positions.
     init_pos
-        A key of `obsm` (which, as in scanpy, goes before the names), 'spectral', 'random',
-        'paga', None (spectral), or positions.
+        A key of `obsm` (which, as in scanpy, takes precedence over the names), 'spectral',
+        'random', 'paga', None (spectral), or positions.
     n_components
-        Dimensions d of the embedding. Of an `obsm` entry the first d columns are taken.
+        Dimensions d of the embedding. The first d columns of an `obsm` entry are used.
     seed
-        For PAGA, which jitters.
+        For PAGA, which adds jitter.
     leave_on_gpu
-        Leave positions on a GPU there, unchecked.
+        Return positions that are on a GPU without copying or checking them.
 
     Returns
     -------
@@ -236,7 +236,7 @@ def read_start(
 
 
 def start_kind(adata: AnnData, init_pos: Any) -> tuple[str, str]:
-    """Say what kind of start `init_pos` is, and the key of `obsm` where it is one.
+    """Return the kind of start that `init_pos` is, and its key of `obsm` if it is one.
 
     Returns
     -------
@@ -260,7 +260,7 @@ def _first_columns(matrix: Any, count: int) -> Any:
 
 
 def _in_order(positions: Any, adata: AnnData) -> Any:
-    """Rows of a data frame that is labelled by observations, in their order."""
+    """Return the rows of a labelled data frame in the order of the observations."""
     index: Any = getattr(positions, "index", None)
     if type(positions).__module__.split(".")[0] != "pandas" or index.equals(adata.obs_names):
         return positions

@@ -1,4 +1,4 @@
-"""Which coordinates of an AnnData object neighbours are searched in."""
+"""Choose the coordinates of an AnnData object in which neighbours are searched."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from umapcore.neighbors.pca import PrincipalComponents, principal_components
 if TYPE_CHECKING:
     from anndata import AnnData
 
-#: Up to so many variables X itself is taken, as in scanpy; and components of a PCA.
+#: X itself is used up to this number of variables, as in scanpy. Also the components of a PCA.
 FEW_VARIABLES = 50
 
 
 @dataclass(frozen=True)
 class Representation:
-    """Coordinates, and what is to be remembered about them.
+    """Coordinates, and what must be stored about them.
 
     Attributes
     ----------
     points
         float32, finite, (n_obs, p): dense in C order, or canonical CSR.
     use_rep, n_pcs
-        What the neighbours' params are to hold; None for nothing.
+        Values to store in the neighbours' params; None for nothing.
     computed_pca
-        Principal components that were computed for want of others, to be stored; or None.
+        Principal components to store, if they were computed because none were stored; or None.
     """
 
     points: Any
@@ -50,14 +50,14 @@ def choose_representation(
     Parameters
     ----------
     adata
-        Holds them in `obsm` or `X`, which may be on a disk or a device.
+        Holds the coordinates in `obsm` or `X`, which may be on disk or on a device.
     use_rep
         A key of `obsm`, or 'X'. None: X when it has at most 50 variables or `n_pcs` is 0, else
-        ``obsm['X_pca']``, else principal components of X, with a warning. Other than in scanpy
-        an X that is absent, or has fewer variables than there are components in ``X_pca``, and
-        so cannot be where they come from, gives way to ``X_pca``.
+        ``obsm['X_pca']``, else principal components of X, with a warning. Unlike in scanpy,
+        ``X_pca`` is also used when X is absent or has fewer variables than ``X_pca`` has
+        components, so that ``X_pca`` cannot have been computed from it.
     n_pcs
-        How many of the first columns are taken; None: all.
+        Number of leading columns to use; None: all.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def choose_representation(
     points = _checked(adata.obsm[use_rep], adata.n_obs, f".obsm[{use_rep!r}]")
     if n_pcs:
         if n_pcs > points.shape[1]:
-            msg = f"n_pcs={n_pcs}: .obsm[{use_rep!r}] has {points.shape[1]} columns only."
+            msg = f"n_pcs={n_pcs}: .obsm[{use_rep!r}] has only {points.shape[1]} columns."
             raise ValueError(msg)
         points = points[:, :n_pcs]
         points = points if is_sparse(points) else np.ascontiguousarray(points)
@@ -95,7 +95,7 @@ def choose_representation(
 
 
 def _default(adata: AnnData, n_pcs: int | None) -> tuple[str, str | None]:
-    """Choose where nothing is named, and say what params have to tell about it."""
+    """Choose the default key, and return it with the use_rep to store in params."""
     if n_pcs == 0:
         return "X", None
     if adata.n_vars > FEW_VARIABLES:
@@ -120,7 +120,7 @@ def _by_pca(adata: AnnData, n_pcs: int | None) -> Representation:
     count = min(FEW_VARIABLES, most) if n_pcs is None else n_pcs
     warnings.warn(
         f".X has {adata.n_vars} variables and there is no .obsm['X_pca']: {count} principal "
-        "components of .X, as it is, are computed and stored there. use_rep='X' takes .X itself.",
+        "components are computed from .X as it is, and stored there. use_rep='X' uses .X itself.",
         UserWarning,
         stacklevel=4,
     )
@@ -129,7 +129,7 @@ def _by_pca(adata: AnnData, n_pcs: int | None) -> Representation:
 
 
 def _x_of(adata: AnnData) -> Any:
-    """Give X, or None: of a file without X that is open, anndata fails to say so."""
+    """Return X, or None: anndata raises KeyError for an open file without X."""
     try:
         return adata.X
     except KeyError:
@@ -137,14 +137,14 @@ def _x_of(adata: AnnData) -> Any:
 
 
 def _checked(stored: Any, n: int, name: str) -> Any:
-    """Bring coordinates into memory, as finite float32 of two dimensions."""
+    """Return coordinates in memory, as a finite float32 matrix."""
     matrix = in_memory(stored)
     if not is_sparse(matrix):
         matrix = np.asarray(matrix)
         if matrix.ndim == 1:
             matrix = matrix[:, None]
     if matrix.dtype.kind not in "buif":
-        msg = f"{name} has dtype {matrix.dtype}: neighbours are found in real numbers."
+        msg = f"{name} has dtype {matrix.dtype}: neighbours need real numbers."
         raise TypeError(msg)
     if matrix.ndim != 2 or matrix.shape[0] != n or matrix.shape[1] == 0:
         msg = f"{name} has shape {matrix.shape}: it must have {n} rows and at least one column."

@@ -18,26 +18,26 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-#: Cells of the reference on which it is seen whether a projection is the one it had.
+#: Cells of the reference on which the projection is compared with the stored coordinates.
 _PROBES = 200
-#: Largest difference that may be, as a share of the largest coordinate.
+#: Largest difference allowed, as a share of the largest coordinate.
 _ALIKE = 1e-2
 
 
 @dataclass(frozen=True)
 class Shared:
-    """Coordinates of both.
+    """Coordinates of the reference and of the new cells in one space.
 
     Attributes
     ----------
     name
-        Where they are from.
+        Where the coordinates come from.
     reference, new
         (n_reference, d) and (n, d), finite.
     n_used
-        Of the d columns, the first so many count.
+        Number of leading columns, of d, in which neighbours are searched.
     projected
-        Whether the new ones were worked out here.
+        Whether the coordinates of the new cells were computed here.
     """
 
     name: str
@@ -48,33 +48,33 @@ class Shared:
 
     @property
     def reference_to_search(self) -> NDArray[Any]:
-        """Columns that count."""
+        """Return the used columns of the reference."""
         return self.reference[:, : self.n_used]
 
     @property
     def new_to_search(self) -> NDArray[Any]:
-        """Columns that count."""
+        """Return the used columns of the new cells."""
         return self.new[:, : self.n_used]
 
 
 def shared_representation(
     adata: AnnData, adata_ref: AnnData, params: Mapping[str, Any], use_rep: Any
 ) -> Shared:
-    """Find what the reference's graph was made from, and the same of the new cells.
+    """Return the coordinates that the reference's graph was made from, and the new cells' ones.
 
     Parameters
     ----------
     adata, adata_ref
         New cells and reference.
     params
-        Of the reference's neighbours.
+        Parameters of the reference's neighbours.
     use_rep
         A key of both objects' `obsm`, ``'X'``, or None: as `params` say.
 
     Raises
     ------
     ValueError, TypeError
-        When there is nothing of the kind, with what would help.
+        When there are no such coordinates; the message says what would help.
     """
     if use_rep is not None and not isinstance(use_rep, str):
         raise bad_type("use_rep", use_rep, "None, 'X' or a key of .obsm of both objects")
@@ -119,7 +119,7 @@ def shared_representation(
 
 def _from_obsm(adata: AnnData, key: str, name: str) -> NDArray[Any]:
     if key not in adata.obsm:
-        msg = f"Did not find {name}.obsm[{key!r}], the coordinates in which neighbours are sought."
+        msg = f"Did not find {name}.obsm[{key!r}], the coordinates for the neighbour search."
         raise ValueError(msg + did_you_mean(key, adata.obsm))
     return _dense(adata.obsm[key], f"{name}.obsm[{key!r}]")
 
@@ -131,12 +131,12 @@ def _dense(stored: Any, name: str) -> NDArray[Any]:
     array = np.asarray(found)
     if array.ndim != 2 or array.shape[1] == 0 or array.dtype.kind not in "buif":
         msg = f"{name} has shape {array.shape} and dtype {array.dtype}: real numbers are needed, "
-        msg += "one row a cell."
+        msg += "one row per cell."
         raise ValueError(msg)
     with np.errstate(over="ignore"):
         bad = int((~np.isfinite(array.astype(np.float32))).any(axis=1).sum())
     if bad:
-        msg = f"{name} has {bad} rows that are not finite: neighbours of those cannot be found."
+        msg = f"{name} has {bad} rows that are not finite: their neighbours cannot be found."
         raise ValueError(msg)
     return array
 
@@ -153,10 +153,10 @@ def _check_variables(adata: AnnData, adata_ref: AnnData) -> None:
 def _projected(
     adata: AnnData, adata_ref: AnnData, coordinates: NDArray[Any]
 ) -> NDArray[np.float32] | str:
-    """Project new cells as the reference was, or say why that cannot be done.
+    """Project new cells as the reference was projected, or return why that is not possible.
 
-    scanpy centres new cells by their own means, which moves a sample of other composition away
-    from its like; here the reference's means are taken.
+    scanpy centres new cells by their own means. If their composition differs from that of the
+    reference, this moves them away from similar cells. So the reference's means are used here.
     """
     if "PCs" not in adata_ref.varm:
         return "adata_ref.varm has no 'PCs'"

@@ -1,4 +1,4 @@
-"""What is written to an AnnData object: all of it, or nothing."""
+"""Write results to an AnnData object: all of them, or none."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ _ABSENT = object()
 
 
 def write_transaction(adata: AnnData, entries: Sequence[tuple[str, str, Any]]) -> None:
-    """Write entries in order; whatever fails, an interrupt included, undoes those before.
+    """Write entries in order; after any failure, an interrupt included, undo those written.
 
     Parameters
     ----------
     adata
-        Receives them. A view becomes an object of its own, as it does whenever something is
-        written to it.
+        Receives the entries. A view becomes a full object, as after any write to it.
     entries
         Attribute ('obs', 'obsm', 'obsp', 'uns', 'varm'), key and value of each.
     """
@@ -35,7 +34,7 @@ def write_transaction(adata: AnnData, entries: Sequence[tuple[str, str, Any]]) -
         for attribute, key, value in entries:
             getattr(adata, attribute)[key] = value
     except BaseException:
-        # A view that is still one has not been written to; writing back would change that.
+        # If it is still a view, nothing was written; writing back would turn it into an object.
         if not adata.is_view:
             for attribute, key, value in before:
                 mapping = getattr(adata, attribute)
@@ -47,17 +46,17 @@ def write_transaction(adata: AnnData, entries: Sequence[tuple[str, str, Any]]) -
 
 
 def check_target(adata: Any, key_added: Any, neighbors_key: str, *, copy: bool) -> None:
-    """Refuse an object or a key that the embedding could not be written to.
+    """Refuse an object or a key to which the embedding cannot be written.
 
     Raises
     ------
     ValueError, TypeError
-        With what is allowed.
+        The message says what is allowed.
     """
     from anndata import AnnData
 
     if not isinstance(adata, AnnData):
-        raise bad_type("adata", adata, "an AnnData object, which anndata.read_h5ad gives of a file")
+        raise bad_type("adata", adata, "an AnnData object, as anndata.read_h5ad returns it")
     if adata.is_view and adata.isbacked and not copy:
         msg = (
             "adata is a view of an object that is backed by a file, which cannot be written to: "
@@ -70,7 +69,7 @@ def check_target(adata: Any, key_added: Any, neighbors_key: str, *, copy: bool) 
     if not isinstance(key_added, str):
         raise bad_type("key_added", key_added, allowed)
     if not key_added or "/" in key_added:
-        msg = f"key_added={key_added!r} could not be saved: key_added must be {allowed}."
+        msg = f"key_added={key_added!r} cannot be saved: key_added must be {allowed}."
         raise ValueError(msg)
     if key_added == neighbors_key:
         msg = f"key_added={key_added!r} would overwrite the neighbours in .uns[{key_added!r}]."
@@ -78,7 +77,7 @@ def check_target(adata: Any, key_added: Any, neighbors_key: str, *, copy: bool) 
 
 
 def copied(adata: AnnData) -> AnnData:
-    """Copy an object in memory; one that is backed by a file is loaded."""
+    """Return a copy in memory; an object that is backed by a file is loaded."""
     if adata.isbacked:
         return adata.to_memory(copy=True)
     try:
@@ -95,13 +94,13 @@ def write_embedding(
     params: Any,
     more: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write an embedding and its parameters, or, whatever happens, nothing.
+    """Write an embedding and its parameters, or nothing if anything fails.
 
     Parameters
     ----------
     adata
         Receives ``obsm[key_obsm]`` and ``uns[key_uns] = {'params': params, **more}``. A view
-        becomes an object of its own, as it does whenever something is written to it.
+        becomes a full object, as after any write to it.
     key_obsm, key_uns
         The keys.
     embedding
@@ -109,7 +108,7 @@ def write_embedding(
     params
         Plain Python numbers.
     more
-        What else belongs to the embedding.
+        Other entries that belong to the embedding.
     """
     entry = {"params": dict(params)} | dict(more or {})
     write_transaction(adata, [("obsm", key_obsm, embedding), ("uns", key_uns, entry)])

@@ -1,4 +1,4 @@
-"""The command line, ``umapcore COMMAND``: one file a command."""
+"""The command line, ``umapcore COMMAND``: one file per command."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FAILED", "INTERRUPTED", "OK", "USAGE", "main", "make_parser"]
 
-# Each has `add`, which declares the command's options and, as `run`, what does its work: a
-# function of the parsed arguments that returns an exit code, or None for 0. A command for which 1
-# is an answer declares, as `failed`, another code for errors.
+# Each module has `add`, which declares the command's options and sets the default `run`: a
+# function of the parsed arguments that returns an exit code, or None for 0. A command that uses 1
+# as an answer sets `failed` to another exit code for errors.
 _COMMANDS = (embed, verify, compare, bench, demo, info)
 
 
@@ -28,13 +28,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv
-        Arguments without the program's name; None takes those of the process.
+        Arguments without the program's name; None uses those of the process.
 
     Returns
     -------
-    0: done; 1: failed, with one line on stderr that says why; 2: wrong usage (argparse leaves
-    by ``SystemExit`` in that case); 130: interrupted. `compare` gives 1 for a difference and 2 for
-    what failed.
+    0: done; 1: failed, with one line on stderr that says why; 2: wrong usage (argparse then
+    raises ``SystemExit``); 130: interrupted. `compare` and `verify` return 1 for a difference and
+    2 for a failure.
     """
     parser = make_parser()
     args = parser.parse_args(argv)
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("umapcore: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader went away (`umapcore info | head`): nobody is left to tell.
+        # The reader of the pipe has ended (`umapcore info | head`), so no message is printed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except Exception as error:

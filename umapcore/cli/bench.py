@@ -1,4 +1,4 @@
-"""``umapcore bench``: a small measurement on one's own machine and graph."""
+"""``umapcore bench``: a short benchmark on this machine, of the user's own graph."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     bench = commands.add_parser(
         "bench",
         parents=[shared],
-        help="measure the layout here, beside other programs",
-        description="Lay out one graph from one start by umapcore, on 1 thread to all and on the "
-        "GPU if there is one, and by umap-learn and scanpy if they are installed. Say how long "
-        "each took (medians; programs take turns; compiling is not counted), how good the layouts "
-        "are, and whether all of umapcore's have the same bits; ends with 1 if not.",
+        help="measure the layout on this machine and compare it with other programs",
+        description="Lay out one graph from one start with umapcore (on 1 thread up to all, and on "
+        "the GPU if there is one), and with umap-learn and scanpy if they are installed. Print "
+        "how long each took (medians; programs take turns; compiling is not counted), how good "
+        "the layouts are, and whether all layouts of umapcore have the same bits. The exit code "
+        "is 1 if they do not.",
     )
     bench.add_argument(
         "input",
@@ -47,7 +48,11 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         help="epochs (default: 500 up to 10000 cells, else 200)",
     )
     bench.add_argument(
-        "--repeats", type=count, default=3, metavar="N", help="runs of each (default: %(default)s)"
+        "--repeats",
+        type=count,
+        default=3,
+        metavar="N",
+        help="runs of each program (default: %(default)s)",
     )
     bench.add_argument(
         "--threads",
@@ -59,12 +64,12 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     bench.add_argument(
         "--no-rivals", dest="rivals", action="store_false", help="measure umapcore alone"
     )
-    bench.add_argument("--json", action="store_true", help="as JSON, with every run")
+    bench.add_argument("--json", action="store_true", help="print JSON, with times of every run")
     bench.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the arguments say."""
+    """Run the command with the parsed arguments."""
     from umapcore.anndata_io.read import read_neighbors
     from umapcore.layout.spec import OptimizerSpec
     from umapcore.measures.bench import bench, thread_counts
@@ -104,7 +109,7 @@ def _tell(line: str) -> None:
 
 
 def table(found: Result, name: str) -> str:
-    """Write what was measured for people."""
+    """Format the result as a readable table."""
     from umapcore.info import cpu_name
     from umapcore.measures.bench import STAGES
 
@@ -147,7 +152,7 @@ def _bits(found: Result) -> str:
 
 
 def as_json(found: Result, name: str) -> dict[str, Any]:
-    """Give what was measured, with versions and machine, as JSON has it."""
+    """Return the result, with versions and machine, as objects that JSON can hold."""
     from umapcore.info import collect
 
     here = collect()

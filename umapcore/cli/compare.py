@@ -22,8 +22,8 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         parents=[shared],
         help="compare the embeddings of two files",
         description="Compare the embeddings of two files: bits, cells, differences, Procrustes "
-        "disparity, common neighbours. Ends as cmp and diff do: 0 for the same cells in the same "
-        "order with the same bits, 1 for a difference, 2 for trouble.",
+        "disparity, common neighbours. The exit code is that of cmp and diff: 0 for the same cells "
+        "in the same order with the same bits, 1 for a difference, 2 for an error.",
     )
     compare.add_argument("a", type=Path, metavar="A", help="an .h5ad file or a zarr store")
     compare.add_argument("b", type=Path, metavar="B", help="another")
@@ -33,18 +33,20 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         help="key of the embedding in obsm (default: %(default)s)",
     )
     compare.add_argument(
-        "--key-b", metavar="KEY", help="its key in B, where that is another (default: as in A)"
+        "--key-b", metavar="KEY", help="key of the embedding in B (default: as in A)"
     )
     compare.add_argument(
         "-k", type=count, default=15, metavar="N", help="neighbours (default: %(default)s)"
     )
-    compare.add_argument("-q", "--quiet", action="store_true", help="say nothing, only end")
-    compare.add_argument("--json", action="store_true", help="as JSON")
+    compare.add_argument(
+        "-q", "--quiet", action="store_true", help="print nothing, only set the exit code"
+    )
+    compare.add_argument("--json", action="store_true", help="print JSON")
     compare.set_defaults(run=run, failed=TROUBLE)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the arguments say."""
+    """Run the command with the parsed arguments."""
     from dataclasses import asdict
 
     from umapcore.files.anndata_files import read_embedding
@@ -61,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def lines(found: Comparison) -> list[str]:
-    """Write a comparison for people, one item a line."""
+    """Format a comparison as readable text, one item per line."""
     cells = "the same, in the same order"
     if not found.same_cells:
         n, m = found.shapes[0][0], found.shapes[1][0]

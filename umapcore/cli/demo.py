@@ -17,8 +17,8 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         "demo",
         parents=[shared],
         help="embed the bundled cells and draw them",
-        description="Embed the bundled data set (8,617 cord blood cells), say how long each stage "
-        "took, and write umap.png and umapcore_demo.h5ad.",
+        description="Embed the bundled data set (8,617 cord blood cells), print how long each "
+        "stage took, and write umap.png and umapcore_demo.h5ad.",
     )
     demo.add_argument(
         "-o",
@@ -26,14 +26,14 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path(),
         metavar="DIR",
-        help="folder to write into, made if need be (default: the current one)",
+        help="folder to write into, created if missing (default: the current one)",
     )
     demo.add_argument("--threads", type=count, metavar="N", help="threads (default: all)")
     demo.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Do what the arguments say."""
+    """Run the command with the parsed arguments."""
     from umapcore import demo
 
     demo.run(args.output, n_threads=args.threads)

@@ -1,4 +1,4 @@
-"""``umapcore embed``: a file with a neighbour graph in, the same file with an embedding out."""
+"""``umapcore embed``: read a file with a neighbour graph, write it with an embedding."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from umapcore.cli.parser import add_running_options, count
 if TYPE_CHECKING:
     import argparse
 
-# What the library calls a parameter, where the command line calls it otherwise.
+# Option of the command line for each parameter of the library.
 _OPTIONS = {
     "min_dist": "--min-dist",
     "spread": "--spread",
@@ -38,9 +38,9 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         "embed",
         parents=[shared],
         help="embed the neighbour graph of an .h5ad file or a zarr store",
-        description="Embed the neighbour graph of an .h5ad file or a .zarr store (made here where "
-        "there is none) and write it with the embedding in it. All else stays as "
-        "it was. The output appears only when it is complete.",
+        description="Embed the neighbour graph of an .h5ad file or a .zarr store, and write the "
+        "file with the embedding in it. If it has no graph, one is made. Everything else stays "
+        "unchanged. The output appears only when it is complete.",
     )
     _add_files(embed)
     _add_neighbors(embed)
@@ -59,7 +59,7 @@ def _add_files(embed: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="OUT",
-        help="to write; a zarr store if its name ends in .zarr, else an .h5ad file",
+        help="path to write: a zarr store if its name ends in .zarr, else an .h5ad file",
     )
     files.add_argument(
         "--overwrite",
@@ -75,12 +75,12 @@ def _add_files(embed: argparse.ArgumentParser) -> None:
 
 
 def _add_neighbors(embed: argparse.ArgumentParser) -> None:
-    graph = embed.add_argument_group("graph", "for files that have none; it is written to OUT too")
+    graph = embed.add_argument_group("graph", "for files without a graph; it is written to OUT too")
     graph.add_argument(
         "--n-neighbors",
         type=int,
         metavar="N",
-        help="size of a neighbourhood, the cell itself included (default: 15)",
+        help="size of a neighbourhood, including the cell itself (default: 15)",
     )
     graph.add_argument(
         "--use-rep",
@@ -88,7 +88,7 @@ def _add_neighbors(embed: argparse.ArgumentParser) -> None:
         help="a key of obsm, or X (default: X with up to 50 variables, else X_pca)",
     )
     graph.add_argument(
-        "--n-pcs", type=int, metavar="N", help="take the first N columns (default: all)"
+        "--n-pcs", type=int, metavar="N", help="use the first N columns (default: all)"
     )
     graph.add_argument("--metric", metavar="NAME", help="distance (default: euclidean)")
 
@@ -106,7 +106,7 @@ def _add_layout(embed: argparse.ArgumentParser) -> None:
         "--spread", type=float, default=1.0, metavar="X", help="above 0 (default: %(default)s)"
     )
     layout.add_argument(
-        "--a", type=float, metavar="X", help="curve parameter, with --b, in place of the two above"
+        "--a", type=float, metavar="X", help="curve parameter, with --b, instead of the two above"
     )
     layout.add_argument("--b", type=float, metavar="X", help="curve parameter, with --a")
     layout.add_argument(
@@ -120,7 +120,7 @@ def _add_layout(embed: argparse.ArgumentParser) -> None:
         type=float,
         default=1.0,
         metavar="X",
-        help="first step size (default: %(default)s)",
+        help="step size of the first epoch (default: %(default)s)",
     )
     layout.add_argument(
         "--gamma",
@@ -134,21 +134,21 @@ def _add_layout(embed: argparse.ArgumentParser) -> None:
         type=int,
         default=5,
         metavar="N",
-        help="for each firing edge (default: %(default)s)",
+        help="negative samples for each firing edge (default: %(default)s)",
     )
     layout.add_argument(
         "--density-weight",
         type=float,
         default=0.0,
         metavar="X",
-        help="above 0, preserve local densities (densMAP), 2 in umap-learn (default: 0)",
+        help="above 0: preserve local densities (densMAP); umap-learn uses 2 (default: 0)",
     )
     layout.add_argument(
         "--density-fraction",
         type=float,
         default=0.3,
         metavar="X",
-        help="share of the epochs, the last ones, that preserve densities (default: %(default)s)",
+        help="share of the epochs, at the end, that preserve densities (default: %(default)s)",
     )
     layout.add_argument(
         "--density-shift",
@@ -178,16 +178,16 @@ def _add_picture(embed: argparse.ArgumentParser) -> None:
         action="extend",
         nargs="+",
         metavar="NAME",
-        help="columns of obs or genes to colour by, a panel each; the movie takes the first",
+        help="columns of obs or genes to colour by, one panel each; the movie uses the first",
     )
     picture.add_argument(
-        "--movie", type=Path, metavar="FILE", help="show the layout under way: .gif, or .mp4"
+        "--movie", type=Path, metavar="FILE", help="show how the layout develops: .gif or .mp4"
     )
     picture.add_argument(
         "--movie-every",
         type=count,
         metavar="K",
-        help="epochs from one frame to the next (default: such that there are about 50)",
+        help="epochs between frames (default: chosen for about 50 frames)",
     )
 
 
@@ -198,13 +198,13 @@ def _add_running(embed: argparse.ArgumentParser) -> None:
         "--checkpoint",
         type=Path,
         metavar="FILE",
-        help="save the run to FILE as it goes; if FILE is there, continue from it, with the same "
+        help="save the run to FILE regularly; if FILE exists, continue from it, with the same "
         "bits. It is removed when OUT is written",
     )
 
 
 def run(args: argparse.Namespace) -> None:
-    """Do what the arguments say."""
+    """Run the command with the parsed arguments."""
     from umapcore.layout.spec import OptimizerSpec
 
     layout = {
@@ -215,7 +215,7 @@ def run(args: argparse.Namespace) -> None:
         )
     }  # fmt: skip
     try:
-        # Before a large file is read: what is wrong with the options themselves.
+        # Check the options themselves before a large file is read.
         OptimizerSpec(n_epochs=args.maxiter, seed=args.random_state, **layout)
     except (ValueError, TypeError) as error:
         args.refuse(_in_options(str(error)))
@@ -285,7 +285,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _in_options(message: str) -> str:
-    """Put the options' names in place of the library's parameters."""
+    """Replace the names of the library's parameters by those of the options."""
     for name, option in _OPTIONS.items():
         message = re.sub(rf"\b{name}\b", option, message)
     return message

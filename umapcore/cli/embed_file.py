@@ -1,4 +1,4 @@
-"""Embed a file into another: everything else in it stays as it was."""
+"""Embed the graph of a file into a copy; everything else in it stays unchanged."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Embedded:
     key: str
     shape: tuple[int, ...]
     timings: dict[str, float] = field(repr=False)
-    #: Epochs that an earlier run had done; None without one.
+    #: Epochs that an earlier run had finished; None without an earlier run.
     continued: int | None = None
 
 
@@ -43,18 +43,18 @@ def embed_file(
     neighbors: Mapping[str, Any] | None = None,
     **parameters: Any,
 ) -> Embedded:
-    """Embed the graph of an .h5ad file or a zarr store and write it with the embedding in it.
+    """Embed the graph of an .h5ad file or a zarr store and write the file with the embedding.
 
-    Where there is no graph it is made, and written as well.
+    If there is no graph, it is made and written as well.
 
-    ``X`` is neither loaded nor encoded anew: the target begins as a copy of the source. It
-    appears under its name only when it is complete.
+    ``X`` is neither loaded nor encoded again: the target begins as a copy of the source. It
+    gets its name only when it is complete.
 
     Parameters
     ----------
     source, target
-        Paths; they may be the same with `overwrite`. A target of another format than the
-        source's is written anew.
+        Paths; they may be the same with `overwrite`. If their formats differ, everything is
+        read and written.
     overwrite
         Whether an existing target, picture and film may be replaced.
     picture, film
@@ -62,9 +62,9 @@ def embed_file(
     checkpoint
         File that the run is saved to and continued from; removed when the target is written.
     neighbors
-        Parameters of :func:`umapcore.pp.neighbors`, for a graph that is not there. A graph that
-        is there is never replaced, and parameters given for it are an error. Under a
-        `neighbors_key` that is not there a graph is only made when there are parameters for it.
+        Parameters of :func:`umapcore.pp.neighbors`, for a graph that is missing. An existing
+        graph is never replaced; parameters for it are an error. Under a `neighbors_key` that
+        does not exist, a graph is made only when there are parameters for it.
     parameters
         Those of :func:`umapcore.tl.umap`.
 
@@ -75,7 +75,7 @@ def embed_file(
     ValueError, TypeError
         As :func:`umapcore.tl.umap`.
     """
-    # A link is followed, so that the file behind it is replaced and not the link.
+    # Follow a link, so that its target file is replaced and not the link.
     target = target.resolve()
     check_paths(source, target, overwrite=overwrite)
     drawings = [drawing for drawing in (picture, film) if drawing is not None]
@@ -115,7 +115,7 @@ def embed_file(
             _drawn(picture, adata, key_obsm, timings),
             _rendered(film, adata, key_obsm, snapshots, timings),
         ):
-            # Not all systems replace a file that is open.
+            # Some systems cannot replace an open file.
             if adata.file.is_open:
                 adata.file.close()
             began = time.perf_counter()
@@ -128,7 +128,7 @@ def embed_file(
         if adata.file.is_open:
             adata.file.close()
     if checkpoint is not None:
-        # Only now is the result where no failure can take it.
+        # Only now is the result safe on disk.
         checkpoint.unlink(missing_ok=True)
     return Embedded(target, key_obsm, embedding.shape, timings, continued)
 
@@ -139,18 +139,18 @@ def _make_graph(
     parameters: Mapping[str, Any],
     timings: dict[str, float],
 ) -> list[tuple[str, str]]:
-    """Make the graph that the file lacks; say what has been added, as attribute and key."""
+    """Make the graph if the file has none; return what was added, as attribute and key."""
     key = parameters.get("neighbors_key") or "neighbors"
     if key in adata.uns:
         if options:
             msg = (
                 f"There is a graph already, .uns[{key!r}], so that {', '.join(options)} would have "
-                "no effect: leave them out, or give the new graph a name by neighbors_key."
+                "no effect: leave them out, or name the new graph with neighbors_key."
             )
             raise ValueError(msg)
         return []
     if parameters.get("neighbors_key") is not None and not options:
-        return []  # a name that is probably misspelt: the layout says so
+        return []  # probably a misspelt name: the layout reports it
 
     from umapcore.pp import neighbors
 
@@ -171,7 +171,7 @@ def _make_graph(
 def _drawn(
     picture: Picture | None, adata: AnnData, basis: str, timings: dict[str, float]
 ) -> Iterator[None]:
-    """Draw before the work in the block is done, and let the picture appear after it."""
+    """Draw before the block runs; the picture gets its name after the block."""
     if picture is None:
         yield
         return
@@ -186,7 +186,7 @@ def _drawn(
 def _rendered(
     film: MovieFile | None, adata: AnnData, basis: str, snapshots: Any, timings: dict[str, float]
 ) -> Iterator[None]:
-    """Do as `_drawn` does, for a movie."""
+    """Do the same as `_drawn`, for a movie."""
     if film is None:
         yield
         return
@@ -198,7 +198,7 @@ def _rendered(
 
 
 def _check_distinct(written: list[Path], checkpoint: Path | None) -> None:
-    """Refuse one name for two files."""
+    """Refuse the same path for two files."""
     paths = [path.resolve() for path in (*written, *([checkpoint] if checkpoint else []))]
     for path in paths:
         if paths.count(path) > 1:
@@ -211,5 +211,5 @@ def _epoch_of(checkpoint: Path) -> int | None:
 
     try:
         return read_state(checkpoint).epoch
-    except (OSError, ValueError):  # none, or one that the run will refuse
+    except (OSError, ValueError):  # no file, or one that the run will refuse
         return None

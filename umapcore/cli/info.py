@@ -1,4 +1,4 @@
-"""``umapcore info``: what there is on this machine."""
+"""``umapcore info``: what umapcore finds on this machine."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     info = commands.add_parser(
         "info",
         parents=[shared],
-        help="versions, processor, threads, GPU",
-        description="Say what umapcore finds here: versions, processor, threading layer, GPU, and "
-        "what to install where something is missing.",
+        help="print versions, processor, threads, GPU",
+        description="Print what umapcore finds here: versions, processor, threading layer, GPU, "
+        "and what to install if something is missing.",
     )
-    info.add_argument("--json", action="store_true", help="as JSON")
+    info.add_argument("--json", action="store_true", help="print JSON")
     info.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Do what the arguments say."""
+    """Run the command with the parsed arguments."""
     from umapcore import info
 
     found = info.collect()

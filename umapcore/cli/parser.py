@@ -1,4 +1,4 @@
-"""Argparse as all commands use it."""
+"""The argument parser of all commands."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from umapcore.cli.reporting import USAGE
 
 
 class Parser(argparse.ArgumentParser):
-    """Argparse, with errors of one line."""
+    """Argparse's parser, with errors of one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Leave with the exit code of wrong usage."""
+        """Exit with the exit code for wrong usage."""
         self.exit(USAGE, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
 def shared_options() -> argparse.ArgumentParser:
-    """Options of every command."""
+    """Return a parser with the options of every command."""
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("-v", "--verbose", action="store_true", help="say more on stderr")
+    shared.add_argument("-v", "--verbose", action="store_true", help="print more on stderr")
     shared.add_argument(
         "--traceback", action="store_true", help="show where an error came from (for bug reports)"
     )
@@ -27,7 +27,7 @@ def shared_options() -> argparse.ArgumentParser:
 
 
 def add_running_options(group: argparse._ActionsContainer) -> None:
-    """Declare where and how a layout runs: --method, --threads, --progress."""
+    """Add the options for where and how a layout runs: --method, --threads, --progress."""
     group.add_argument(
         "--method",
         default="umap",
@@ -41,7 +41,7 @@ def add_running_options(group: argparse._ActionsContainer) -> None:
         "--progress",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="progress bar (default: on a terminal, when it lasts)",
+        help="progress bar (default: for a long run on a terminal)",
     )
 
 

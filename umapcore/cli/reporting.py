@@ -1,4 +1,4 @@
-"""What the command line says: exit codes, errors and warnings of one line, a tidy end."""
+"""Exit codes, errors and warnings of one line, and a clean end on SIGTERM."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from types import FrameType
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
-# Commands that compare end as cmp and diff do.
+# Commands that compare use the exit codes of cmp and diff.
 DIFFERENT, TROUBLE = 1, USAGE
 
 
 def one_line(error: Exception) -> str:
-    """Say in one line what went wrong."""
+    """Return a message of one line for an error."""
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename2 or error.filename}: {error.strerror}"
     text = " ".join(str(error).split())
-    # The user's mistakes have messages written for users; the rest needs its kind to make sense.
+    # These types carry messages written for users; other errors need their type to make sense.
     if text and isinstance(error, (ValueError, TypeError, OSError, ImportError, RuntimeError)):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
@@ -34,7 +34,7 @@ def one_line(error: Exception) -> str:
 
 @contextmanager
 def reporting(*, verbose: bool) -> Iterator[None]:
-    """Warnings and log messages as single lines on stderr, and a tidy end when terminated."""
+    """Print warnings and log messages as single lines on stderr; end cleanly on SIGTERM."""
 
     def show(
         message: Warning | str, _category: type[Warning], *_place: object, **_more: object
@@ -49,13 +49,13 @@ def reporting(*, verbose: bool) -> Iterator[None]:
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO if verbose else logging.WARNING)
-    # Only the main thread may handle signals; a caller's thread goes without.
+    # Only the main thread may set signal handlers; in another thread there is none.
     in_main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, terminate) if in_main else None
     try:
         with warnings.catch_warnings():
             if not verbose:
-                # Notices from the packages below to their programmers, not to users.
+                # These warnings of other packages are for their programmers, not for users.
                 warnings.simplefilter("ignore", FutureWarning)
                 warnings.simplefilter("ignore", DeprecationWarning)
             warnings.showwarning = show  # type: ignore[assignment]

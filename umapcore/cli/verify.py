@@ -1,4 +1,4 @@
-"""``umapcore verify``: whether a file's embedding is what its graph and parameters give."""
+"""``umapcore verify``: check that a file's embedding follows from its graph and parameters."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         parents=[shared],
         help="run a stored layout again and compare every bit",
         description="Run the layout of an .h5ad file or a .zarr store again, from the graph and "
-        "the parameters in it, and say whether the stored embedding is reproduced bit for bit. The "
-        "file is only read. Ends with 0 when it is reproduced, 1 when it is not, 2 for trouble.",
+        "the parameters in it, and report whether the stored embedding is reproduced bit for bit. "
+        "The file is only read. The exit code is 0 when the embedding is reproduced, 1 when it is "
+        "not, 2 for an error.",
     )
     verify.add_argument("input", type=Path, metavar="FILE", help="an .h5ad file or a zarr store")
     verify.add_argument(
         "--key", metavar="KEY", help="embedding in obsm[KEY] and uns[KEY] (default: X_umap, umap)"
     )
     verify.add_argument(
-        "--init-pos", metavar="KEY", help="key of obsm of the start positions, where it has changed"
+        "--init-pos", metavar="KEY", help="key of the start positions in obsm, if it has changed"
     )
     add_running_options(verify)
-    verify.add_argument("--json", action="store_true", help="as JSON")
+    verify.add_argument("--json", action="store_true", help="print JSON")
     verify.set_defaults(run=run, failed=TROUBLE)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the arguments say."""
+    """Run the command with the parsed arguments."""
     from dataclasses import asdict
 
     from umapcore.files.anndata_files import open_file

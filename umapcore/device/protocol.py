@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
     import numpy as np
@@ -121,18 +120,11 @@ class Backend(Protocol):
             Here or in the transform, if the device turns out not to be usable.
         """
 
-    def nearest(
-        self,
-        points: Any,
-        n_neighbors: int,
-        metric: Any,
-        metric_kwds: Mapping[str, Any] | None = None,
-        *,
-        n_threads: int | None = None,
-    ) -> KNN:
+    def nearest(self, points: Any, n_neighbors: int, metric: Any, **options: Any) -> KNN:
         """Find the exact nearest neighbours of points, float32, (n, p), dense or CSR.
 
-        GPUs may give other bits than the CPU for nearly equal distances.
+        Options are `metric_kwds`, and `n_threads` of a CPU. GPUs may give other bits than the CPU
+        for nearly equal distances.
 
         Raises
         ------

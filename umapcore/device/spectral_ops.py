@@ -10,7 +10,7 @@ edge after the other.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
+
+    from umapcore._kit.arrays import Csr
 
 #: Vectors that a device processes at a time; the number of columns is a multiple of it.
 BLOCK_COLUMNS = 8
@@ -60,15 +62,6 @@ class Level(Protocol):
         """No eigenvalue of 1 - P is above this."""
 
 
-class HostLevel(NamedTuple):
-    """A level on the host: CSR and float64 degrees."""
-
-    indptr: NDArray[Any]
-    indices: NDArray[Any]
-    weights: NDArray[np.float32]
-    degrees: NDArray[np.float64]
-
-
 class SpectralOps(Protocol):
     r"""The operations. D holds the degrees, W the weights, P is D^-1 W.
 
@@ -103,8 +96,8 @@ class SpectralOps(Protocol):
         The smaller level, and its aggregates: the vertices of `level` that form each new vertex.
         """
 
-    def bring(self, level: Any) -> HostLevel:
-        """Copy a level to the host."""
+    def bring(self, level: Any) -> tuple[Csr, NDArray[np.float64]]:
+        """Copy a level to the host: its graph and the degrees."""
 
     def unfold(self, aggregates: Any, order: Any, *, by_place: bool) -> tuple[Any, Any]:
         """Sort the vertices of a level by their aggregates, with the aggregates in `order`.

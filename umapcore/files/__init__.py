@@ -1,1 +1,1 @@
-"""AnnData on disk: opened without X, written whole or not at all."""
+"""AnnData on disk: files are opened without X, and written completely or not at all."""

@@ -1,4 +1,4 @@
-"""AnnData on disk, .h5ad and .zarr: opened without X, and copied with something put in."""
+"""AnnData on disk, .h5ad and .zarr: open without X, and copy with new elements."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 FileFormat = Literal["h5ad", "zarr"]
 
-# What HDF5 may need beside the new elements themselves.
+# Bytes that HDF5 may need in addition to the new elements.
 _SPARE_BYTES = 1 << 20
 
 
 def format_of(path: Path) -> FileFormat:
-    """Format of what is at `path`, or, where nothing is, of what its name asks for.
+    """Return the format of what is at `path`; if nothing is there, the name decides.
 
-    A folder and a name that ends in ``.zarr`` are zarr, all else is h5ad.
+    A folder, or a name that ends in ``.zarr``, is zarr; everything else is h5ad.
     """
     if path.exists():
         return "zarr" if path.is_dir() else "h5ad"
@@ -34,19 +34,19 @@ def format_of(path: Path) -> FileFormat:
 
 
 def check_paths(source: Path, target: Path, *, overwrite: bool) -> None:
-    """Refuse a source that cannot be read and a target that cannot, or must not, be written.
+    """Refuse a source that cannot be read, or a target that cannot or must not be written.
 
     Parameters
     ----------
     source, target
-        What is read and what will be written; they may be the same with `overwrite`.
+        Paths to read and to write; they may be the same with `overwrite`.
     overwrite
         Whether an existing target may be replaced.
 
     Raises
     ------
     FileNotFoundError, FileExistsError, OSError
-        Saying what is in the way.
+        The message says what prevents reading or writing.
     """
     if not source.exists():
         msg = f"{source}: no such file."
@@ -61,7 +61,7 @@ def check_paths(source: Path, target: Path, *, overwrite: bool) -> None:
         msg = f"{target}: is a file; a zarr store is a folder and cannot replace it."
         raise NotADirectoryError(msg)
     check_target(target, overwrite=overwrite, source=source)
-    # A store that lies in another would be copied into itself, or go with it.
+    # A store inside another would be copied into itself, or be deleted with the outer one.
     real_source, real_target = source.resolve(), target.resolve()
     for inner, outer in ((real_target, real_source), (real_source, real_target)):
         if outer in inner.parents:
@@ -70,12 +70,12 @@ def check_paths(source: Path, target: Path, *, overwrite: bool) -> None:
 
 
 def check_target(target: Path, *, overwrite: bool, source: Path | None = None) -> None:
-    """Refuse a path that cannot be written to, or where something is that must not go.
+    """Refuse a path that cannot be written, or that holds something that must be kept.
 
     Raises
     ------
     FileNotFoundError, FileExistsError, PermissionError
-        Saying what is in the way.
+        The message says what prevents writing.
     """
     if not target.parent.is_dir():
         msg = f"{target.parent}: no such folder to write into."
@@ -86,7 +86,7 @@ def check_target(target: Path, *, overwrite: bool, source: Path | None = None) -
     if target.exists() and not overwrite:
         same = source is not None and target.samefile(source)
         what = "the input itself" if same else "there already"
-        msg = f"{target}: is {what}; --overwrite allows to replace it."
+        msg = f"{target}: is {what}; use --overwrite to replace it."
         raise FileExistsError(msg)
 
 
@@ -100,21 +100,21 @@ def open_file(path: Path) -> AnnData:
 
     Returns
     -------
-    ``X`` and ``raw.X`` stay on disk; the `layers` of a zarr store are left out; `obs`, `var`,
-    `obsm`, `obsp` and `uns` are in memory. Close ``adata.file`` if it is open.
+    An object whose ``X`` and ``raw.X`` stay on disk. `obs`, `var`, `obsm`, `obsp` and `uns` are
+    in memory. The `layers` of a zarr store are left out. Close ``adata.file`` if it is open.
 
     Raises
     ------
     ValueError
         When there is no AnnData object at `path`.
     ImportError
-        Without zarr, for a zarr store.
+        For a zarr store, when zarr is not installed.
     """
     return zarr_store.open_store(path) if format_of(path) == "zarr" else _open_h5ad(path)
 
 
 def read_file(path: Path) -> AnnData:
-    """Read an .h5ad file or a zarr store whole."""
+    """Read a complete .h5ad file or zarr store into memory."""
     import anndata
 
     if format_of(path) == "h5ad":
@@ -124,7 +124,7 @@ def read_file(path: Path) -> AnnData:
 
 
 def read_embedding(path: Path, key: str) -> AnnData:
-    """Read nothing but the names of the observations and an embedding.
+    """Read only the names of the observations and an embedding.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def read_embedding(path: Path, key: str) -> AnnData:
 
 @contextmanager
 def _root(path: Path) -> Iterator[Any]:
-    """Open the outermost group of a file or store, which has what an AnnData object has."""
+    """Open the root group of a file or store, which holds the parts of an AnnData object."""
     import h5py
 
     if format_of(path) == "zarr":
@@ -182,30 +182,30 @@ def _root(path: Path) -> Iterator[Any]:
 
 
 def write_with(source: Path, target: Path, elements: Mapping[str, Any]) -> None:
-    """Copy a file or store and put elements into the copy.
+    """Copy a file or store and insert elements into the copy.
 
-    All else stays as it is, ``X`` is neither loaded nor encoded anew, unless source and target
-    are of different formats: then everything is read and written.
+    Everything else stays unchanged, and ``X`` is neither loaded nor encoded again. If source and
+    target have different formats, however, everything is read and written.
 
     Parameters
     ----------
     source, target
         Paths; they may be the same. The target appears only when it is complete.
     elements
-        What to put in, by its place: ``{"obsm/X_umap": …, "uns/umap": …}``. What is there
-        already is replaced.
+        What to insert, by its path: ``{"obsm/X_umap": …, "uns/umap": …}``. Existing elements are
+        replaced.
 
     Raises
     ------
     OSError
-        When the target cannot be written; it is then as it was before.
+        When the target cannot be written; it is then unchanged.
     """
-    # HDF5 on a full disk does not fail cleanly: it can take the process down.
+    # HDF5 does not fail cleanly on a full disk: it can crash the process.
     needed = _size(source) + sum(_bytes(value) for value in elements.values()) + _SPARE_BYTES
     free = shutil.disk_usage(target.parent).free
     if free < needed:
         msg = (
-            f"{target}: {needed / 1e6:,.1f} MB are needed there and {free / 1e6:,.1f} MB are free."
+            f"{target}: {needed / 1e6:,.1f} MB are needed there, but {free / 1e6:,.1f} MB are free."
         )
         raise OSError(msg)
     fmt = format_of(target)
@@ -225,7 +225,7 @@ def _open_h5ad(path: Path) -> AnnData:
     import anndata
 
     with _root(path):
-        pass  # refuses what is none
+        pass  # refuses a file without an AnnData object
     return anndata.read_h5ad(path, backed="r")
 
 
@@ -242,7 +242,7 @@ def _bytes(value: Any) -> int:
 
 
 def _insert(path: Path, elements: Mapping[str, Any]) -> bool:
-    """Put elements into an .h5ad file; False where its layout is too old for that."""
+    """Insert elements into an .h5ad file; return False if its layout is too old for that."""
     import h5py
     from anndata.io import write_elem
 

@@ -1,4 +1,4 @@
-"""Files and folders that appear under their names only when they are complete."""
+"""Write files and folders that get their names only when they are complete."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _RENAME_EXCHANGE = 2
 
 @contextmanager
 def atomic_write(target: Path) -> Iterator[Path]:
-    """Give a path beside `target` that takes its name when all went well, and else vanishes.
+    """Yield a path beside `target`: renamed to `target` on success, removed on failure.
 
     Parameters
     ----------
     target
-        What is to appear; a file or a folder that is there is replaced by its like.
+        Path to write. An existing file is replaced by a file, an existing folder by a folder.
 
     Yields
     ------
-    A path in the same folder at which nothing is; make a file or a folder there.
+    An unused path in the same folder; the caller creates a file or a folder there.
     """
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
@@ -45,7 +45,7 @@ def atomic_write(target: Path) -> Iterator[Path]:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder that may not be there."""
+    """Remove a file or a folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -65,13 +65,13 @@ def _sync_tree(folder: Path) -> None:
 
 
 def _swap_folder(beside: Path, target: Path) -> None:
-    """Let a folder take the place of another, such that one of the two is always there."""
+    """Replace a folder by another, so that one of the two always exists."""
     if not target.exists():
         os.rename(beside, target)
         return
     shutil.copymode(target, beside)
     if _exchange(beside, target):
-        return  # what was there is beside now, where it is removed
+        return  # the old folder is now at `beside`; the caller removes it
     before = target.with_name(f".{target.name}.{os.getpid()}.before")
     try:
         os.rename(target, before)
@@ -85,7 +85,7 @@ def _swap_folder(beside: Path, target: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two names in one step; False where the system cannot."""
+    """Exchange two names atomically; return False if the system cannot."""
     if sys.platform != "linux":
         return False
     import ctypes

@@ -1,4 +1,4 @@
-"""AnnData in zarr stores: opened without X, and with something put in."""
+"""AnnData in zarr stores: open without X, and insert elements."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 _MARKS = (".zgroup", "zarr.json")
-#: Groups without which an AnnData cannot be told from anything else that a file may hold.
+#: Groups by which an AnnData object is recognised: a file without them holds something else.
 NEEDED = {"obs", "uns"}
 
 
 def is_store(path: Path) -> bool:
-    """Whether a folder is a zarr store."""
+    """Return whether a folder is a zarr store."""
     return any((path / mark).is_file() for mark in _MARKS)
 
 
@@ -36,9 +36,9 @@ def import_zarr() -> Any:
 
 
 def open_group(path: Path, mode: str) -> Any:
-    """Open the root of a store; a ValueError says where there is none."""
+    """Open the root group of a store; raise a ValueError if there is none."""
     zarr = import_zarr()
-    # Consolidated metadata would hide what is put in beside them.
+    # Consolidated metadata would hide elements that are inserted later.
     newer = int(zarr.__version__.partition(".")[0]) >= 3
     options = {"use_consolidated": False} if newer else {}
     try:
@@ -49,14 +49,14 @@ def open_group(path: Path, mode: str) -> Any:
 
 
 def check(path: Path, root: Any) -> None:
-    """Refuse a store that holds something else."""
+    """Refuse a store that holds no AnnData object."""
     if not set(root.keys()) >= NEEDED:
         msg = f"{path}: a zarr store, but without an AnnData object in it."
         raise ValueError(msg)
 
 
 def open_store(path: Path) -> AnnData:
-    """Open an AnnData object without its layers, `X` and ``raw.X`` left on disk."""
+    """Open an AnnData object without its layers; `X` and ``raw.X`` stay on disk."""
     import anndata
     from anndata.io import read_elem
 
@@ -74,7 +74,7 @@ def open_store(path: Path) -> AnnData:
 
 
 def insert(path: Path, elements: Mapping[str, Any]) -> None:
-    """Put elements into a store, named by their places as in ``obsm/X_umap``."""
+    """Insert elements into a store; their names are paths such as ``obsm/X_umap``."""
     from anndata.io import write_elem
 
     group = open_group(path, "r+")
@@ -90,7 +90,7 @@ def insert(path: Path, elements: Mapping[str, Any]) -> None:
 
 @contextmanager
 def without_notices() -> Iterator[None]:
-    """Keep back what anndata and zarr say about defaults that will change in later releases."""
+    """Suppress warnings of anndata and zarr about defaults that later releases will change."""
     with warnings.catch_warnings():
         for start in ("Writing zarr v2", "zarr v3 autosharding", "Consolidated metadata"):
             warnings.filterwarnings("ignore", message=start)
@@ -98,7 +98,7 @@ def without_notices() -> Iterator[None]:
 
 
 def _on_disk(stored: Any) -> Any:
-    """Matrix of a zarr store as AnnData takes it, without reading it; None where there is none."""
+    """Return a matrix of a zarr store for AnnData without reading it; None if there is none."""
     from anndata.io import sparse_dataset
 
     encoding = "null" if stored is None else str(stored.attrs.get("encoding-type", ""))

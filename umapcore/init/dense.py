@@ -1,6 +1,6 @@
-"""Products of dense matrices in one written order.
+"""Products of dense matrices in a fixed order of operations.
 
-BLAS would do, but its rounding depends on the processor and the number of threads.
+BLAS is not used because its rounding depends on the processor and the number of threads.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def product(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Multiply two matrices; every entry is a sum from the first term to the last.
+    """Multiply two matrices; every entry is summed from the first term to the last.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Eigenvectors of small symmetric matrices by cyclic Jacobi rotations.
 
-LAPACK would do, but its rounding depends on the processor (Golub and Van Loan, Matrix
+LAPACK is not used because its rounding depends on the processor (Golub and Van Loan, Matrix
 Computations, section 8.5).
 """
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 DENSE_SIZE = 32
 
 _SWEEPS = 30
-#: Rotations end when this share of a matrix is left off its diagonal.
+#: Rotations end when at most this share of a matrix is left off its diagonal.
 _SMALL = 1e-24
 
 
 def scaled_columns(columns: NDArray[np.float64]) -> NDArray[np.float64]:
     """Scale every column so that its (first) entry of the largest absolute value becomes 1.
 
-    Columns of zeros stay as they are.
+    Columns of zeros are not changed.
     """
     largest = np.abs(columns).argmax(axis=0)
     divisors = columns[largest, np.arange(columns.shape[1])]
@@ -37,12 +37,12 @@ def scaled_columns(columns: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def diagonalise(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Find the eigenvectors of a small symmetric matrix.
+    """Compute the eigenvectors of a small symmetric matrix.
 
     Parameters
     ----------
     matrix
-        float64, C order, (n, n); receives the eigenvalues, falling, on its diagonal.
+        float64, C order, (n, n); receives the eigenvalues on its diagonal, in decreasing order.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def eigenvectors_of_small(
     sizes: NDArray[np.int64],
     layout: NDArray[np.float64],
 ) -> None:
-    """Lay out small components by eigenvectors, as :mod:`umapcore.init.multilevel` larger ones.
+    """Lay out small components by eigenvectors; :mod:`umapcore.init.multilevel` does larger ones.
 
     Parameters
     ----------
@@ -69,15 +69,15 @@ def eigenvectors_of_small(
         Vertices ``starts[c]`` … ``starts[c] + sizes[c] - 1`` are a connected component of more
         than d + 1 and at most `DENSE_SIZE` vertices.
     layout
-        (n, d); the rows of these components receive the eigenvectors, each with a largest entry
-        of 1.
+        (n, d); the rows of these components receive the eigenvectors, scaled so that the largest
+        entry of each is 1.
     """
     _solve_small(graph, starts, sizes, layout)
 
 
 @inline
 def _turn(x: Any, y: Any, c: Any, s: Any) -> None:
-    """Rotate two vectors into each other."""
+    """Rotate two vectors by the cosine c and the sine s."""
     for k in range(x.shape[0]):
         old_x, old_y = x[k], y[k]
         x[k] = c * old_x - s * old_y
@@ -88,7 +88,7 @@ def _turn(x: Any, y: Any, c: Any, s: Any) -> None:
 def _jacobi(matrix: Any, vectors: Any) -> None:
     """Diagonalise a symmetric matrix in place; rows of `vectors` become its eigenvectors.
 
-    Afterwards eigenvalues fall along the diagonal.
+    The eigenvalues on the diagonal are sorted in decreasing order.
     """
     n = matrix.shape[0]
     for i in range(n):
@@ -116,7 +116,7 @@ def _jacobi(matrix: Any, vectors: Any) -> None:
                 c = 1.0 / np.sqrt(t * t + 1.0)
                 _turn(matrix[p], matrix[q], c, t * c)
                 _turn(vectors[p], vectors[q], c, t * c)
-                # Columns follow by symmetry, which keeps the loops over contiguous rows.
+                # Columns are copied by symmetry, so the loops run over contiguous rows.
                 for k in range(n):
                     matrix[k, p] = matrix[p, k]
                     matrix[k, q] = matrix[q, k]

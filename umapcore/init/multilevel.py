@@ -1,14 +1,15 @@
 """Smallest eigenvectors of a graph's normalised Laplacian by a multilevel subspace iteration.
 
 The graph is coarsened to a few dozen vertices (`SpectralOps.coarsen`), where a dense solver finds
-the eigenvectors. Level by level they are then prolonged, piecewise constant, and improved by a
+the eigenvectors. On each finer level they are then prolonged (piecewise constant) and improved by a
 Chebyshev filter with a Rayleigh-Ritz step (Zhou, Saad, Tiago and Chelikowsky, J. Comput. Phys. 219,
-2006). Coarse levels find the smooth part of a vector, the filter removes what is rough in it. The
-filter has a least cut: so one pass a level is enough, however small the eigenvalues are.
+2006). Coarse levels determine the smooth part of a vector, and the filter removes its rough part.
+The cut of the filter has a minimum, so one pass per level is enough for any small eigenvalues.
 
-Everything is written in z = D^-1/2 y, where y are the eigenvectors of 1 - D^-1/2 W D^-1/2. The
-first of them is the constant z, which the Rayleigh-Ritz step removes exactly, a piecewise
-constant prolongation keeps Rayleigh quotients, and the graph's own weights are the only matrix.
+All vectors are stored as z = D^-1/2 y, where y are the eigenvectors of 1 - D^-1/2 W D^-1/2. This
+has three advantages. The first z is constant, and the Rayleigh-Ritz step removes it exactly. A
+piecewise constant prolongation preserves Rayleigh quotients. And the only matrix that is needed is
+the graph's own weights.
 """
 
 from __future__ import annotations
@@ -27,44 +28,46 @@ from umapcore.logs import logger
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from umapcore.device.spectral_ops import HostLevel, Level, SpectralOps
+    from umapcore._kit.arrays import Csr
+    from umapcore.device.spectral_ops import Level, SpectralOps
 
-#: Vectors in a block beside the wanted ones, at least.
+#: Minimum number of vectors in a block in addition to the requested ones.
 GUARDS = 3
-#: Degree of the filter at most: operations with the graph's matrix in a pass.
+#: Maximum degree of the filter, which is the number of products with the graph's matrix per pass.
 DEGREE = 32
-#: A filter of less than that degree does where it already magnifies the smooth parts of a vector
-#: so much against those that it damps: more would leave nothing else in float32.
+#: The degree stops growing when the filter amplifies the smooth part of a vector this much more
+#: than the damped part: in float32, nothing else would be left of the vector after more.
 MOST_GROWTH = 1e4
-#: The filter damps what has larger Rayleigh quotients than the block, and than this share of the
-#: largest that the level can have. Quotients of 0.4 % too much are no problem, but errors of that
-#: size jumble dense clusters: with degree 16 and 0.01 the vectors of shuttle58k were off by 2 %
-#: and layouts had 1.4 % (± 0.5 %) more loss than from exact ones; now 0.8 % and 0.0 % (± 0.5 %).
+#: Minimum cut: the filter damps parts with Rayleigh quotients above those of the block, and above
+#: this share of the largest possible one on the level. Quotients that are 0.4 % too large are
+#: harmless, but errors of that size mix up dense clusters: with degree 16 and 0.01 the vectors of
+#: shuttle58k were off by 2 % and layouts had 1.4 % (± 0.5 %) more loss than from exact ones; now
+#: 0.8 % and 0.0 % (± 0.5 %).
 LEAST_CUT = 0.001
-#: No cut is above this share.
+#: Maximum cut, as a share of the same bound.
 MOST_CUT = 0.75
-#: A level is left when a pass lowers the quotients by no more than this share of them.
+#: Passes on a level end when one lowers the quotients by no more than this share of them.
 CONVERGED = 0.3
-#: The same where passes cost next to nothing.
+#: The same on small levels, where a pass costs almost nothing.
 CONVERGED_SMALL = 0.01
 SMALL_LEVEL = 8192
-#: Passes a level at most.
+#: Maximum number of passes per level.
 MOST_PASSES = 4
 
 #: Coarsening ends at this many vertices, or at three for each vector of the block.
 COARSEST = 48
-#: Where coarsening stalls above this, the coarsest level is solved by the filter alone.
+#: If coarsening stalls above this size, only the filter is applied on the coarsest level.
 DENSE = 512
-#: A level that keeps more than this share of the vertices is the last.
+#: Coarsening stalls when a level keeps more than this share of the vertices.
 _STALLED = 0.9
-#: Larger levels are renumbered: vertices by their aggregates, these by theirs, and so on, so that
-#: neighbours lie close to each other in memory.
+#: Larger levels are renumbered: vertices by their aggregates, these by their own aggregates, and
+#: so on, so that neighbours are close to each other in memory.
 _OUT_OF_CACHE = 32_768
 _FILL_STREAM = 0x66696C6C
 
 
 def smallest_eigenvectors(graph: Any, n_vectors: int, ops: SpectralOps) -> NDArray[np.float64]:
-    """Find eigenvectors of 1 - D^-1/2 W D^-1/2 with the smallest eigenvalues but the first.
+    """Compute eigenvectors of 1 - D^-1/2 W D^-1/2 with the smallest eigenvalues but the first.
 
     Parameters
     ----------
@@ -72,14 +75,14 @@ def smallest_eigenvectors(graph: Any, n_vectors: int, ops: SpectralOps) -> NDArr
         Symmetric CSR of a connected graph, n × n, with weights above 0 and without self-loops,
         on the host or on the device.
     n_vectors
-        How many vectors d, fewer than n - 1.
+        Number of vectors d, less than n - 1.
     ops
-        The device.
+        Operations of the device.
 
     Returns
     -------
     float64, (n, d), approximate eigenvectors, orthogonal to sqrt(degree) and to each other, the
-    smallest eigenvalue first; their lengths and signs mean nothing.
+    smallest eigenvalue first; their lengths and signs are arbitrary.
     """
     width = -(-(n_vectors + GUARDS) // BLOCK_COLUMNS) * BLOCK_COLUMNS
     levels = [ops.finest(graph)]
@@ -90,22 +93,22 @@ def smallest_eigenvectors(graph: Any, n_vectors: int, ops: SpectralOps) -> NDArr
             break
         levels.append(smaller)
         groups.append(aggregates)
-    coarsest = ops.bring(levels[-1])
-    # Exactly rounded, so in any order; aggregates keep the sum of their vertices.
-    total = math.fsum(coarsest.degrees)
+    coarsest, degrees = ops.bring(levels[-1])
+    # `fsum` is exact, so the order does not matter. Coarsening preserves the sum of the degrees.
+    total = math.fsum(degrees)
     level, placed, order = levels.pop(), False, None
     fall = 0.0
     if level.n_vertices <= DENSE:
-        z, quotients = _coarsest_vectors(coarsest, width)
+        z, quotients = _coarsest_vectors(coarsest, degrees, width)
         if not groups:
-            return z[:, :n_vectors] * np.sqrt(coarsest.degrees)[:, None]
+            return z[:, :n_vectors] * np.sqrt(degrees)[:, None]
         x = ops.block(z.astype(np.float32))
     else:
         x = ops.block(_random(level.n_vertices, width).astype(np.float32))
         unknown = np.full(width, np.inf)
         x, quotients, fall = _improve(ops, level, x, unknown, n_vectors, total)
     while groups:
-        # What is coarser than the level at hand is not kept.
+        # Coarser levels than this one are no longer kept.
         level, aggregates = levels.pop(), groups.pop()
         order, source = ops.unfold(aggregates, order, by_place=placed)
         placed = level.n_vertices > _OUT_OF_CACHE
@@ -128,26 +131,26 @@ def smallest_eigenvectors(graph: Any, n_vectors: int, ops: SpectralOps) -> NDArr
 
 
 def _coarsest_vectors(
-    level: HostLevel, width: int
+    graph: Csr, degrees: NDArray[np.float64], width: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Solve the coarsest level densely.
 
     Returns
     -------
     z
-        (n, width); columns beyond the graph's own n - 1 vectors are random.
+        (n, width); columns after the graph's own n - 1 vectors are random.
     quotients
-        float64, (width,), rising.
+        float64, (width,), in increasing order.
     """
-    n = level.degrees.shape[0]
-    heads = np.repeat(np.arange(n), np.diff(level.indptr))
+    n = degrees.shape[0]
+    heads = np.repeat(np.arange(n), np.diff(graph.indptr))
     matrix = np.zeros((n, n))
-    matrix[heads, level.indices] = level.weights
-    inside = level.degrees.copy()
+    matrix[heads, graph.indices] = graph.weights
+    inside = degrees.copy()
     for column in matrix.T:
         inside -= column
     matrix[np.arange(n), np.arange(n)] = inside
-    root = np.sqrt(level.degrees)
+    root = np.sqrt(degrees)
     matrix = matrix / root[:, None] / root
     vectors = diagonalise(matrix)
     z = _random(n, width)
@@ -170,11 +173,14 @@ def _improve(
     n_vectors: int,
     total: float,
 ) -> tuple[Any, NDArray[np.float64], float]:
-    """Filter and Rayleigh-Ritz until the wanted quotients hardly fall, or the budget is spent.
+    """Repeat filter and Rayleigh-Ritz steps until the first `n_vectors` quotients have converged.
+
+    There are at most `MOST_PASSES` passes.
 
     Returns
     -------
-    The block, all its quotients, and the largest share by which a wanted one fell in the end.
+    The block, all its quotients, and the largest share by which one of the first `n_vectors`
+    quotients fell in the last pass.
     """
     small = level.n_vertices <= SMALL_LEVEL
     y = ops.zeros_like(x)
@@ -187,7 +193,7 @@ def _improve(
         ritz = rayleigh_ritz(ops.gram(level, x, y), total)
         ops.rotate(x, ritz.rotation, ritz.offset, y)
         x, y = y, x
-        # Prolongation keeps the quotients, so they can be compared with the coarser level's too.
+        # Prolongation preserves quotients, so those of the coarser level can be compared too.
         before, after = quotients[:n_vectors], ritz.quotients[:n_vectors]
         quotients = ritz.quotients
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -198,17 +204,17 @@ def _improve(
 
 
 def _filter_steps(bound: float, cut: float) -> list[tuple[float, float, float]]:
-    """Give the Chebyshev polynomial that is small on the quotients above `cut`, as steps.
+    """Return the steps of a Chebyshev polynomial that is small on the quotients above `cut`.
 
     It is scaled to be 1 at 0, by the recurrence of Zhou and others (2006), algorithm 3.2, with
-    the Laplacian 1 - P for the operator. The steps are those of
-    :meth:`umapcore.device.spectral_ops.SpectralOps.apply`.
+    1 - P, the Laplacian, as the operator. The steps have the form that
+    :meth:`umapcore.device.spectral_ops.SpectralOps.apply` takes.
     """
     half, middle = 0.5 * (bound - cut), 0.5 * (bound + cut)
     first = sigma = -half / middle
     steps = [(-sigma / half, -sigma * middle / half, 0.0)]
     growth = middle / half
-    # The filter's value at 0 over its largest beyond the cut, by its own recurrence.
+    # Growth: the filter's value at 0 over its largest beyond the cut, by the same recurrence.
     while len(steps) < DEGREE and not growth > MOST_GROWTH:
         following = 1.0 / (2.0 / first - sigma)
         factor = -2.0 * following / half

@@ -1,7 +1,7 @@
 """Start positions from PAGA: every vertex near its group (Wolf et al., Genome Biology 20, 2019).
 
-As in scanpy, a group's vertices fill a box around the group's position, as wide as the way to the
-group that it is connected to most strongly.
+As in scanpy, the vertices of a group fill a box around the group's position. The size of the box on
+each axis is the distance on that axis to the most strongly connected group.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ def positions_from_paga(
     obs
         Data frame with a categorical column of groups.
     n_components
-        Dimensions d. The first d columns of the groups' positions are used; where d is larger
-        than p, eigenvectors of the graph of groups make the other axes.
+        Dimensions d. The first d columns of the groups' positions are used; if d is larger than
+        p, eigenvectors of the graph of groups are the other axes.
     seed
-        Decides where in its box a vertex lies.
+        Determines where in its box a vertex lies.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def positions_from_paga(
     Raises
     ------
     ValueError
-        When something is missing, or does not fit the groups.
+        When an entry is missing, or does not match the groups.
     """
     if "pos" not in paga:
         msg = "Plot PAGA first, so that `adata.uns['paga']['pos']` exists."
@@ -87,7 +87,7 @@ def positions_from_paga(
 
 
 def _group_codes(paga: Mapping[str, Any], obs: Any) -> tuple[NDArray[np.int64], int]:
-    """Give the number of every vertex's group, -1 for none, and how many groups there are."""
+    """Return the group number of every vertex (-1 for none) and the number of groups."""
     import pandas as pd
 
     column = paga.get("groups")
@@ -113,7 +113,7 @@ def _with_dimensions(
 
 
 def _strongest_neighbors(connectivities: Any, pos: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Give the group that each is connected to most strongly; the nearest one where none is."""
+    """Return the most strongly connected group of each group; without any, the nearest group."""
     strongest = np.arange(pos.shape[0])
     for group in range(pos.shape[0]):
         row = connectivities[[group]].tocoo()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from umapcore.device.spectral_ops import SpectralOps
 
-#: Standard deviation of the noise that keeps vertices apart, where the largest coordinate is
+#: Standard deviation of the noise that separates equal vertices, when the largest coordinate is
 #: `EXTENT`.
 NOISE = 1e-4
 
@@ -41,7 +41,7 @@ def start_positions(
     ops: SpectralOps | None = None,
     n_threads: int | None = None,
 ) -> NDArray[np.float32]:
-    """Give the positions that a layout starts from.
+    """Compute the positions that a layout starts from.
 
     Parameters
     ----------
@@ -55,12 +55,12 @@ def start_positions(
     seed
         Seed of random positions and of the noise.
     representation
-        Coordinates of the vertices, or a function that gives them or None: places the
+        Coordinates of the vertices, or a function that returns them or None. Used to place the
         components of a graph that has several (``'spectral'`` only).
     metric
-        How distances of the representation are measured.
+        Metric of the representation's distances.
     ops
-        Device that a spectral start is worked out on; None: the CPU.
+        Device that computes a spectral start; None: the CPU.
     n_threads
         Threads to use; the positions do not depend on it.
 
@@ -106,8 +106,8 @@ def _random(graph: Any, n_components: int, *, seed: int, **_: Any) -> NDArray[np
     return _scaled(20.0 * drawn - 10.0)
 
 
-#: Starts by name, and what works each out of a graph. None: it takes more than a graph, namely what
-#: an AnnData object has of PAGA (:mod:`umapcore.init.paga`).
+#: Starts by name, each with the function that computes it from a graph. None: the start also needs
+#: the results of PAGA in an AnnData object (:mod:`umapcore.init.paga`).
 STARTS: dict[str, Callable[..., NDArray[np.float32]] | None] = {
     "spectral": _spectral,
     "random": _random,
@@ -116,10 +116,10 @@ STARTS: dict[str, Callable[..., NDArray[np.float32]] | None] = {
 
 
 def scaled_start(positions: NDArray[Any], seed: int) -> NDArray[np.float32]:
-    """Scale positions that were given, (n, d), finite; equal ones are set apart by noise."""
+    """Scale given positions, (n, d), finite; noise separates equal ones."""
     scaled = _scaled(positions.astype(np.float64))
     if positions.shape[0] > 1 and _has_equal_rows(scaled):
-        logger.info("some start positions are equal; noise sets them apart")
+        logger.info("some start positions are equal; noise separates them")
         centred = scaled.astype(np.float64) - 0.5 * EXTENT
         scaled = _scaled(_expanded(centred) + _noise(seed, scaled.shape))
     return scaled
@@ -133,12 +133,12 @@ def check_positions(
     Parameters
     ----------
     positions
-        (n_vertices, n_components): array, sparse matrix, data frame, of any real dtype, on the
+        (n_vertices, n_components): array, sparse matrix or data frame, of any real dtype, on the
         host or on a GPU.
     n_vertices, n_components
-        The shape that they must have.
+        The required shape.
     name
-        What error messages call them.
+        Name of the positions in error messages.
 
     Raises
     ------
@@ -176,16 +176,16 @@ def _checked(positions: Any, n_vertices: int, n_components: int, name: str) -> N
 
 
 def _expanded(layout: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scale all axes alike to a largest absolute coordinate of `EXTENT`."""
+    """Scale all axes by one factor, so that the largest absolute coordinate is `EXTENT`."""
     largest = np.abs(layout).max(initial=0.0)
     return layout * (EXTENT / largest) if largest > 0.0 else layout
 
 
 def _scaled(positions: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Shift and stretch each axis to [0, EXTENT].
+    """Shift and scale each axis to [0, EXTENT].
 
-    A constant axis goes to the middle, with a little noise where there are several vertices:
-    along an axis without any differences no force ever acts.
+    A constant axis is moved to the middle, with a little noise if there are several vertices:
+    without differences along an axis, no force would ever act along it.
     """
     low, high = positions.min(axis=0), positions.max(axis=0)
     extent = high - low
@@ -199,9 +199,9 @@ def _scaled(positions: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 def _noise(seed: int, shape: tuple[int, ...], n_threads: int | None = None) -> NDArray[np.float64]:
-    """Draw near-normal numbers of standard deviation `NOISE`.
+    """Draw nearly normal numbers of standard deviation `NOISE`.
 
-    They are sums of twelve uniforms: logarithms and cosines would differ between machines.
+    They are sums of twelve uniform numbers: logarithms and cosines would differ between machines.
     """
     keys = np.concatenate([stream_key(seed, _NOISE_STREAM + k) for k in range(12)])
     noise = np.empty(shape)
@@ -220,7 +220,7 @@ def _draw_noise(first: Any, last: Any, keys: Any, noise: Any) -> None:
 
 
 def _has_equal_rows(positions: NDArray[np.float32]) -> bool:
-    """Whether two rows are equal, by a 64-bit hash of each: linear memory, one sort."""
+    """Return whether two rows are equal, by a 64-bit hash of each: linear memory, one sort."""
     hashes = np.zeros(positions.shape[0], np.uint64)
     for column in (positions + 0.0).T:
         hashes = mix64(hashes ^ column.astype(np.float32).view(np.uint32))

@@ -1,4 +1,4 @@
-"""The small dense problem of a subspace iteration, in float64 and in one written order."""
+"""The small dense problem of a subspace iteration, in float64 and in a fixed order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from umapcore.init.jacobi import diagonalise
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Directions that hold less than this share of the largest are dropped: float32 leaves only noise.
+#: Directions with less than this share of the largest are dropped: in float32 they are only noise.
 _DEPENDENT = 1e-10
 
 
@@ -22,9 +22,9 @@ class Ritz(NamedTuple):
     Attributes
     ----------
     rotation, offset
-        Vectors are ``x @ rotation - offset``; those that depend on others come last and are 0.
+        The vectors are ``x @ rotation - offset``; linearly dependent ones are last and are 0.
     quotients
-        Rayleigh quotient of every vector, rising; inf where it is 0.
+        Rayleigh quotient of every vector, in increasing order; inf where the vector is 0.
     """
 
     rotation: NDArray[np.float64]
@@ -33,20 +33,20 @@ class Ritz(NamedTuple):
 
 
 def rayleigh_ritz(gram: NDArray[np.float64], total: float) -> Ritz:
-    """Find the smallest Rayleigh quotients x'(D - W)x / x'Dx in a subspace, but for constants.
+    """Find the smallest Rayleigh quotients x'(D - W)x / x'Dx in a subspace, without constants.
 
     Parameters
     ----------
     gram
-        float64, (3, m, m): x'Dx, x'D(P - 1)x, and in the first row of the third x'D1.
+        float64, (3, m, m): x'Dx, x'D(P - 1)x, and x'D1 in the first row of the third matrix.
     total
         Sum of the degrees. Vectors are scaled to x'Dx = total, that is, entries of about 1.
     """
     inner, energy, shares = gram[0], -0.5 * (gram[1] + gram[1].T), gram[2, 0]
-    # Columns of length 1 before constants are removed: what is left of a constant then is small.
+    # Scale to length 1 before constants are removed: then the rest of a constant is small.
     diagonal = inner.diagonal()
     scale = np.where(diagonal > 0.0, 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0)), 0.0)
-    # A constant has no energy, so it is removed exactly by what it contributes to x'Dx.
+    # A constant has no energy, so subtracting its part of x'Dx removes it exactly.
     inner = inner - shares[:, None] * (shares / total)
     scaled = np.ascontiguousarray(inner * scale[:, None] * scale)
     basis = diagonalise(scaled)
@@ -56,7 +56,7 @@ def rayleigh_ritz(gram: NDArray[np.float64], total: float) -> Ritz:
     # Rows: combinations of the block's vectors that are orthonormal for D.
     basis = basis[:kept] / np.sqrt(sizes[:kept, None]) * scale
     projected = product(product(basis, energy), basis.T)
-    # `diagonalise` sorts eigenvalues falling.
+    # Negated, because `diagonalise` sorts eigenvalues in decreasing order.
     projected = np.ascontiguousarray(-0.5 * (projected + projected.T))
     turn = diagonalise(projected)
     rotation = np.zeros((m, m))

@@ -1,11 +1,12 @@
-"""Where each connected component of a graph gets its room.
+"""Rooms: the box that each connected component of a graph gets in the layout.
 
 umap-learn places components by a spectral embedding of all distances between their centroids
-(``umap.spectral.component_layout``), which needs a dense matrix, and gives every component the
-room that its nearest neighbour leaves it. Here each gets a box of a volume in proportion to its
-vertices, and boxes are arranged like the centroids: the unit cube is halved again and again, as in
-a k-d tree, each time between components that lie on either side of each other along the principal
-axes of the centroids. Memory and time are linear in the number of components, but for a logarithm.
+(``umap.spectral.component_layout``). This needs a dense matrix, and the size of a component is
+limited by its distance to the nearest other one. Here each component gets a box whose volume is
+proportional to its number of vertices, and the boxes are arranged like the centroids. As in a k-d
+tree, the unit cube is split repeatedly. Each split separates components that are on different sides
+along a principal axis of the centroids. Apart from a logarithm, memory and time are linear in the
+number of components.
 """
 
 from __future__ import annotations
@@ -24,48 +25,48 @@ from umapcore.logs import logger
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Sweeps of the subspace iteration: only the order of centroids along the axes is wanted.
+#: Sweeps of the subspace iteration; few, because only the order of centroids along axes matters.
 _SWEEPS = 8
-#: Metrics of which only directions count.
+#: Metrics that depend only on directions.
 _OF_DIRECTIONS = ("cosine", "correlation")
 _AXES_STREAM = 0x61786573
-#: Share of a vector below which what is left of it is rounding.
+#: If less than this share of a vector is left, the rest is only rounding errors.
 _DEPENDENT = 1e-10
-#: Centroids' coordinates are rounded to this share of the largest, so that noise on an axis
-#: without extent does not order them.
+#: Coordinates of centroids are rounded to this share of the largest. Otherwise noise would
+#: determine their order on an axis without extent.
 _ROUND = 2.0**-20
 
 
 def component_rooms(
     sizes: NDArray[np.int64], n_dimensions: int, targets: NDArray[np.float64] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Share the unit cube out among components.
+    """Divide the unit cube among components.
 
     Parameters
     ----------
     sizes
-        (components,): vertices of each, at least 1.
+        (components,): number of vertices of each, at least 1.
     n_dimensions
         Dimensions d of the cube.
     targets
-        (components, d): where each would like to lie, in any unit; only their order along the
-        axes counts. None: large components come first.
+        (components, d): preferred positions of the components, in any unit; only their order
+        along the axes matters. None: large components come first.
 
     Returns
     -------
     low, high
-        float64, (components, d): corners of boxes that do not overlap, with volumes in
-        proportion to `sizes`.
+        float64, (components, d): corners of boxes that do not overlap, with volumes proportional
+        to `sizes`.
     """
     count = sizes.shape[0]
     if targets is None:
         targets = np.repeat(-sizes[:, None].astype(np.float64), n_dimensions, axis=1)
-    # Ranks, unlike coordinates, have no ties, and sort with the box's number as one integer.
+    # Ranks, unlike coordinates, have no ties. Box number and rank can be sorted as one integer.
     ranks = np.empty((count, n_dimensions), np.int64)
     by_target = np.argsort(targets, axis=0, kind="stable")
     np.put_along_axis(ranks, by_target, np.arange(count)[:, None], axis=0)
     low, high = np.zeros((count, n_dimensions)), np.ones((count, n_dimensions))
-    # Components in the order of their boxes; all components of one box carry its corners.
+    # Components in the order of their boxes; all components in a box store its corners.
     order = np.arange(count)
     box = np.zeros(count, np.int64)
     while box[-1] < count - 1:
@@ -75,7 +76,7 @@ def component_rooms(
         members = np.diff(starts, append=count)
         weight = sizes[order]
         total = np.add.reduceat(weight, starts)
-        # A component goes left when its middle lies in the left half of the box's weight.
+        # A component goes left when its middle is in the left half of the box's weight.
         through = np.cumsum(weight)
         before = through - weight - np.repeat(through[starts] - weight[starts], members)
         goes_left = 2 * before + weight < np.repeat(total, members)
@@ -84,7 +85,7 @@ def component_rooms(
         is_left = place < np.repeat(n_left, members)
         left = np.add.reduceat(np.where(is_left, weight, 0), starts)
         share = np.repeat(left / total, members)
-        # Boxes of one component stay as they are.
+        # Boxes with a single component are not split.
         split = np.repeat(members > 1, members)
         lo, hi = low[order, axis], high[order, axis]
         cut = lo + share * (hi - lo)
@@ -108,15 +109,15 @@ def centroid_targets(
     Parameters
     ----------
     representation
-        Coordinates of the vertices, (n, p): dense or sparse, also on disk or a dask array, which
-        are read piece by piece.
+        Coordinates of the vertices, (n, p): dense or sparse. Arrays on disk and dask arrays are
+        read piece by piece.
     labels, sizes
-        Component of every vertex, and vertices of every component.
+        Component of every vertex, and number of vertices of every component.
     n_dimensions
-        How many axes.
+        Number of axes.
     metric
-        For ``'cosine'`` and ``'correlation'`` the directions of the centroids are projected,
-        for all others the centroids.
+        For ``'cosine'`` and ``'correlation'`` the directions of the centroids are projected, for
+        all other metrics the centroids themselves.
 
     Returns
     -------
@@ -159,9 +160,9 @@ def centroid_targets(
 
 
 def _directions(centroids: Any, *, centred: bool) -> Any:
-    """Scale centroids to length 1: so distances of directions become Euclidean ones.
+    """Scale centroids to length 1, so that distances of directions become Euclidean ones.
 
-    Sparse ones are not centred, which would fill them up; their means are small.
+    Sparse centroids are not centred, because they would become dense; their means are small.
     """
     if is_sparse(centroids):
         squares = np.asarray(centroids.multiply(centroids).sum(axis=1)).ravel()
@@ -174,13 +175,13 @@ def _directions(centroids: Any, *, centred: bool) -> Any:
 
 
 def _product(x: Any, y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Matrix product without BLAS, whose rounding differs from machine to machine."""
+    """Multiply matrices without BLAS, whose rounding differs from machine to machine."""
     result: NDArray[np.float64] = x @ y if is_sparse(x) else product(x, y)
     return result
 
 
 def _orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Orthonormalise columns by Gram and Schmidt; those that depend on others become 0."""
+    """Orthonormalise columns by Gram-Schmidt; linearly dependent ones become 0."""
     rows = np.ascontiguousarray(columns.T)
     for k, row in enumerate(rows):
         length = np.sqrt((row * row).sum())
@@ -193,7 +194,7 @@ def _orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _sums(representation: Any, labels: NDArray[np.int32], count: int) -> Any:
-    """Sum the coordinates of each component's vertices, dense or sparse as they come."""
+    """Sum the coordinates of each component's vertices; the sums are dense or sparse like them."""
     sums: Any = None
     for first, rows in row_pieces(representation):
         present, position = np.unique(labels[first : first + rows.shape[0]], return_inverse=True)

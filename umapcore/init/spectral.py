@@ -1,8 +1,8 @@
 """Spectral layout: eigenvectors of the normalised Laplacian of a graph.
 
 With the weights W and the degrees D, these are the eigenvectors of D^-1/2 W D^-1/2 with the
-largest eigenvalues but for the first, which is sqrt(degree) (Belkin and Niyogi 2003; umap-learn's
-default start). Every connected component is laid out by itself, into a room of its own.
+largest eigenvalues, without the first, which is sqrt(degree) (Belkin and Niyogi 2003; umap-learn's
+default start). Every connected component is laid out separately, in a room of its own.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from umapcore._kit.arrays import Csr
     from umapcore.device.spectral_ops import SpectralOps
 
-#: Share of its room that a component fills, so that neighbours do not touch.
+#: Share of its room that a component fills, so that adjacent components do not touch.
 _FILL = 0.9
 _TINY_STREAM = 0x74696E79
 
@@ -43,7 +43,7 @@ def spectral_layout(
     ops: SpectralOps | None = None,
     n_threads: int | None = None,
 ) -> NDArray[np.float64]:
-    """Lay a graph out by its eigenvectors.
+    """Lay out a graph by its eigenvectors.
 
     Parameters
     ----------
@@ -53,14 +53,14 @@ def spectral_layout(
     n_components
         Dimensions d of the layout.
     seed
-        Places the vertices of components that are too small to have d eigenvectors.
+        Determines the positions of vertices in components that are too small for d eigenvectors.
     representation
-        Coordinates of the vertices, (n, p), or a function that gives them or None. Only used
+        Coordinates of the vertices, (n, p), or a function that returns them or None. Only used
         when the graph has several components, to place them relative to each other.
     metric
-        How distances of the representation are measured.
+        Metric of the representation's distances.
     ops
-        The device; None: the CPU.
+        Operations of the device; None: the CPU.
     n_threads
         Threads of the CPU to use; the layout does not depend on it.
 
@@ -89,7 +89,7 @@ def spectral_layout(
         return _by_component(arrays, np.array([n]), n_components, seed, ops)
     assert labels is not None
     sizes = np.bincount(labels, minlength=count)
-    # In this order every component is a range of vertices, its weights a diagonal block.
+    # In this order every component is a range of vertices, and its weights are a diagonal block.
     order = np.argsort(labels, kind="stable").astype(np.int32)
     sorted_arrays = permute(arrays, order, n_threads=n_threads)
     inner = _by_component(sorted_arrays, sizes, n_components, seed, ops)
@@ -117,7 +117,7 @@ def _by_component(
     """Lay out components, which are consecutive ranges of vertices, each within [-1, 1]."""
     layout = np.zeros((arrays.indptr.shape[0] - 1, n_dimensions))
     starts = np.cumsum(sizes) - sizes
-    # Too few vertices for d eigenvectors: anywhere in the room, a single one in its middle.
+    # Too few vertices for d eigenvectors: random positions; a single vertex stays in the middle.
     tiny = np.flatnonzero(np.repeat((sizes > 1) & (sizes <= n_dimensions + 1), sizes))
     points = uniform(seed, _TINY_STREAM, tiny.shape[0] * n_dimensions)
     layout[tiny] = 2.0 * points.reshape(-1, n_dimensions) - 1.0

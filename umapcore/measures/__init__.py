@@ -1,1 +1,1 @@
-"""Layouts compared: their quality, their bits, their speed beside others'."""
+"""Compare layouts: quality, bits, and speed against other programs."""

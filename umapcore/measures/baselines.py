@@ -1,4 +1,4 @@
-"""Other programs that lay out the same graph from the same start, where they are installed."""
+"""Other installed programs that can lay out the same graph from the same start."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
 
     from umapcore.layout.spec import OptimizerSpec
 
-    #: Gives a layout and the seconds of its stages.
+    #: Returns a layout and the seconds of its stages.
     Run = Callable[[], tuple[NDArray[np.float32], dict[str, float]]]
 
 
 def installed_baselines(
     graph: sp.csr_array, start: NDArray[np.float32], spec: OptimizerSpec
 ) -> dict[str, Run]:
-    """Find what is installed.
+    """Return the installed programs.
 
     Parameters
     ----------
     graph
         Symmetric, canonical, float32.
     start
-        Start positions, (n, d), scaled as umap-learn does.
+        Start positions, (n, d), scaled as in umap-learn.
     spec
-        With `n_epochs` given.
+        Its `n_epochs` must be set.
 
     Returns
     -------
-    By name and version, functions that run them once; their kernels have been compiled.
+    By name and version: functions that run a program once. Their kernels are compiled already.
     """
     found: dict[str, Run] = {}
     if find_spec("umap") is not None:
@@ -54,7 +54,7 @@ def installed_baselines(
 
 
 def _umap_learn(graph: Any, start: NDArray[np.float32], spec: OptimizerSpec) -> Run:
-    """umap-learn's optimisation alone, in the serial mode that it takes for a seed."""
+    """Return a function that runs only umap-learn's optimisation, serially as with a seed."""
     layouts, umap_ = import_module("umap.layouts"), import_module("umap.umap_")
     n_epochs = spec.epochs_for(graph.shape[0])
     a, b = spec.curve()
@@ -65,7 +65,7 @@ def _umap_learn(graph: Any, start: NDArray[np.float32], spec: OptimizerSpec) -> 
         kept = edges.data >= edges.data.max() / float(n_epochs if n_epochs > 10 else 500)
         heads, tails = (part[kept].astype(np.int32) for part in (edges.row, edges.col))
         epochs = umap_.make_epochs_per_sample(edges.data[kept], n_epochs)
-        # As umap-learn's estimator draws the state of its generator from a seed.
+        # Draw the generator's state from the seed as umap-learn's estimator does.
         generator = np.random.RandomState(spec.seed % 2**32)
         state = generator.randint(umap_.INT32_MIN, umap_.INT32_MAX, 3).astype(np.int64)
         positions = start.copy()
@@ -97,7 +97,7 @@ def _umap_learn(graph: Any, start: NDArray[np.float32], spec: OptimizerSpec) -> 
 
 
 def _scanpy(graph: Any, start: NDArray[np.float32], spec: OptimizerSpec) -> Run:
-    """Run scanpy's whole call, which ends in umap-learn's optimisation."""
+    """Return a function that runs scanpy's whole call, which includes umap-learn's optimisation."""
     import anndata
     import scipy.sparse as sp
 
@@ -107,10 +107,10 @@ def _scanpy(graph: Any, start: NDArray[np.float32], spec: OptimizerSpec) -> Run:
     a, b = spec.curve()
     n_epochs = spec.epochs_for(graph.shape[0])
     adata = anndata.AnnData(shape=(graph.shape[0], 0))
-    # Arrays of its own: umap-learn writes into what it gets.
+    # Copies, because umap-learn writes into its input arrays.
     arrays = (part.copy() for part in (graph.data, graph.indices, graph.indptr))
     adata.obsp["connectivities"] = sp.csr_matrix(tuple(arrays), shape=graph.shape)
-    # scanpy looks for the data that the graph is made of, though nothing is done with them here.
+    # scanpy reads the data that the graph was made from, although it does not use them here.
     adata.obsm["X_start"] = start
     params = {"method": "umap", "use_rep": "X_start"}
     adata.uns["neighbors"] = {"connectivities_key": "connectivities", "params": params}
@@ -137,7 +137,7 @@ def _scanpy(graph: Any, start: NDArray[np.float32], spec: OptimizerSpec) -> Run:
 
 
 def _ring(dimensions: int) -> tuple[sp.csr_array, NDArray[np.float32]]:
-    """Make a small graph on which to compile, so that no timed run pays for it."""
+    """Return a small graph and a start, to compile the kernels before the timed runs."""
     import scipy.sparse as sp
 
     n = 50

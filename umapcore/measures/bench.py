@@ -1,4 +1,4 @@
-"""What ``umapcore bench`` measures: one graph, one start, everything that can lay it out here."""
+"""The measurement of ``umapcore bench``: one graph, one start, every program available here."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STAGES = ("graph", "plan", "optimise", "whole call")
 
 @dataclass
 class Row:
-    """One program: seconds of each run, by stage, and what its first layout is like."""
+    """One program: seconds of each run, by stage, and the quality of its first layout."""
 
     name: str
     ours: bool
@@ -37,34 +37,34 @@ class Row:
 
     @property
     def total(self) -> float:
-        """Median over the runs of the seconds from graph and start to the layout."""
+        """Return the median over the runs of the seconds from graph and start to the layout."""
         return median(sum(run.values()) for run in self.runs)
 
     def stage(self, name: str) -> float | None:
-        """Median of a stage over the runs; None where the program has none of that name."""
+        """Return the median of a stage over the runs; None if the program has no such stage."""
         seconds = [run[name] for run in self.runs if name in run]
         return median(seconds) if seconds else None
 
 
 @dataclass(frozen=True)
 class Result:
-    """What was measured."""
+    """Result of :func:`bench`."""
 
     n_vertices: int
     #: Directed edges.
     n_edges: int
     n_epochs: int
-    #: Seconds of the spectral start, on all threads asked for.
+    #: Seconds of the spectral start, on the largest number of threads.
     start_seconds: float
     rows: list[Row]
-    #: Whether all layouts by umapcore, of all runs, had the same bits.
+    #: Whether the layouts of all runs of umapcore had the same bits.
     same_bits: bool
-    #: Why there is no row of a GPU; None where there is one.
+    #: Why there is no row for a GPU; None if there is one.
     no_gpu: str | None
 
 
 def thread_counts(most: int | None = None) -> list[int]:
-    """1, 2, 4 … and as many as there are."""
+    """Return 1, 2, 4 … and the number of threads that are available."""
     last = thread_count(most)
     counts = [2**i for i in range(last.bit_length()) if 2**i < last]
     return [*counts, last]
@@ -79,22 +79,22 @@ def bench(
     with_baselines: bool = True,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Result:
-    """Lay out a graph by every program, by turns, and measure.
+    """Lay out a graph with every program, in turns, and measure time and quality.
 
-    Compiling is not measured: every program runs once before, for a few epochs.
+    Compiling is not measured: every program first runs once for a few epochs.
 
     Parameters
     ----------
     graph
-        As :func:`umapcore.simplicial_set_embedding` takes it.
+        As for :func:`umapcore.simplicial_set_embedding`.
     spec
-        Parameters; all programs get the same.
+        Parameters; the same for all programs.
     threads
         Numbers of threads for umapcore.
     repeats
         Runs of each program.
     with_baselines
-        Measure umap-learn and scanpy too, where they are installed.
+        Measure umap-learn and scanpy too, if they are installed.
     tell
         Receives a line before each run.
     """
@@ -103,7 +103,7 @@ def bench(
     spec = spec.replace(n_epochs=spec.epochs_for(n))
     tell("start positions")
     spent: dict[str, float] = {}
-    for _ in range(2):  # the first time compiles
+    for _ in range(2):  # the first pass compiles
         start = simplicial_set_embedding(
             checked,
             spec.replace(n_epochs=0),
@@ -168,7 +168,7 @@ def _umapcore(graph: Any, start: Any, spec: OptimizerSpec, where: dict[str, Any]
             stop_epoch=stop_epoch,
             **where,
         )
-        # Scaling the start is part of the graph's reading here; the start itself is given.
+        # The start is given, so this is only the time to scale it; it counts as part of "graph".
         seconds["graph"] += seconds.pop("start")
         return layout, seconds
 

@@ -1,4 +1,4 @@
-"""``umapcore.compare``: whether two embeddings are the same, and if not, how different."""
+"""``umapcore.compare``: whether two embeddings are the same, and if not, how they differ."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import ArrayLike, NDArray
 
-# Of more observations than this the neighbours are looked up for some only.
+# With more observations than this, neighbours are searched only for this many of them.
 _MOST_LOOKED_UP = 50_000
 _CHUNK = 10_000
 
@@ -23,26 +23,26 @@ _CHUNK = 10_000
 class Comparison:
     """How two embeddings differ; made by :func:`compare`.
 
-    What is None could not be computed: the two have too little in common.
+    A value of None could not be computed: the two embeddings have too little in common.
     """
 
     #: Same cells in the same order, same shape, type and bits.
     equal: bool
     #: Observations and dimensions of each.
     shapes: tuple[tuple[int, int], tuple[int, int]]
-    #: Types of the numbers.
+    #: Data types of each.
     dtypes: tuple[str, str]
-    #: Whether both have the same observations, in whatever order, and whether in the same.
+    #: Whether both have the same observations in any order, and whether in the same order.
     same_cells: bool
     same_order: bool
-    #: Observations that both have; all below is about these.
+    #: Number of observations that both have. All values below are about these.
     n_shared: int
-    #: Those with a coordinate that is not the same number in both.
+    #: Number of observations with a coordinate that differs between the two.
     n_moved: int | None
     #: Largest difference between two coordinates.
     largest_difference: float | None
-    #: Procrustes disparity: 0 for layouts that turning, mirroring, shifting and scaling brings to
-    #: cover one another, at most 1.
+    #: Procrustes disparity: 0 if rotation, reflection, translation and scaling can make the layouts
+    #: equal; at most 1.
     procrustes: float | None
     #: Share of the k nearest neighbours in one layout that are among the k nearest in the other.
     neighbor_overlap: float | None
@@ -52,19 +52,19 @@ class Comparison:
 def compare(
     a: AnnData | ArrayLike, b: AnnData | ArrayLike, *, key: str = "X_umap", k: int = 15
 ) -> Comparison:
-    """Compare two embeddings bit by bit, by shape and by neighbourhoods.
+    """Compare two embeddings by their bits, shape and neighbourhoods.
 
-    Observations are matched by their names; arrays have none and are matched row by row.
+    Observations are matched by their names. Arrays have no names and are matched row by row.
 
     Parameters
     ----------
     a, b
         Annotated data with an embedding in ``obsm[key]``, or arrays, n × dimensions.
     key
-        Where the embedding is, with or without the leading ``X_``.
+        Key of the embedding, with or without the leading ``X_``.
     k
-        Neighbours to look at; fewer where there are not so many observations. They are exact.
-        Above 50,000 observations they are looked up for 50,000, the same each time.
+        Number of neighbours to compare; fewer if there are not enough observations. The search
+        is exact. Above 50,000 observations it runs for 50,000 of them, the same each time.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def compare(
     ------
     ValueError, TypeError
         When there is no such embedding, or when observations cannot be matched because their
-        names are not unique.
+        names are not unique or because arrays differ in their number of rows.
 
     Examples
     --------
@@ -131,7 +131,7 @@ def compare(
 
 
 def _embedding(name: str, given: Any, key: str) -> tuple[NDArray[Any] | None, NDArray[Any]]:
-    """Names of the observations, None for an array, and the positions."""
+    """Return the names of the observations (None for an array) and the positions."""
     from anndata import AnnData
 
     names = None
@@ -155,7 +155,7 @@ def _shape(positions: NDArray[Any]) -> tuple[int, int]:
 
 
 def _matched(a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows of the observations that both have, in the order of the first."""
+    """Return the rows of the shared observations in both, in the order of the first."""
     import pandas as pd
 
     first, second = pd.Index(a), pd.Index(b)
@@ -173,7 +173,7 @@ def _matched(a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[np.intp], NDArra
 
 
 def _procrustes(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:
-    """Sum of squared differences after the best match (Gower 1975), each of norm 1."""
+    """Return the sum of squared differences after the best match (Gower 1975), each of norm 1."""
     if a.shape != b.shape or not a.size:
         return None
     if np.array_equal(a, b):
@@ -181,13 +181,13 @@ def _procrustes(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
     norms = np.linalg.norm(a), np.linalg.norm(b)
     if not all(norms):
-        return None  # all points of one lie in one place
+        return None  # all points of one embedding coincide
     singular = np.linalg.svd((a / norms[0]).T @ (b / norms[1]), compute_uv=False)
     return float(max(1.0 - singular.sum() ** 2, 0.0))
 
 
 def _overlap(a: NDArray[np.float64], b: NDArray[np.float64], k: int) -> float | None:
-    """Mean share of common neighbours."""
+    """Return the mean share of common neighbours."""
     if k < 1:
         return None
     rows = np.arange(len(a))
@@ -202,12 +202,13 @@ def _overlap(a: NDArray[np.float64], b: NDArray[np.float64], k: int) -> float | 
 
 
 def _neighbors(points: NDArray[np.float64], rows: NDArray[np.intp], k: int) -> NDArray[np.intp]:
-    """Give the k nearest others of some points; where more lie in one place, k of these."""
+    """Return the k nearest other points of some points; of more coincident points, any k."""
     from scipy.spatial import cKDTree
 
     _, found = cKDTree(points).query(points[rows], k=k + 1, workers=-1)
     found = np.asarray(found, dtype=np.intp)
-    # A point is its own nearest, unless others lie in the same place; then any of them goes.
+    # A point is its own nearest neighbour. If others coincide with it and it was not found, drop
+    # the last one found instead.
     own = found == rows[:, None]
     own[~own.any(axis=1), -1] = True
     others: NDArray[np.intp] = found[~own].reshape(len(rows), k)

@@ -1,7 +1,7 @@
-"""How well a layout keeps its graph: the loss that it minimises and the neighbours it finds.
+"""How well a layout preserves its graph: the loss that it minimises and neighbour recall.
 
-Both are computed from the graph and the positions alone, on random pairs and subsamples that are
-fixed by the size of the graph, so that two layouts of one graph are judged on the same draws.
+Both are computed from the graph and the positions alone, on random pairs and subsamples. These
+depend only on the size of the graph, so two layouts of one graph are compared on the same draws.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LOSS_PAIRS = 2_000_000
 RECALL_VERTICES = 10_000
 RECALL_NEIGHBORS = 15
-# Guards the logarithm where two vertices coincide; the same guard as in the repulsive force.
+# Keeps the logarithm finite where two vertices coincide, as in the repulsive force.
 _EPSILON = 1e-3
 
 
@@ -32,7 +32,7 @@ class EffectiveLoss:
 
     @property
     def total(self) -> float:
-        """Sum of the two parts."""
+        """Return the sum of the two parts."""
         return self.attraction + self.repulsion
 
 
@@ -46,10 +46,10 @@ def effective_loss(
     n_pairs: int = LOSS_PAIRS,
     seed: int = 0,
 ) -> EffectiveLoss:
-    r"""Loss that attraction with negative sampling minimises in expectation.
+    r"""Return the loss that attraction with negative sampling minimises in expectation.
 
     With :math:`\phi(d) = 1 / (1 + a d^{2b})`, weights :math:`w_{ij}` relative to the largest
-    one, degrees :math:`D_i = \sum_j w_{ij}` and R negative samples a firing,
+    one, degrees :math:`D_i = \sum_j w_{ij}` and R negative samples per firing,
 
     .. math::
         L = \frac{1}{n} \Big( -\sum_{ij} w_{ij} \log \phi(d_{ij})
@@ -57,8 +57,9 @@ def effective_loss(
 
     the effective loss of Damrich and Hamprecht, "On UMAP's true loss function" (2021), per
     vertex and epoch. Attraction is summed over all directed edges. Repulsion is estimated on
-    `n_pairs` pairs of a vertex drawn by its degree and a vertex drawn uniformly, the same pairs
-    for every embedding of a graph. Its logarithm is that of (0.001 + a d^2b) / (1 + a d^2b).
+    `n_pairs` pairs: one vertex is drawn in proportion to its degree and the other uniformly. The
+    pairs are the same for every embedding of a graph. The logarithm in the repulsion is that of
+    (0.001 + a d^2b) / (1 + a d^2b).
     """
     edges = graph.tocoo()
     weights = edges.data.astype(np.float64) / float(edges.data.max())
@@ -100,7 +101,7 @@ def _curve(
 def strongest_neighbors(
     graph: sp.csr_matrix | sp.csr_array, vertices: NDArray[np.integer[Any]], k: int
 ) -> list[NDArray[np.int32]]:
-    """Find the at most `k` heaviest neighbours of each vertex, ties by vertex number."""
+    """Return up to `k` heaviest neighbours of each vertex; the vertex number breaks ties."""
     result = []
     for i in vertices:
         row = slice(graph.indptr[i], graph.indptr[i + 1])
@@ -118,10 +119,11 @@ def neighbor_recall(
     n_vertices: int = RECALL_VERTICES,
     seed: int = 0,
 ) -> float:
-    """Share of the graph neighbours found among the embedding's nearest.
+    """Return the share of graph neighbours that are also nearest neighbours in the embedding.
 
-    For each vertex of a fixed subsample: of its m = min(k, degree) heaviest graph neighbours,
-    the share among the m nearest other vertices in the embedding; then the mean over vertices.
+    For each vertex of a fixed subsample, this is the share of its m = min(k, degree) heaviest
+    graph neighbours that are among the m nearest other vertices in the embedding. The result is
+    the mean over the vertices.
     """
     n = graph.shape[0]
     rng = np.random.default_rng(seed)

@@ -1,14 +1,14 @@
-"""The scale of distances at which a vertex's neighbours count for a given sum, eight at a time.
+"""The scale s = 1 / sigma that gives a vertex's weights a required sum; eight vertices at once.
 
-Of the excess distances x of a vertex's neighbours the s is wanted at which the sum of exp(-x s) is
-the target; s is 1 / sigma (McInnes, Healy and Melville 2018, algorithm 3). umap-learn finds sigma
-by bisection, until the sum is within 1e-5. Here the root is found by Newton's method, on the
-logarithm of the sum, in which a single exponential is a straight line, and with Halley's
-correction. The logarithm is a convex, falling function of s: a step of Newton ends before the
-root, wherever it begins, and the next ones come nearer.
+Given the excess distances x of a vertex's neighbours, find the s for which the sum of exp(-x s)
+equals the target (McInnes, Healy and Melville 2018, algorithm 3). umap-learn finds sigma by
+bisection, until the sum is within 1e-5. Here Newton's method finds the root, with Halley's
+correction. It is applied to the logarithm of the sum, where a single exponential is a straight
+line. The logarithm is a convex, decreasing function of s, so a Newton step from any point ends
+before the root, and the next steps come closer.
 
-The lanes of a group are vertices. What a lane gives depends on no other one: it keeps its s from
-where it is near enough.
+Each lane of a group is a vertex. The result of a lane does not depend on the other lanes: its s is
+frozen once it is accurate enough.
 """
 
 from __future__ import annotations
@@ -23,37 +23,37 @@ from umapcore._kit.simd import SIMD_WIDTH, any_lane, fill, greatest, least, load
 
 #: umap-learn's MIN_K_DIST_SCALE: least sigma, as a share of the mean distance.
 LEAST_BANDWIDTH = 1e-3
-#: In the place of the distance of a neighbour that is not there: exp(-x s) vanishes beside any.
+#: Stands for the distance of a missing neighbour: its exp(-x s) is negligible beside any other.
 NO_NEIGHBOR = 1e60
-#: In the place of an infinite s: times 0 it is 0.
+#: Stands for an infinite s: its product with 0 is 0.
 _LARGEST = 1e300
-#: The sum is taken for its target when it is nearer than this share of it.
+#: A sum is accepted when it differs from its target by no more than this share of the target.
 _CLOSE = 1e-9
-#: Steps at most; two to four are usual.
+#: Maximum number of steps; two to four are usual.
 _MOST_STEPS = 100
 _STEP = np.uint64(SIMD_WIDTH)
 
 
 @inline
 def find_scales(excess: Any, weights: Any, k: Any, near: Any, far: Any, target: Any) -> Any:
-    """Find the s of each lane, and the weights at it.
+    """Find the s of each lane, and the weights for this s.
 
     Parameters
     ----------
     excess
         float64, (8 k,): excess distances of the first neighbours of all lanes, then of the
-        second ones, and so on; `NO_NEIGHBOR` where there is none. The first ones, as a rule the
-        vertices themselves, do not enter the sums.
+        second ones, and so on; `NO_NEIGHBOR` where there is none. The first neighbours are
+        usually the vertices themselves and are left out of the sums.
     weights
         float64, (8 k,): 1 where there is a neighbour, else 0. Receives exp(-x s).
     near, far
-        Vectors: how many of the neighbours in the sums have an excess distance of 0, and above.
+        Vectors: numbers of neighbours in the sums with an excess distance of 0, and above 0.
     target
-        What the weights are to sum to.
+        Required sum of the weights.
 
     Returns
     -------
-    0 in the lanes where even the sum of all is below the target.
+    s; 0 in the lanes where even the largest possible sum is below the target.
     """
     wanted = fill(target) - near
     is_open = (far > wanted) & (wanted > _CLOSE)
@@ -73,11 +73,11 @@ def find_scales(excess: Any, weights: Any, k: Any, near: Any, far: Any, target: 
         if not (first or any_lane(is_open)):
             break
         first = False
-        # The logarithm by a quotient that is nearer to 0 than it is, and exact to third order.
+        # The quotient approximates the logarithm: closer to 0 than it, and exact to third order.
         square = ratio * ratio
         step = (square - 1.0) * 3.0 * total / ((square + ratio * 4.0 + 1.0) * slope)
-        # Halley's correction for the bend of the logarithm, which is the variance of the
-        # distances. It may lead beyond the root; from there Newton's step leads back.
+        # Halley's correction for the curvature of the logarithm, which is the variance of the
+        # distances. It may go beyond the root; the next Newton step then goes back.
         curvature = (bend * total - slope * slope) / (slope * total)
         ahead = step + least(curvature * step, 1.0) * step * 0.5
         step = where(step > 0.0, ahead, step)
@@ -88,7 +88,7 @@ def find_scales(excess: Any, weights: Any, k: Any, near: Any, far: Any, target: 
 
 @inline
 def fade(excess: Any, weights: Any, k: Any, s: Any) -> Any:
-    """Write the weights at the scales s; give their sums and two moments of the distances."""
+    """Write the weights for the scales s; return their sums and two moments of the distances."""
     total, slope, bend = fill(0.0), fill(0.0), fill(0.0)
     store(weights, np.uint64(0), exp_of_minus(load(excess, np.uint64(0)) * s))
     for at in range(_STEP, np.uint64(k) * _STEP, _STEP):

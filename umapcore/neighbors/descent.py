@@ -19,7 +19,7 @@ INSTALL = 'python -m pip install "umapcore[neighbors]"'
 
 
 def is_installed() -> bool:
-    """Whether pynndescent can be imported."""
+    """Return whether pynndescent can be imported."""
     return find_spec("pynndescent") is not None
 
 
@@ -33,10 +33,10 @@ def descent_knn(
 ) -> KNN:
     """Find nearest neighbours by nearest neighbour descent (Dong, Moses and Li 2011).
 
-    Trees, iterations and the one neighbour more that is searched for are those of scanpy, so
-    that the same seed and versions give scanpy's neighbours. It runs on one thread, as there: what
-    it finds depends on the number of threads. The bits are pynndescent's, and may differ between
-    processors and versions.
+    The numbers of trees and iterations are those of scanpy, and so is the search for one
+    additional neighbour. The same seed and versions therefore give scanpy's neighbours. As in
+    scanpy, the search uses one thread, because its result depends on the number of threads. The
+    bits are pynndescent's, and may differ between processors and versions.
 
     Parameters
     ----------
@@ -45,16 +45,16 @@ def descent_knn(
     n_neighbors
         k; every point is its own first neighbour.
     metric, metric_kwds
-        pynndescent's name of a metric, or a function compiled by numba; and its parameters.
+        A metric, by its name in pynndescent or as a function compiled by numba, and its parameters.
     seed
         From 0 to 2**64 - 1.
 
     Raises
     ------
     ImportError
-        Without pynndescent, saying how to install it.
+        When pynndescent is not installed; the message tells how to install it.
     ValueError
-        When pynndescent does not know the metric for such points.
+        When pynndescent does not have the metric for dense or sparse points.
     """
     load_tbb()
     try:
@@ -84,7 +84,7 @@ def descent_knn(
 
 
 def known_metrics(*, is_sparse: bool) -> frozenset[str]:
-    """Names of pynndescent's metrics; none when it is not installed."""
+    """Return the names of pynndescent's metrics; an empty set when it is not installed."""
     if not is_installed():
         return frozenset()
     load_tbb()
@@ -98,6 +98,6 @@ def known_metrics(*, is_sparse: bool) -> frozenset[str]:
 
 
 def _random_state(seed: int) -> np.random.RandomState:
-    """NumPy's old generator takes seeds of 32 bits; longer ones as two words."""
+    """Make NumPy's old generator, which takes a longer seed as two words of 32 bits."""
     words = seed if seed < 2**32 else np.array([seed & 0xFFFFFFFF, seed >> 32], np.uint32)
     return np.random.RandomState(words)

@@ -1,4 +1,4 @@
-"""Points scaled to length 1, whose Euclidean distances tell those by cosine and correlation."""
+"""Points scaled to length 1: their Euclidean distances give cosine and correlation distances."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def directions(points: Any, *, centred: bool) -> Any:
-    """Scale points to length 1, centring each first if so wanted; dense stay dense.
+    """Scale points to length 1, after centring each one if `centred`; dense points stay dense.
 
-    A point without a direction is at cosine distance 1 of all others and 0 of its like: it gets
-    a coordinate of its own kind, which is added as a last column.
+    A point without a direction is at cosine distance 1 from all points with a direction and 0
+    from all others without. An additional last column, 1 for such points only, ensures this.
     """
     if is_sparse(points) and centred:
         points = points.toarray()
@@ -33,7 +33,7 @@ def directions(points: Any, *, centred: bool) -> Any:
     if centred:
         dense -= _row_sums(dense)[:, None] / max(1, dense.shape[1])
     largest = np.abs(dense).max(axis=1, initial=0.0)
-    # What is left of a constant point after centring is rounding.
+    # After centring, a constant point consists of rounding errors only.
     nothing = largest <= 1e-6 * np.abs(points).max(axis=1, initial=0.0)
     dense /= np.where(nothing, 1.0, largest)[:, None]
     dense /= np.sqrt(np.where(nothing, 1.0, _row_sums(dense * dense)))[:, None]
@@ -44,7 +44,7 @@ def directions(points: Any, *, centred: bool) -> Any:
 
 
 def _row_sums(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum rows from the first column to the last: NumPy's order depends on the processor."""
+    """Sum rows from the first to the last column; NumPy's own order depends on the processor."""
     total = np.zeros(matrix.shape[0])
     for column in matrix.T:
         total += column

@@ -1,6 +1,7 @@
-"""Entries of a sparse row, each in one integer, so that one comparison sorts them by column.
+"""Entries of a sparse row, each packed in one integer, so that integer order is column order.
 
-The upper half of an int64 is the column, the lower one the bits of the weight, a float32 above 0.
+The upper half of an int64 is the column. The lower half holds the bits of the weight, a float32
+above 0.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 from umapcore._kit.jit import inline
 from umapcore._kit.simd import SIMD_WIDTH, load, same_bits, store, where
 
-#: Comes after every entry.
+#: Larger than every entry.
 NO_ENTRY = np.int64(np.iinfo(np.int64).max)
 COLUMN_SHIFT = np.int64(32)
 _STEP = np.uint64(SIMD_WIDTH)
@@ -21,28 +22,28 @@ _ONE = np.uint64(1)
 
 @inline
 def entry_of(column: Any, weight: Any) -> Any:
-    """Entry of a column and a weight, which is a float32."""
+    """Return the entry of a column and a weight, which is a float32."""
     return (np.int64(column) << COLUMN_SHIFT) | np.int64(same_bits(weight))
 
 
 @inline
 def column_of(entry: Any) -> Any:
-    """Column of an entry."""
+    """Return the column of an entry."""
     return np.int32(entry >> COLUMN_SHIFT)
 
 
 @inline
 def weight_of(entry: Any) -> Any:
-    """Weight of an entry."""
+    """Return the weight of an entry."""
     return same_bits(np.int32(entry))
 
 
 @inline
 def sort_lanes(entries: Any, k: Any) -> None:
-    """Sort eight rows at a time: the first entries of all of them, the second ones, and so on.
+    """Sort eight rows at once, stored as all their first entries, all second ones, and so on.
 
-    Batcher's merge exchange (Knuth, The Art of Computer Programming, volume 3, algorithm 5.2.2M):
-    which entries are compared does not depend on what is in them.
+    This is Batcher's merge exchange (Knuth, The Art of Computer Programming, volume 3, algorithm
+    5.2.2M): its sequence of comparisons does not depend on the values of the entries.
     """
     k = np.uint64(k)
     top = _ONE
@@ -65,7 +66,7 @@ def sort_lanes(entries: Any, k: Any) -> None:
 
 @inline
 def _exchange(entries: Any, i: Any, j: Any) -> None:
-    """Bring eight pairs of entries into order."""
+    """Sort eight pairs of entries."""
     a, b = load(entries, i), load(entries, j)
     in_order = a < b
     store(entries, i, where(in_order, a, b))

@@ -1,9 +1,8 @@
 """Exact nearest neighbours: every point is compared with every other.
 
-Euclidean distances, and those of directions (cosine, correlation), have a kernel of our own, in
-which every sum is taken in one written order: the same points have the same neighbours, and these
-the same bits of distances, on every processor and for any number of threads. Other metrics are
-SciPy's.
+Euclidean distances, and those of directions (cosine, correlation), are computed by our own kernel.
+It computes every sum in a fixed order. The neighbours and the bits of their distances are therefore
+the same on every processor and for any number of threads. SciPy computes the other metrics.
 """
 
 from __future__ import annotations
@@ -49,12 +48,13 @@ def exact_knn(
 
     Returns
     -------
-    (n, k). Of neighbours at equal distances that with the smaller number comes first.
+    Arrays of shape (n, k). Of neighbours at equal distances, the one with the smaller number is
+    first.
 
     Raises
     ------
     ValueError
-        When the metric does not suit the points, or a distance is NaN.
+        When the metric is not available for the points, or a distance is NaN.
     """
     own = OWN_METRICS.get(metric) if isinstance(metric, str) else None
     if own is None:
@@ -71,14 +71,14 @@ def exact_knn(
     if is_sparse(points):
         indices, squares = knn_by_products(points, n_neighbors, n_threads)
     else:
-        indices, squares = knn_by_tiles(points, n_neighbors, n_threads)
+        indices, squares = knn_by_tiles(points, None, n_neighbors, n_threads)
     return KNN(indices, from_squares(squares, own))
 
 
 def _by_scipy(points: Any, k: int, metric: Any, metric_kwds: Mapping[str, Any]) -> KNN:
-    """Blocks of all distances by SciPy."""
+    """Find neighbours among all distances, which SciPy computes block by block."""
     if is_sparse(points):
-        msg = f"metric={metric!r}: an exact search of sparse data knows only "
+        msg = f"metric={metric!r}: an exact search of sparse data supports only "
         msg += ", ".join(map(repr, OWN_METRICS)) + "."
         raise ValueError(msg)
     name, options = scipy_metric(metric, metric_kwds, points)

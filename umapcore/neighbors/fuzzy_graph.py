@@ -29,43 +29,45 @@ def fuzzy_simplicial_set(
     local_connectivity: float = 1.0,
     n_threads: int | None = None,
 ) -> sparse.csr_array[np.float32, tuple[int, int]]:
-    """Weigh the edges between nearest neighbours as UMAP does.
+    """Compute UMAP's weights of the edges between nearest neighbours.
 
-    Each vertex sees a neighbour at distance d by the weight exp(-max(0, d - rho) / sigma), where
-    rho is the distance of its nearest neighbour and sigma is such that the weights of its
-    neighbours sum to log2 of their number. An edge has the probabilistic union a + b - ab of
-    both views (McInnes, Healy and Melville 2018, sections 3.1 and 4.1).
+    A vertex gives a neighbour at distance d the weight exp(-max(0, d - rho) / sigma). Here rho is
+    the distance of the nearest neighbour, and sigma is such that the weights of all neighbours sum
+    to log2 of their number. The weight of an edge is a + b - ab, the probabilistic union of the
+    weights a and b that its two vertices give each other (McInnes, Healy and Melville 2018,
+    sections 3.1 and 4.1).
 
-    The weights are those of ``umap.umap_.fuzzy_simplicial_set`` to 1e-5, which is how near that
-    comes to its own target. The same neighbours give the same bits for any number of threads and
-    on any processor.
+    The weights agree with ``umap.umap_.fuzzy_simplicial_set`` to within 1e-5, which is the
+    tolerance of that function for its own target. The same neighbours give the same bits for any
+    number of threads and on any processor.
 
     Parameters
     ----------
     knn_indices
         (n, k), integers: neighbours of each vertex, the nearest first; usually each row begins
-        with the vertex itself. When no row has its own vertex it is added, and k grows by one.
-        -1 where a vertex has fewer neighbours.
+        with the vertex itself. When no row contains its own vertex, it is added to all rows, and
+        k grows by one. -1 where a vertex has fewer neighbours.
     knn_distances
-        (n, k): their distances, at least 0; taken as float32. Infinite where there is none.
+        (n, k): their distances, at least 0; converted to float32. Infinite where a vertex has
+        fewer neighbours.
     n_neighbors
-        Number of neighbours, the vertex itself included, of which sigma is a function; None: k.
+        Number of neighbours, the vertex itself included, that determines sigma; None: k.
     set_op_mix_ratio
-        From 0 to 1: 1 is the union, 0 the intersection ab of both views, between is a mixture.
+        From 0 to 1: 1 is the union, 0 the intersection ab, a value between them is a mixture.
     local_connectivity
-        How many of the nearest neighbours are taken to be connected by the weight 1; at least 0,
-        may have a fractional part.
+        Number of nearest neighbours that get the weight 1; at least 0, may have a fractional
+        part.
     n_threads
-        Threads to use; None takes ``umapcore.settings.n_threads``, then numba's number.
+        Threads to use; None means ``umapcore.settings.n_threads``, then numba's number.
 
     Returns
     -------
-    float32, n × n: symmetric, canonical CSR, weights in (0, 1], nothing on the diagonal.
+    float32, n × n: symmetric, canonical CSR, weights in (0, 1], no entries on the diagonal.
 
     Raises
     ------
     ValueError, TypeError
-        For bad input, naming the parameter, its value and what is allowed.
+        For invalid input; the message names the parameter, its value and what is allowed.
 
     Examples
     --------
@@ -94,17 +96,17 @@ def fuzzy_graph(
     local_connectivity: float = 1.0,
     n_threads: int | None = None,
 ) -> sparse.csr_array[np.float32, tuple[int, int]]:
-    """Do as :func:`fuzzy_simplicial_set` for neighbours that have been checked."""
+    """Compute the graph of :func:`fuzzy_simplicial_set` from neighbours that have been checked."""
     indices, distances = knn
     n = indices.shape[0]
-    # Summed by ranges of fixed length, and these in order: the same for any number of threads.
+    # Ranges of fixed length, summed in order: the same result for any number of threads.
     parts = for_rows(n, n_threads, lambda a, b: sum_of_distances(a, b, distances), ROWS_PER_TASK)
     total, present = 0.0, 0
     for part, count in parts:
         total += part
         present += count
     least_of_all = LEAST_BANDWIDTH * (total / present) if present else 0.0
-    # Whole vectors, and an end behind the last entry of each row.
+    # Rows of whole vectors, with at least one `NO_ENTRY` after the last entry.
     views = np.empty((n, (indices.shape[1] // SIMD_WIDTH + 1) * SIMD_WIDTH), np.int64)
     counts = np.empty(n, np.int64)
     target = exact_log2(n_neighbors)

@@ -1,4 +1,4 @@
-"""k nearest neighbours as two arrays, and what is checked about them."""
+"""k nearest neighbours as two arrays, and the checks of these arrays."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from umapcore.logs import logger
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# What the pass over the neighbours can find.
+# What `_inspect` can find in the neighbours.
 _OUT_OF_RANGE = 1
 _NOT_A_DISTANCE = 2
 _UNSORTED = 4
 _SELF_NOT_FIRST = 8
 _SELF_SOMEWHERE = 16
-#: Rows that a thread looks at a time.
+#: Rows that a thread inspects at a time.
 _ROWS_PER_TASK = 16_384
 
 
 class KNN(NamedTuple):
-    """Neighbours of n vertices by growing distance, every vertex first in its own row.
+    """Neighbours of n vertices in order of increasing distance, each vertex first in its own row.
 
     Attributes
     ----------
@@ -48,29 +48,30 @@ def checked_knn(
     name: str = "knn",
     n_threads: int | None = None,
 ) -> KNN:
-    """Bring given neighbours into the one form that everything else reads.
+    """Check given neighbours and convert them to a :class:`KNN`.
 
     Parameters
     ----------
     indices, distances
-        (n, k), neighbours and their distances. -1 or an infinite distance stands for none. Rows
-        may or may not begin with the vertex itself.
+        (n, k), neighbours and their distances. -1 or an infinite distance means no neighbour.
+        Rows may or may not begin with the vertex itself.
     n
-        Number of vertices, where it is known.
+        Number of vertices, if known.
     name
-        What the two are called in messages: ``name_indices``, ``name_distances``.
+        Prefix of their names in messages: ``name_indices``, ``name_distances``.
     n_threads
         Threads to use; None takes the settings' number.
 
     Returns
     -------
-    Sorted by distance, every vertex first in its own row, unless it is missing there. When it is
-    in no row, k grows by one. The arrays may be the caller's.
+    Rows sorted by distance, each beginning with its own vertex if it contains it. When no row
+    contains its own vertex, it is added to all rows, and k grows by one. The arrays may be the
+    caller's own, not copies.
 
     Raises
     ------
     ValueError, TypeError
-        When shapes do not fit, an index is out of range, or a distance is negative or NaN.
+        When the shapes do not match, an index is out of range, or a distance is negative or NaN.
     """
     rows = given_matrix(indices, f"{name}_indices", "iu", "a matrix of integers, one row a vertex")
     lengths = given_matrix(
@@ -88,7 +89,7 @@ def checked_knn(
         msg = f"{name}_indices has shape {rows.shape}: there are no neighbours in it."
         raise ValueError(msg)
     if rows.dtype != np.int32:
-        # Not wrapped round into a valid one: refused below.
+        # An invalid index must not wrap around to a valid one: it becomes `count`, refused below.
         rows = np.where((rows >= -1) & (rows < count), rows, count).astype(np.int32)
     knn = KNN(np.ascontiguousarray(rows), np.ascontiguousarray(lengths, dtype=np.float32))
     found = _found(knn, n_threads)
@@ -108,7 +109,7 @@ def checked_knn(
         found = _found(knn, n_threads)
     if not found & _SELF_SOMEWHERE:
         own = np.arange(count, dtype=np.int32)[:, None]
-        logger.info("%s: each vertex put in front as its own nearest neighbour", name)
+        logger.info("%s: each vertex added as its own first neighbour", name)
         return KNN(
             np.hstack([own, knn.indices]),
             np.hstack([np.zeros((count, 1), np.float32), knn.distances]),
@@ -117,15 +118,16 @@ def checked_knn(
 
 
 def with_self_first(knn: KNN, *, insert: bool) -> KNN:
-    """Put every vertex first in its own row, at distance 0; what was before it moves up.
+    """Move each vertex to the front of its own row, at distance 0.
 
-    Where points coincide, a search may list a vertex behind its doubles, or not at all.
+    The neighbours that were before it move back by one. Where points coincide, a search may list a
+    vertex after its duplicates, or not at all.
 
     Parameters
     ----------
     insert
-        Whether a vertex that is missing in its row takes the place of the last neighbour; else
-        such rows are left alone.
+        Whether a vertex that is missing in its row replaces the last neighbour there. If False,
+        such rows are not changed.
     """
     own = np.arange(knn.indices.shape[0])
     wrong = np.flatnonzero(knn.indices[:, 0] != own)
@@ -146,12 +148,13 @@ def with_self_first(knn: KNN, *, insert: bool) -> KNN:
 
 
 def given_matrix(value: object, name: str, kinds: str, allowed: str) -> NDArray[Any]:
-    """Bring a matrix that the caller gave into memory.
+    """Return a matrix from the caller as an array in memory.
 
     Raises
     ------
     ValueError, TypeError
-        When it is none, or its type is not of the `kinds` of NumPy; `allowed` says what it may be.
+        When it is not a matrix, or NumPy's kind of its dtype is not in `kinds`. `allowed`
+        describes in the message what it may be.
     """
     try:
         array = np.asarray(in_memory(value))
@@ -166,7 +169,7 @@ def given_matrix(value: object, name: str, kinds: str, allowed: str) -> NDArray[
 
 
 def _found(knn: KNN, n_threads: int | None) -> int:
-    """Give all that is to be found about the neighbours."""
+    """Inspect all rows; return the flags of what was found."""
     n = knn.indices.shape[0]
     parts = for_rows(n, n_threads, lambda a, b: _inspect(a, b, *knn), _ROWS_PER_TASK)
     return int(np.bitwise_or.reduce(parts))

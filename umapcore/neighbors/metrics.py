@@ -1,4 +1,4 @@
-"""Metrics: which ones the exact searches know, and what they are functions of."""
+"""Metrics that the exact searches support, and how their distances are computed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: Metrics of the kernels, and what distance they are a function of: |x - y|² of the points, or
-#: of the points scaled to length 1, of which it is twice the cosine distance.
+#: Metrics of the kernels, and how they are computed: from |x - y|² of the points, or of the points
+#: scaled to length 1, for which it is twice the cosine distance.
 OWN_METRICS = {
     "euclidean": "euclidean",
     "l2": "euclidean",
@@ -22,7 +22,7 @@ OWN_METRICS = {
     "cosine": "cosine",
     "correlation": "correlation",
 }
-#: Names that scikit-learn and pynndescent have for metrics of SciPy.
+#: Names of SciPy's metrics in scikit-learn and pynndescent.
 _ALIASES = {
     "manhattan": "cityblock",
     "l1": "cityblock",
@@ -42,14 +42,14 @@ METRICS = frozenset({*OWN_METRICS, *_ALIASES, *_SCIPY_METRICS})
 
 
 def has_exact(metric: object, *, is_sparse: bool) -> bool:
-    """Whether :func:`exact_knn` knows a metric; of sparse points it knows its own ones alone."""
+    """Return whether :func:`exact_knn` has a metric; for sparse points, only its own metrics."""
     if not isinstance(metric, str):
         return callable(metric) and not is_sparse
     return metric in OWN_METRICS or (metric in METRICS and not is_sparse)
 
 
 def from_squares(squares: NDArray[np.float32], own: str) -> NDArray[np.float32]:
-    """Turn squared Euclidean distances of points, or of their directions, into a metric's."""
+    """Convert squared Euclidean distances of points, or of their directions, to a metric."""
     if own == "euclidean":
         return np.sqrt(squares)
     return squares if own == "sqeuclidean" else squares * np.float32(0.5)
@@ -58,7 +58,7 @@ def from_squares(squares: NDArray[np.float32], own: str) -> NDArray[np.float32]:
 def scipy_metric(
     metric: Any, metric_kwds: Mapping[str, Any], points: NDArray[Any]
 ) -> tuple[Any, dict[str, Any]]:
-    """Name and parameters of a metric of SciPy's, those that it takes from the points included."""
+    """Return SciPy's name and parameters of a metric, including those computed from the points."""
     name: Any = _ALIASES.get(metric, metric) if isinstance(metric, str) else metric
     options = dict(metric_kwds)
     if name == "seuclidean":  # of all points, not of those in a block
@@ -69,12 +69,12 @@ def scipy_metric(
 
 
 def metric_name(metric: Any) -> str:
-    """Name of a metric, as it can be stored in a file."""
+    """Return the name of a metric, in a form that can be stored in a file."""
     return metric if isinstance(metric, str) else getattr(metric, "__name__", repr(metric))
 
 
 def unknown_metric(metric: Any, known: Any) -> ValueError:
-    """Make the error for a metric that no search knows."""
+    """Make the error for a metric that no search supports."""
     msg = f"metric={metric!r} is unknown: metric must be one of "
     msg += ", ".join(map(repr, sorted(known))) + ", or a function of two points."
     return ValueError(msg + did_you_mean(str(metric), known))

@@ -1,4 +1,4 @@
-"""Principal components of a matrix, for data that come without."""
+"""Principal components of a matrix, for data that do not include them."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _START_STREAM = 0x706361
-#: Rows of a dense matrix that are copied as doubles at a time.
+#: Rows of a dense matrix that are copied to float64 at a time.
 _ROWS_AT_A_TIME = 1024
 
 
 @dataclass(frozen=True)
 class PrincipalComponents:
-    """Principal components by falling variance; of every axis the largest loading is positive.
+    """Principal components by decreasing variance; the largest loading of each axis is positive.
 
     Attributes
     ----------
     scores
-        float32, (n, count): the rows, centred, on the axes.
+        float32, (n, count): the centred rows, projected on the axes.
     axes
-        float32, (p, count): a column for each axis, of length 1.
+        float32, (p, count): a column of length 1 for each axis.
     variance, variance_ratio
-        float64, (count,): variances of the scores, with n - 1 for the divisor, and their shares
-        of the sum of the variances of all variables.
+        float64, (count,): variances of the scores, with divisor n - 1, and their shares of the
+        sum of the variances of all variables.
     """
 
     scores: NDArray[np.float32]
@@ -43,18 +43,18 @@ class PrincipalComponents:
 def principal_components(matrix: Any, count: int) -> PrincipalComponents:
     """Project rows on the first principal axes of a matrix, by SciPy's truncated SVD (ARPACK).
 
-    The matrix is centred without being copied, so that a sparse one stays sparse.
+    The matrix is centred without a copy, so a sparse one stays sparse.
 
     Parameters
     ----------
     matrix
         (n, p), float32 or float64, dense or sparse.
     count
-        Components, from 1 to min(n, p) - 1.
+        Number of components, from 1 to min(n, p) - 1.
 
     Returns
     -------
-    The last bits depend on the BLAS that is installed.
+    The components. Their last bits depend on the installed BLAS.
     """
     n, p = matrix.shape
     mean = np.asarray(matrix.mean(axis=0, dtype=np.float64)).ravel()
@@ -92,11 +92,11 @@ def principal_components(matrix: Any, count: int) -> PrincipalComponents:
 
 
 def _total_variance(matrix: Any, mean: NDArray[np.float64]) -> float:
-    """Sum of the variances of the columns."""
+    """Return the sum of the variances of the columns."""
     n = matrix.shape[0]
     if is_sparse(matrix):
         wide = matrix.data.astype(np.float64)
-        # The entries that are not there are as far from the mean as 0 is.
+        # Entries that are not stored are 0 and differ from the mean by the mean itself.
         of_columns = np.bincount(matrix.indices, (wide - mean[matrix.indices]) ** 2, mean.size)
         absent = n - np.bincount(matrix.indices, minlength=mean.size)
         return float((of_columns + absent * mean * mean).sum() / (n - 1))

@@ -1,4 +1,4 @@
-"""Exact search among sparse points, by products of matrices."""
+"""Exact search among sparse points, by matrix products."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 def knn_by_products(
     points: Any, k: int, n_threads: int | None
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Neighbours and squared distances of sparse points.
+    """Find neighbours of sparse points, with squared distances.
 
-    They are chosen by |x|² + |y|² - 2 x·y; their distances are then computed from differences,
-    since that formula takes doubles for near points.
+    The neighbours are selected by |x|² + |y|² - 2 x·y. Their distances are then computed from
+    differences, because that formula cannot tell duplicates from points that are only close.
     """
     wide = sparse.csr_array(points.astype(np.float64))
     across = wide.T.tocsr()
@@ -50,7 +50,7 @@ def knn_by_products(
 def _square_differences(
     first: Any, last: Any, indptr: Any, columns: Any, data: Any, indices: Any, squares: Any
 ) -> None:
-    """Compute squared distances to the neighbours of some rows from differences; sort them."""
+    """Compute squared distances to the neighbours of some rows from differences, and sort."""
     for i in range(first, last):
         for j in range(1, indices.shape[1]):
             other = indices[i, j]

@@ -1,4 +1,4 @@
-"""The nearest points of a reference: the search for them, and the check of given ones."""
+"""Nearest points in a reference: the search for them, and the check of given ones."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from umapcore._kit.jit import kernel
-from umapcore._kit.parallel import for_rows
 from umapcore.logs import logger
 from umapcore.neighbors import descent
 from umapcore.neighbors.directions import directions
@@ -21,44 +19,42 @@ from umapcore.neighbors.metrics import (
     scipy_metric,
     unknown_metric,
 )
-from umapcore.neighbors.tiles import TILE, add_squares, tiled
-from umapcore.neighbors.top_k import keep
+from umapcore.neighbors.tiles import knn_by_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-#: New points whose distances SciPy works out at a time.
+#: New points whose distances SciPy computes at a time.
 _ROWS_PER_BLOCK = 256
-_ROWS_PER_TASK = 64
 
 
 def checked_neighbours(
     indices: Any, distances: Any, n_reference: int, name: str = "knn"
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Bring given neighbours in a reference into the one form that everything else reads.
+    """Check given neighbours in a reference, sort them and convert their dtypes.
 
     Parameters
     ----------
     indices, distances
-        (n, k). -1 or an infinite distance stands for no neighbour.
+        (n, k). -1 or an infinite distance means no neighbour.
     n_reference
         Number of points in the reference.
     name
-        What the two are called in messages: ``name_indices``, ``name_distances``.
+        Prefix of their names in messages: ``name_indices``, ``name_distances``.
 
     Returns
     -------
     indices
-        int32, (n, k), by growing distance, -1 behind the last one.
+        int32, (n, k), in order of increasing distance, -1 after the last one.
     distances
         float32, (n, k), infinite where there is no neighbour.
 
     Raises
     ------
     ValueError, TypeError
-        When shapes do not fit, an index is out of range or twice in a row, or a distance is
+        When the shapes do not match, an index is out of range or twice in a row, or a distance is
         negative or NaN.
     """
     rows = _matrix(indices, f"{name}_indices", "iu", "integers")
@@ -106,11 +102,11 @@ def nearest(
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Find the k nearest points of a reference.
 
-    By euclidean, cosine and correlation distances all points of the reference are compared, in
-    one written order: the same bits on every processor, and the same for a point whatever others
-    are looked up with it. By other metrics of SciPy's all are compared too; the rest is left to
-    pynndescent, whose search is approximate. Of two points at equal distances the one with the
-    lower number is nearer.
+    For euclidean, cosine and correlation distances, a new point is compared with the whole
+    reference, in a fixed order of operations. The bits are the same on every processor, and do not
+    depend on the other new points. For SciPy's other metrics, it is compared with the whole
+    reference too. All remaining metrics use pynndescent, whose search is approximate. Of two points
+    at equal distances, the one with the lower number is nearer.
 
     Parameters
     ----------
@@ -121,7 +117,7 @@ def nearest(
     metric, metric_kwds
         Name of the metric, and its parameters.
     seed
-        Of an approximate search.
+        Seed of an approximate search.
     n_threads
         Threads to use.
 
@@ -133,56 +129,19 @@ def nearest(
     Raises
     ------
     ValueError, ImportError
-        When no search knows the metric, or pynndescent is needed and not installed.
+        When no search supports the metric, or pynndescent is needed and not installed.
     """
     points, queries = (np.ascontiguousarray(rows, np.float32) for rows in (reference, new))
     if metric in OWN_METRICS:
-        return _by_tiles(points, queries, k, OWN_METRICS[metric], n_threads)
+        n, own = points.shape[0], OWN_METRICS[metric]
+        if own in {"cosine", "correlation"}:
+            both = directions(np.vstack([points, queries]), centred=own == "correlation")
+            points, queries = both[:n], both[n:]
+        indices, squares = knn_by_tiles(points, queries, k, n_threads)
+        return indices, from_squares(squares, own)
     if has_exact(metric, is_sparse=False):
         return _by_scipy(points, queries, k, metric, metric_kwds or {})
     return _by_pynndescent(points, queries, k, metric, metric_kwds or {}, seed)
-
-
-def _by_tiles(
-    points: NDArray[np.float32],
-    queries: NDArray[np.float32],
-    k: int,
-    own: str,
-    n_threads: int | None,
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    n = points.shape[0]
-    if own in {"cosine", "correlation"}:
-        both = directions(np.vstack([points, queries]), centred=own == "correlation")
-        points, queries = both[:n], both[n:]
-    _, across = tiled(points)
-    rows, _ = tiled(queries)
-    indices = np.full((queries.shape[0], k), -1, np.int32)
-    squares = np.full(indices.shape, np.inf, np.float32)
-    for_rows(
-        queries.shape[0],
-        n_threads,
-        lambda a, b: _search(a, b, n, rows, across, indices, squares),
-        _ROWS_PER_TASK,
-    )
-    return indices, from_squares(squares, own)
-
-
-@kernel()
-def _search(
-    first: Any, last: Any, n: Any, rows: Any, across: Any, indices: Any, squares: Any
-) -> None:
-    """Compare the new points `first` … `last` - 1 with all of the reference, tile by tile."""
-    k = indices.shape[1]
-    sums = np.empty(TILE, np.float32)
-    for tile in range(across.shape[0]):
-        base = tile * TILE
-        for i in range(first, last):
-            add_squares(rows[i], across[tile], sums)
-            worst = squares[i, k - 1]
-            for lane in range(min(TILE, n - base)):
-                if sums[lane] < worst:
-                    keep(indices[i], squares[i], base + lane, sums[lane], 0)
-                    worst = squares[i, k - 1]
 
 
 def _by_scipy(

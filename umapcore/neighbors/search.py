@@ -1,4 +1,4 @@
-"""Which search for nearest neighbours is taken: exact, approximate, or on a GPU."""
+"""Selection of the search for nearest neighbours: exact, approximate, or on a GPU."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from umapcore.neighbors.metrics import METRICS, OWN_METRICS, has_exact, unknown_
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: Up to so many products of coordinates, n²p, our own kernel is faster than pynndescent, even
-#: when that has been compiled (which takes it a minute): 31,600 points in 50 dimensions.
+#: Up to this many products of coordinates, n²p, our own kernel is faster than pynndescent, even
+#: after its compilation (which takes a minute): 31,600 points in 50 dimensions.
 EXACT_WORK = 5e10
-#: As scanpy: below so many points the search by other metrics is exact.
+#: As in scanpy, the search by other metrics is exact for fewer points than this.
 EXACT_BELOW_OTHERS = 4096
-#: Without pynndescent the search is exact up to so many points, and refused above.
+#: Without pynndescent, the search is exact up to this many points, and refused above.
 EXACT_UP_TO = 100_000
 
 
@@ -44,20 +44,20 @@ def nearest_neighbors(
     n_neighbors
         k, the point itself included, from 1 to n.
     metric, metric_kwds, seed, method, exact, n_threads
-        As :func:`umapcore.pp.neighbors`.
+        As in :func:`umapcore.pp.neighbors`.
 
     Returns
     -------
-    (n, k); every point is the first in its own row.
+    Arrays of shape (n, k); every point is the first in its own row.
 
     Raises
     ------
     ValueError
-        For a metric that is not known, or does not suit the points.
+        For a metric that is unknown, or not available for the points.
     ImportError
         When pynndescent is needed and not installed.
     GPUUnavailableError
-        When a GPU is asked for, cannot be used or has too little memory, and
+        When a GPU is requested but cannot be used or has too little memory, and
         ``umapcore.settings.gpu_fallback`` is False.
     """
     if method != "umap":
@@ -79,7 +79,7 @@ def nearest_neighbors(
 
 
 def _is_exact(points: Any, metric: Any, *, exact: bool | None) -> bool:
-    """Whether the search is exact; refuses metrics that the search does not know."""
+    """Return whether the search is exact; raise for metrics that it does not support."""
     n, sparse = points.shape[0], is_sparse(points)
     possible = has_exact(metric, is_sparse=sparse)
     known = descent.known_metrics(is_sparse=sparse)
@@ -103,11 +103,11 @@ def _is_exact(points: Any, metric: Any, *, exact: bool | None) -> bool:
     if n > EXACT_UP_TO:
         msg = (
             f"{n:,} points: a search for neighbours among so many needs pynndescent "
-            f"({descent.INSTALL}), or exact=True and patience."
+            f"({descent.INSTALL}), or exact=True, which is slow."
         )
         raise ImportError(msg)
     logger.warning(
-        "pynndescent is not installed: the %d points are all compared with each other, which is "
+        "pynndescent is not installed: all %d points are compared with each other, which is "
         "exact and slower; %s",
         n,
         descent.INSTALL,

@@ -1,8 +1,8 @@
-"""UMAP's smooth kNN: how near each neighbour of a vertex counts as being, from 0 to 1.
+"""UMAP's smooth kNN: a weight from 0 to 1 for each neighbour of a vertex.
 
-McInnes, Healy and Melville 2018, algorithm 3. A vertex sees a neighbour at distance d by the
-weight exp(-max(0, d - rho) / sigma). rho is the distance of its nearest neighbour, and sigma is
-such that the weights of its neighbours sum to log2(k).
+McInnes, Healy and Melville 2018, algorithm 3. A vertex gives a neighbour at distance d the weight
+exp(-max(0, d - rho) / sigma). rho is the distance of its nearest neighbour, and sigma is such that
+the weights of its neighbours sum to log2(k). The weights of one row are the view of its vertex.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from umapcore._kit.simd import SIMD_WIDTH, any_lane, least, load, single_bits, s
 from umapcore.neighbors.bandwidth import LEAST_BANDWIDTH, NO_NEIGHBOR, fade, find_scales
 from umapcore.neighbors.entries import COLUMN_SHIFT, NO_ENTRY, entry_of, sort_lanes
 
-#: A fractional part of the local connectivity up to this is none, as in umap-learn.
+#: A fractional part of the local connectivity is ignored up to this, as in umap-learn.
 _INTERPOLATED = 1e-5
 _LEAST_WEIGHT = np.float64(np.finfo(np.float32).tiny)
 
@@ -49,28 +49,29 @@ def memberships(
     views: Any,
     counts: Any,
 ) -> Any:
-    """Write how the rows `first` … `last` - 1 see their neighbours, sorted by column.
+    """Compute the weights of the rows `first` … `last` - 1, as entries sorted by column.
 
     Parameters
     ----------
     indices, distances
-        int32 and float32, (n, k): neighbours by growing distance, each vertex first in its own
-        row; -1 or an infinite distance where there are fewer.
+        int32 and float32, (n, k): neighbours in order of increasing distance, each vertex first
+        in its own row; -1 or an infinite distance where there are fewer.
     target
-        What the weights of a row are to sum to, without that of the vertex itself.
+        Required sum of the weights of a row, without that of the vertex itself.
     local_connectivity
-        How many of the nearest neighbours get the weight 1; may have a fractional part.
+        Number of nearest neighbours that get the weight 1; may have a fractional part.
     least_of_all
-        Least sigma of a vertex that coincides with its neighbours.
+        Minimum sigma of a vertex that coincides with its neighbours.
     views, counts
-        int64 (n, k) and (n,): receive the entries of each row, without zeros, and their number.
+        int64, (n, width), width > k, and (n,): receive the entries of each row, without zeros and
+        with `NO_ENTRY` after them, and their number.
 
     Returns
     -------
-    A vertex that has some neighbour twice, or -1.
+    A vertex that has the same neighbour twice, or -1.
     """
     k = indices.shape[1]
-    # Of the eight rows of a group the first neighbours, then the second ones, and so on.
+    # For a group of eight rows: all first neighbours, then all second ones, and so on.
     excess, shares = np.empty(k * SIMD_WIDTH, np.float64), np.empty(k * SIMD_WIDTH, np.float64)
     found = np.empty(k * SIMD_WIDTH, np.int64)
     near, far = np.empty(SIMD_WIDTH, np.float64), np.empty(SIMD_WIDTH, np.float64)
@@ -82,7 +83,7 @@ def memberships(
             i = min(group + lane, last - 1)
             rho = _nearest(distances[i], local_connectivity)
             mean = _load(lane, i, indices, distances, rho, excess, shares, found, near, far)
-            # A row of zeros has the mean of all rows for its scale.
+            # The scale of a row of zeros is the mean of all rows.
             smallest = LEAST_BANDWIDTH * mean if rho > 0.0 else least_of_all
             most[lane] = 1.0 / smallest if smallest > 0.0 else np.inf
         s = find_scales(excess, shares, k, load(near, zero), load(far, zero), target)
@@ -99,7 +100,7 @@ def memberships(
 
 @inline
 def _nearest(row: Any, local_connectivity: Any) -> Any:
-    """Give rho: the distance of the nearest neighbour that is not at 0, or one between two."""
+    """Return rho: the distance of the nearest neighbour above 0, or a value between two."""
     whole = np.int64(np.floor(local_connectivity))
     part = local_connectivity - whole
     rho = 0.0
@@ -111,7 +112,7 @@ def _nearest(row: Any, local_connectivity: Any) -> Any:
             continue
         seen += 1
         if seen > whole:
-            # The neighbour after the last one that counts in full; the first when none does.
+            # This neighbour follows the last one that counts in full; the first if none does.
             if whole == 0 or part > _INTERPOLATED:
                 rho = before + part * (d - before)
             return np.float64(np.float32(rho))
@@ -133,7 +134,7 @@ def _load(
     near: Any,
     far: Any,
 ) -> Any:
-    """Put a row's excess distances and columns into its lane; give the mean distance."""
+    """Load a row's excess distances and columns into its lane; return the mean distance."""
     total = 0.0
     present = 0
     n_near = 0
@@ -161,7 +162,7 @@ def _load(
 
 @inline
 def _add_weights(shares: Any, found: Any) -> None:
-    """Add the weights to the entries, and take those out that are too small for a float32."""
+    """Add the weights to the entries; remove entries with weights too small for a float32."""
     for at in range(np.uint64(0), np.uint64(found.shape[0]), np.uint64(SIMD_WIDTH)):
         share = load(shares, at)
         entry = load(found, at) | single_bits(share)
@@ -170,7 +171,7 @@ def _add_weights(shares: Any, found: Any) -> None:
 
 @inline
 def _store(lane: Any, i: Any, found: Any, views: Any, counts: Any) -> Any:
-    """Write the entries of a lane; False when two have the same column."""
+    """Write the entries of a lane; return False when two have the same column."""
     count = 0
     alike = 0
     previous = np.int64(-1)

@@ -1,4 +1,4 @@
-"""Exact search among dense points: tiles of them are compared side by side."""
+"""Exact search among dense points: a point is compared with a tile of points at a time."""
 
 from __future__ import annotations
 
@@ -13,30 +13,38 @@ from umapcore.neighbors.top_k import keep, own_first
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Points that are compared side by side.
+#: Points in a tile.
 TILE = 64
-#: Coordinates that are added up before the sums are stored.
+#: Coordinates that are summed before the sums are stored.
 _TERMS = 4
 _ROWS_PER_TASK = 64
 
 
 def knn_by_tiles(
-    points: NDArray[np.float32], k: int, n_threads: int | None
+    points: NDArray[np.float32], queries: NDArray[np.float32] | None, k: int, n_threads: int | None
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Neighbours and squared distances of dense points."""
+    """Find neighbours among dense points, with squared distances.
+
+    If `queries` is None, the neighbours are those of the points, each first in its own row.
+    """
     n = points.shape[0]
-    rows, across = tiled(points)
-    indices, squares = own_first(n, k)
+    rows, across = _tiled(points)
+    if queries is None:
+        indices, squares = own_first(n, k)
+    else:
+        rows, _ = _tiled(queries)
+        indices = np.full((queries.shape[0], k), -1, np.int32)
+        squares = np.full(indices.shape, np.inf, np.float32)
 
     def search(a: int, b: int) -> None:
-        _search_tiles(a, b, n, rows, across, indices, squares)
+        _search(a, b, n, rows, across, indices, squares, queries is None)
 
-    for_rows(n, n_threads, search, _ROWS_PER_TASK)
+    for_rows(indices.shape[0], n_threads, search, _ROWS_PER_TASK)
     return indices, squares
 
 
-def tiled(points: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Give points, filled up with zeros, by rows, and in tiles of coordinates side by side."""
+def _tiled(points: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return zero-padded points twice: as rows, and as tiles transposed to coordinates × points."""
     n, p = points.shape
     padded = max(_TERMS, -(-p // _TERMS) * _TERMS)
     tiles = np.zeros((-(-n // TILE), TILE, padded), np.float32)
@@ -45,8 +53,8 @@ def tiled(points: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.
 
 
 @inline
-def add_squares(point: Any, lanes: Any, sums: Any) -> None:
-    """Write the squared distances of a point to those of a tile."""
+def _add_squares(point: Any, lanes: Any, sums: Any) -> None:
+    """Compute the squared distances from a point to the points of a tile."""
     sums[:] = np.float32(0.0)
     for c in range(0, point.shape[0], _TERMS):
         x0, x1, x2, x3 = point[c], point[c + 1], point[c + 2], point[c + 3]
@@ -60,21 +68,25 @@ def add_squares(point: Any, lanes: Any, sums: Any) -> None:
 
 
 @kernel()
-def _search_tiles(
-    first: Any, last: Any, n: Any, rows: Any, across: Any, indices: Any, squares: Any
+def _search(
+    first: Any, last: Any, n: Any, rows: Any, across: Any, indices: Any, squares: Any, own: Any
 ) -> None:
-    """Compare the points `first` … `last` - 1 with all, tile by tile, which then stays cached."""
+    """Compare the rows `first` … `last` - 1 with all points, tile by tile, so tiles stay cached.
+
+    `own`: the rows are the points, and each is in its place already.
+    """
     k = indices.shape[1]
-    if k < 2:
+    foremost = 1 if own else 0
+    if k <= foremost:
         return
     sums = np.empty(TILE, np.float32)
     for tile in range(across.shape[0]):
         lanes = across[tile]
         for i in range(first, last):
-            add_squares(rows[i], lanes, sums)
+            _add_squares(rows[i], lanes, sums)
             base = tile * TILE
             worst = squares[i, k - 1]
             for lane in range(min(TILE, n - base)):
-                if sums[lane] < worst and base + lane != i:
-                    keep(indices[i], squares[i], base + lane, sums[lane], 1)
+                if sums[lane] < worst and not (own and base + lane == i):
+                    keep(indices[i], squares[i], base + lane, sums[lane], foremost)
                     worst = squares[i, k - 1]

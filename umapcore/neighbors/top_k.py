@@ -11,17 +11,17 @@ from umapcore._kit.jit import inline, kernel
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Entries of a block of distances to all points.
+#: Number of entries in a block of distances to all points.
 _BLOCK_ENTRIES = 2**22
 
 
 def rows_of_block(n: int) -> int:
-    """Rows whose distances to all of n points are worked out at a time."""
+    """Return how many rows of distances to all n points are computed at a time."""
     return max(1, _BLOCK_ENTRIES // n)
 
 
 def own_first(n: int, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Neighbours and squared distances, of which only those of the points themselves are known."""
+    """Return neighbours and squared distances that contain only the points themselves so far."""
     indices = np.full((n, k), -1, np.int32)
     squares = np.full((n, k), np.inf, np.float32)
     indices[:, 0], squares[:, 0] = np.arange(n), 0.0
@@ -30,9 +30,9 @@ def own_first(n: int, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
 
 @inline
 def keep(indices: Any, squares: Any, column: Any, square: Any, foremost: Any) -> None:
-    """Put a neighbour that is nearer than the last one where it belongs, behind its equals.
+    """Insert a neighbour that is nearer than the last one, after others at equal distances.
 
-    Places before `foremost` are not for it.
+    It is never inserted before index `foremost`.
     """
     at = indices.shape[0] - 1
     while at > foremost and squares[at - 1] > square:
@@ -45,7 +45,7 @@ def keep(indices: Any, squares: Any, column: Any, square: Any, foremost: Any) ->
 
 @kernel()
 def keep_nearest(first: Any, block: Any, indices: Any, squares: Any) -> None:
-    """Keep the nearest of all points for the rows of a block, which begins with row `first`."""
+    """Keep the nearest of all points for each row of a block, whose first row is `first`."""
     k = indices.shape[1]
     for r in range(block.shape[0]):
         i = first + r

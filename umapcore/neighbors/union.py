@@ -1,7 +1,7 @@
-"""Union of the views that vertices have of each other: weights of rows → symmetric CSR.
+"""Union of the directed weights, which are the views of the vertices: rows → symmetric CSR.
 
-Vertex i sees j by the weight a, and j sees i by the weight b. The edge has the probability that
-at least one of them is there, a + b - ab (McInnes, Healy and Melville 2018, section 3.1).
+Vertex i gives j the weight a, and j gives i the weight b. The weight of the edge is the probability
+that at least one of the two exists, a + b - ab (McInnes, Healy and Melville 2018, section 3.1).
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from umapcore.neighbors.entries import COLUMN_SHIFT, NO_ENTRY, column_of, entry_
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Rows of a task of the threads.
+#: Rows in a task of a thread.
 ROWS_PER_TASK = 4096
 _INT32_ENTRIES = 2**31
-#: Parts of the transpose at most, each of which has a number for every vertex.
+#: Maximum number of parts of the transpose; each of them has a number for every vertex.
 _MOST_PARTS = 16
 
 
 def fuzzy_union(
     views: NDArray[np.int64], counts: NDArray[np.int64], mix_ratio: float, n_threads: int | None
 ) -> sparse.csr_array[np.float32, tuple[int, int]]:
-    """Join directed weights to one symmetric graph.
+    """Combine directed weights into one symmetric graph.
 
     Parameters
     ----------
     views, counts
         int64, (n, width) and (n,), as :func:`umapcore.neighbors.smooth_knn.memberships` writes
-        them: of row i the first ``counts[i]`` entries, sorted by column, then `NO_ENTRY`.
+        them: row i has ``counts[i]`` entries, sorted by column, then `NO_ENTRY`.
     mix_ratio
-        1: the union a + b - ab; 0: the intersection ab; between: a mixture.
+        1: the union a + b - ab; 0: the intersection ab; between them: a mixture.
     n_threads
         Threads to use; None takes the settings' number.
 
@@ -73,10 +73,11 @@ def fuzzy_union(
 def _mirror(
     views: NDArray[np.int64], counts: NDArray[np.int64], threads: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Transpose the views by counting, into rows with `NO_ENTRY` behind each, and where they start.
+    """Transpose the views by counting; return where the new rows start, and the rows.
 
-    Each thread writes what some of the rows bring, behind what the rows before these do: the heads
-    of a row of the transpose are in order, and at the same places for any number of threads.
+    `NO_ENTRY` follows each row. A thread writes the entries of a range of rows after those of all
+    earlier rows. The heads in a row of the transpose are therefore sorted, and their positions are
+    the same for any number of threads.
     """
     n = counts.shape[0]
     n_parts = min(threads, _MOST_PARTS) if n > ROWS_PER_TASK else 1
@@ -97,7 +98,7 @@ def _mirror(
 
 @kernel()
 def _count_columns(first: Any, last: Any, views: Any, counts: Any, seen: Any) -> None:
-    """Count how often the rows `first` … `last` - 1 see each column."""
+    """Count how often each column occurs in the rows `first` … `last` - 1."""
     for i in range(first, last):
         for j in range(counts[i]):
             seen[column_of(views[i, j])] += 1
@@ -105,7 +106,7 @@ def _count_columns(first: Any, last: Any, views: Any, counts: Any, seen: Any) ->
 
 @kernel()
 def _lay_out(places: Any, starts: Any) -> None:
-    """Turn the numbers that parts have of each column into the places where they begin."""
+    """Replace each part's number of entries in a column by the position of the first one."""
     at = 0
     for column in range(places.shape[1]):
         starts[column] = at
@@ -119,7 +120,7 @@ def _lay_out(places: Any, starts: Any) -> None:
 
 @kernel()
 def _transpose(first: Any, last: Any, views: Any, counts: Any, free: Any, mirrored: Any) -> None:
-    """Write the entries of the rows `first` … `last` - 1 to the places that are free for them."""
+    """Write the entries of the rows `first` … `last` - 1 to their next free positions."""
     for i in range(first, last):
         for j in range(counts[i]):
             entry = views[i, j]
@@ -140,7 +141,7 @@ def _count_union(
     only_both: Any,
     degrees: Any,
 ) -> None:
-    """Write how many entries each row of the graph has."""
+    """Count the entries of each row of the graph."""
     width = np.uint64(views.shape[1])
     flat = views.reshape(-1)
     none, one = fill(np.int64(0)), fill(np.int64(1))
@@ -169,13 +170,13 @@ def _join(
     indices: Any,
     data: Any,
 ) -> None:
-    """Merge the rows of both views."""
+    """Merge the rows of the views and of their transpose."""
     width = np.uint64(views.shape[1])
     flat = views.reshape(-1)
     for i in range(np.uint64(first), np.uint64(last)):
         own_at, other_at = i * width, np.uint64(starts[i])
         at, end = np.uint64(indptr[i]), np.uint64(indptr[i + np.uint64(1)])
-        # Which of the two is ahead cannot be foretold: there must be no branch on it.
+        # Which column is smaller is unpredictable, so there must be no branch on it.
         while at < end:
             own, other = flat[own_at], mirrored[other_at]
             column, head = own >> COLUMN_SHIFT, other >> COLUMN_SHIFT
@@ -187,5 +188,5 @@ def _join(
             data[at] = np.float32(mix_ratio * ((a + b) - both) + (1.0 - mix_ratio) * both)
             own_at += np.uint64(mine)
             other_at += np.uint64(theirs)
-            # Where both are wanted, an entry of one is written over by the next.
+            # If both are required, the next entry overwrites an entry that only one has.
             at += np.uint64(mine & theirs) if only_both else np.uint64(1)

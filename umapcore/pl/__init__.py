@@ -1,4 +1,4 @@
-"""Pictures of embeddings: AnnData in, matplotlib axes out. Needs ``umapcore[plot]``."""
+"""Plots of embeddings: takes AnnData, returns matplotlib axes. Needs ``umapcore[plot]``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands around the points: axes' names, legends, colour bars, names of groups."""
+"""Draw what surrounds the points: axis labels, legends, colour bars and group names."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
     from umapcore.pl.values import Groups
 
-# Inches of a line of the legend, and letters in it.
+# Height of a legend line in inches, and the most letters in it.
 _LINE, _WRAP = 0.205, 44
 _AXES_COLOR = "0.5"
 
 
 def tidy(ax: Axes, axis_names: Sequence[str], title: str | None) -> None:
-    """Take away what says nothing: ticks and frame. A UMAP's axes have no units."""
+    """Remove ticks and frame, and label the axes. The axes of a UMAP have no units."""
     if title:
         ax.set_title(title)
     if len(axis_names) == 3:
         _tidy_3d(ax, axis_names)
         return
-    # To the left: what stands beside the axes is on the right.
+    # Anchored to the left, because legends and colour bars are on the right.
     ax.set_aspect("equal", adjustable="box", anchor="W")
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
@@ -67,9 +67,9 @@ def legend(ax: Axes, groups: Groups, shades: Sequence[str], rest: tuple[str, str
     if not entries:
         return
     lines = sum(name.count("\n") + 1 for name, _ in entries)
-    # The layout is not final: it will give the axes more height than they have now.
+    # The figure's layout is not final yet: the axes will become higher.
     height = 1.15 * axes_size(ax)[1]
-    # Where the names need more than two columns, smaller ones.
+    # Use smaller letters where the names need more than two columns.
     small = lines > 2 * height / _LINE
     fit = max(int(height / (_LINE * (0.83 if small else 1.0))), 4)
     ax.legend(
@@ -88,7 +88,7 @@ def legend(ax: Axes, groups: Groups, shades: Sequence[str], rest: tuple[str, str
 
 
 def color_bar(ax: Axes, scale: ScalarMappable) -> None:
-    """Put the scale of the numbers beside the axes."""
+    """Draw a colour bar beside the axes."""
     beside: Any = ax.figure.colorbar(scale, ax=ax, shrink=0.6, aspect=24, pad=0.02)
     beside.outline.set_visible(False)
 
@@ -96,13 +96,13 @@ def color_bar(ax: Axes, scale: ScalarMappable) -> None:
 def names_on_data(
     ax: Axes, points: NDArray[np.floating[Any]], groups: Groups, shades: Sequence[str]
 ) -> None:
-    """Write each group's name where the group lies."""
+    """Write each group's name at the position of the group."""
     shown = np.isfinite(points).all(axis=1) & (groups.codes >= 0)
     if not shown.any():
         return
     from umapcore.pl.labels import label_groups
 
-    # Places are chosen in pixels, so the layout must be final before.
+    # Label positions are chosen in pixels, so the figure's layout must be final first.
     ax.figure.canvas.figure.draw_without_rendering()
     seen = points[shown]
     if seen.shape[1] == 3:

@@ -1,4 +1,4 @@
-"""Place the names of groups on a scatter: near their group, none over another, little hidden."""
+"""Place group names on a scatter plot, near their group, without overlap, hiding few points."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-# Costs of a place, in units of "one text height away from the group".
-_COST_OTHERS = 6.0  # a label that covers nothing but the dense core of another group
-_COST_OWN = 12.0  # a label that hides the whole of its own group
-_COST_CLOSE = 4.0  # a label nearer to another one than this, in units of the letters' size
+# Costs of a position. Unit: the cost of a label one text height away from its group.
+_COST_OTHERS = 6.0  # the label covers only the dense core of another group
+_COST_OWN = 12.0  # the label hides its own group completely
+_COST_CLOSE = 4.0  # the label is nearer to another one than `_APART`, in units of the font size
 _APART = 0.5
-# Letters in a line; longer names are broken.
+# Letters in a line; longer names are wrapped.
 _WRAP = 22
-# Share of the axes that names may cover before they are written smaller, and how much smaller.
+# Share of the axes that names may cover at full size, and the smallest factor of the font size.
 _MOST_OF_AXES, _SMALLEST = 0.2, 0.6
 _RINGS = 20
 _DIRECTIONS = 16
 _GRID = 96
-# Above points of three dimensions too, which matplotlib numbers by their depth.
+# Drawing order: also above 3-D points, whose order matplotlib derives from their depth.
 _LINE, _TEXT = 1e5, 2e5
 
 
@@ -43,15 +43,15 @@ def label_groups(
     Parameters
     ----------
     ax
-        Axes whose limits and place in the figure are final.
+        Axes whose limits and position in the figure are final.
     points
-        Positions, shape (n, 2), in data coordinates; those of axes of three dimensions projected.
+        Positions in data coordinates, shape (n, 2). For 3-D axes they are already projected.
     codes
-        Group of every point, shape (n,); below 0 for none.
+        Group of each point, shape (n,); negative for points without a group.
     names, colors
         One for each group.
     fontsize
-        In points.
+        Font size in points.
     """
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
@@ -64,14 +64,14 @@ def label_groups(
     density = _Density(pixels)
     to_data = ax.transData.inverted().transform
     taken: list[NDArray[np.float64]] = []
-    # Small groups first: a large one has many good places, a small one has few.
+    # Small groups first: they have few good positions, large groups have many.
     for group in np.argsort(sizes, kind="stable"):
         if sizes[group] == 0:
             continue
         members = pixels[codes == group]
         anchor = _core(members)
         x, y = to_data(anchor)
-        # Also in axes of three dimensions, whose own method wants a depth.
+        # `Axes.text` also for 3-D axes, whose own method requires a depth.
         text = Axes.text(
             ax,
             float(x),
@@ -85,7 +85,7 @@ def label_groups(
             path_effects=[withStroke(linewidth=0.28 * fontsize, foreground=ground(ax))],
             zorder=_TEXT,
         )
-        # What is written inside the axes must not move them.
+        # Text inside the axes must not change the figure's layout.
         text.set_in_layout(False)
         extent = text.get_window_extent()
         half = np.array([0.5 * extent.width + 2.0, 0.5 * extent.height + 1.0])
@@ -104,7 +104,7 @@ def label_groups(
 
 
 def _shrinkage(ax: Axes, names: Sequence[str], fontsize: float) -> float:
-    """Say how much smaller letters must be, that the names leave something of the picture."""
+    """Return the factor of the font size at which the names cover little of the picture."""
     letters = sum(min(len(name), 2 * _WRAP) for name in names)
     points_per_pixel = 72.0 / ax.figure.canvas.figure.dpi
     area = float(np.prod(ax.bbox.size)) * points_per_pixel**2
@@ -113,7 +113,7 @@ def _shrinkage(ax: Axes, names: Sequence[str], fontsize: float) -> float:
 
 
 class _Density:
-    """How many points lie in a rectangle, from a summed-area table of a coarse grid."""
+    """Count points in rectangles with a summed-area table of a coarse grid."""
 
     def __init__(self, pixels: NDArray[np.float64]) -> None:
         self.low = pixels.min(axis=0)
@@ -123,19 +123,19 @@ class _Density:
         np.add.at(counts, (cells[:, 0], cells[:, 1]), 1.0)
         self.table = np.zeros((_GRID + 1, _GRID + 1))
         self.table[1:, 1:] = counts.cumsum(axis=0).cumsum(axis=1)
-        # What a cell in a dense part holds; a few piled-up points must not set the scale.
+        # Points in a cell of a dense part. A percentile: a few piled-up points must not matter.
         occupied = counts[counts > 0]
         self.dense = float(np.percentile(occupied, 75))
 
     def count(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> float:
-        """Points in the rectangle, its edges rounded to whole cells."""
+        """Count the points in a rectangle whose edges are rounded to whole cells."""
         i0, j0 = np.clip(np.rint((low - self.low) / self.step), 0, _GRID).astype(np.intp)
         i1, j1 = np.clip(np.rint((high - self.low) / self.step), 0, _GRID).astype(np.intp)
         t = self.table
         return float(t[i1, j1] - t[i0, j1] - t[i1, j0] + t[i0, j0])
 
     def full(self, half: NDArray[np.float64]) -> float:
-        """Points that a box of these half sizes hides where the points lie densely."""
+        """Return how many points a box of these half sizes hides in a dense part."""
         return self.dense * float(np.prod(2.0 * half / self.step))
 
 
@@ -145,7 +145,7 @@ def _core(members: NDArray[np.float64]) -> NDArray[np.float64]:
     spread = np.ptp(members, axis=0).max()
     if spread == 0.0:
         return np.asarray(middle)
-    # The peak of a blurred histogram says which piece is the main one.
+    # The peak of a blurred histogram marks the main piece.
     bins = 24
     low = members.min(axis=0)
     cells = np.minimum((members - low) / spread * bins, bins - 1).astype(np.intp)
@@ -168,7 +168,7 @@ def _best_place(
     apart: float,
     bounds: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Try places on rings around the anchor; the cheapest that covers no other label wins."""
+    """Return the cheapest position on rings around the anchor that covers no other label."""
     angles = 2 * np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS
     directions = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     best, best_cost = anchor, np.inf
@@ -176,11 +176,11 @@ def _best_place(
     members = members[:: max(1, n_members // 2000)]
     for ring in range(_RINGS):
         if 0.5 * ring >= best_cost:
-            break  # farther away, nothing can be cheaper
-        # Rings are ellipses: a step sideways must clear the width of the text, not its height.
+            break  # no position farther away can be cheaper
+        # Rings are ellipses: a sideways step must clear the width of the text, not its height.
         reach = ring * half[1] + min(ring, 2) * 0.5 * np.array([half[0] - half[1], 0.0])
         for direction in directions[: 1 if ring == 0 else None]:
-            # Inside the axes, unless the name is larger than they are.
+            # Keep the label inside the axes, unless it is larger than they are.
             inside = np.minimum(anchor + reach * direction, bounds[2:] - half)
             place = np.maximum(inside, bounds[:2] + half)
             low, high = place - half, place + half
@@ -207,7 +207,7 @@ def _best_place(
 def _edge_of_box(
     place: NDArray[np.float64], half: NDArray[np.float64], towards: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Where the line from the box's centre to a point leaves the box."""
+    """Return the point where the line from the box's centre to `towards` leaves the box."""
     step = towards - place
     scale = np.min(half / np.maximum(np.abs(step), 1e-9))
     return np.asarray(place + step * min(scale, 1.0))

@@ -1,4 +1,4 @@
-"""A movie that is to be made of a run, for programs that start one."""
+"""Describe a movie of a run before the run starts, for programs that start runs."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-#: Frames of a movie, about, where nothing else is asked for.
+#: Approximate number of frames of a movie by default.
 _FRAMES = 50
 
 
 @dataclass(frozen=True)
 class MovieFile:
-    """What is to be shown, and the file for it.
+    """What a movie shows, and the file to write.
 
     Parameters
     ----------
     path
-        Ends in .gif or .mp4.
+        Path that ends in .gif or .mp4.
     color
         Column of `obs` or variable; None draws all points alike.
     every
-        Epochs from one frame to the next; None makes about 50 frames.
+        Epochs between frames; None makes about 50 frames.
 
     Raises
     ------
     ValueError
-        When the path's ending is another.
+        If the path ends otherwise.
     RuntimeError
         For .mp4 without ffmpeg.
     """
@@ -48,15 +48,15 @@ class MovieFile:
         check_format(self.path)
 
     def check(self, adata: AnnData) -> None:
-        """Refuse what could not be drawn, before the work; see :meth:`Picture.check`."""
+        """Raise before the run if the movie cannot be drawn; see :meth:`Picture.check`."""
         Picture(self.path.with_suffix(".png"), () if self.color is None else (self.color,)).check(
             adata
         )
 
     def snapshots(self, n_epochs: int) -> Snapshots:
-        """Give what is to be filled by a run of so many epochs."""
+        """Return empty snapshots for a run of `n_epochs` epochs."""
         return Snapshots(self.every or max(1, -(-n_epochs // _FRAMES)))
 
     def draw(self, adata: AnnData, snapshots: Snapshots, basis: str, path: Path) -> None:
-        """Write the movie into a file of any name."""
-        write_movie(adata, path, self.path, self.color, snapshots=snapshots, basis=basis)
+        """Write the movie to `path`, whatever its name."""
+        write_movie(adata, path, self.path, self.color, snapshots, basis)

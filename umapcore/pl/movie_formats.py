@@ -1,4 +1,4 @@
-"""The formats of movies: which a name asks for, and how frames become a GIF or an MP4."""
+"""Movie formats: choose one by the file name, and write frames as GIF or MP4."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _FORMATS = (".gif", ".mp4")
 
 
 def check_format(path: Path) -> None:
-    """Refuse a file that no movie can be written to.
+    """Raise if no movie can be written to a file of this name.
 
     Raises
     ------
     ValueError
-        When its name ends in neither .gif nor .mp4.
+        If the name ends in neither .gif nor .mp4.
     RuntimeError
         For .mp4 without ffmpeg.
     """
@@ -41,11 +41,11 @@ def check_format(path: Path) -> None:
 
 
 def write_gif(path: Path, frames: Iterator[NDArray[np.uint8]], fps: float, hold: float) -> None:
-    """Write frames, RGB, `fps` a second; the last one stays `hold` seconds longer."""
+    """Write RGB frames at `fps` frames a second; the last one stays `hold` seconds longer."""
     from PIL import Image
 
     pictures = [Image.fromarray(frame) for frame in frames]
-    # One palette for all, from the beginning, the middle and the end: colours must not flicker.
+    # One palette for all frames, from the first, the middle and the last one: no flicker.
     chosen = [pictures[i] for i in sorted({0, len(pictures) // 2, len(pictures) - 1})]
     width, height = pictures[0].size
     sheet = Image.new("RGB", (width, height * len(chosen)))
@@ -57,7 +57,7 @@ def write_gif(path: Path, frames: Iterator[NDArray[np.uint8]], fps: float, hold:
     plain = []
     for picture in pictures:
         indexed = picture.quantize(palette=palette, dither=Image.Dither.NONE)
-        # Pillow looks colours up coarsely; the ground must not turn grey for that.
+        # Pillow matches colours coarsely, which could turn the white background grey.
         indexed.paste(0, mask=Image.fromarray((np.asarray(picture) == 255).all(axis=2)))
         plain.append(indexed)
     durations = [round(1000 / fps)] * len(plain)
@@ -69,21 +69,21 @@ def write_gif(path: Path, frames: Iterator[NDArray[np.uint8]], fps: float, hold:
 
 
 def ffmpeg() -> str:
-    """Name the program, as matplotlib is set to."""
+    """Return the ffmpeg program that matplotlib is configured to use."""
     import matplotlib as mpl
 
     return str(mpl.rcParams["animation.ffmpeg_path"])
 
 
 def write_mp4(path: Path, frames: Iterator[NDArray[np.uint8]], fps: float, hold: float) -> None:
-    """Hand frames to ffmpeg; the last one is repeated."""
+    """Write frames with ffmpeg; the last frame is repeated for `hold` seconds."""
     shown = list(frames)
     height, width = shown[0].shape[:2]
     shown += [shown[-1]] * round(hold * fps)
     command = [
         ffmpeg(), "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24",
         "-s", f"{width}x{height}", "-r", f"{fps:g}", "-i", "-",
-        # Sizes of this pixel format are even.
+        # This pixel format requires an even width and height.
         "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2:color=white", "-pix_fmt", "yuv420p",
         "-f", "mp4", str(path),
     ]  # fmt: skip

@@ -1,12 +1,12 @@
-"""Colours for groups, distinguishable from one another, from white and from missing values."""
+"""Colours for groups that differ from one another, from white and from missing values."""
 
 from __future__ import annotations
 
 import colorsys
 
-# Chosen greedily in the Oklab space: each colour is the one farthest from all before it, where the
-# distance is the smaller of the one seen with normal vision and 2.2 times the one seen with
-# deuteranopia. Lightness and chroma are bounded, so that no group shouts.
+# Chosen greedily in the Oklab space: each colour is the farthest from all earlier ones. The
+# distance is the smaller of two: that of normal vision, and 2.2 times that of deuteranopia.
+# Lightness and chroma are bounded, so that no group dominates.
 COLORS = (
     "#4c78a8",
     "#e4572e",
@@ -45,22 +45,22 @@ COLORS = (
 _GOLDEN_ANGLE = 0.6180339887498949
 
 
-# On black, a colour of less brightness than this is hard to see.
+# Darker colours than this are hard to see on black.
 _DIMMEST_ON_DARK = 0.42
 
 
 def group_colors(n_groups: int, *, dark: bool = False) -> list[str]:
-    """Give `n_groups` different colours as '#rrggbb'; the first ones are always the same.
+    """Return `n_groups` different colours as '#rrggbb'; the first ones are always the same.
 
     Parameters
     ----------
     n_groups
-        How many.
+        Number of colours.
     dark
-        Whether they will be seen on a dark ground: those that are too dim there are lightened.
+        Whether the background is dark. Colours that are too dim for it are lightened.
     """
     colors = list(COLORS[:n_groups])
-    # Beyond the list nothing tells so many groups apart by colour alone; they only have to differ.
+    # Nobody can tell more groups than the list holds apart by colour: the rest must only differ.
     for i in range(len(colors), n_groups):
         hue = i * _GOLDEN_ANGLE % 1.0
         rgb = colorsys.hls_to_rgb(hue, (0.38, 0.5, 0.65)[i % 3], (0.8, 0.5)[i % 2])

@@ -1,4 +1,4 @@
-"""Draw the points: one by one, or counted in pixels; in two dimensions or three."""
+"""Draw the points in two or three dimensions, one by one or counted in pixels."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
     from umapcore.pl.values import Groups
 
-# Points without a value are the ground on which the others lie.
+# Points without a value are drawn below the others.
 _NA_BELOW, _ABOVE = 1.0, 2.0
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """Axes, the positions that are drawn into them, and how."""
+    """Axes, the positions to draw into them, and the style."""
 
     ax: Axes
-    #: (n, 2) or (n, 3).
+    #: Shape (n, 2) or (n, 3).
     points: NDArray[np.floating[Any]]
     style: Style
-    #: Pixels to count points in, or None where each point is drawn.
+    #: Pixels in which points are counted; None draws each point.
     raster: Raster | None
     na_color: str
 
@@ -46,7 +46,7 @@ class Canvas:
         raster: bool,
         na_color: str | None,
     ) -> Canvas:
-        """Choose size, opacity, pixels and grey by the number of points and the axes."""
+        """Choose point size, opacity, pixels and grey by the number of points and the axes."""
         width, height = axes_size(ax)
         if na_color is None:
             na_color = NA_COLOR_ON_DARK if on_dark(ax) else NA_COLOR
@@ -59,7 +59,7 @@ class Canvas:
         self._alike(np.ones(len(self.points), dtype=bool), POINT_COLOR, _ABOVE)
 
     def groups(self, groups: Groups, shades: Sequence[str]) -> None:
-        """Draw groups in their colours, those without a group in grey below them."""
+        """Draw groups in their colours, and points without a group in grey below them."""
         from matplotlib.colors import to_rgba_array
 
         missing = groups.codes < 0
@@ -84,11 +84,11 @@ class Canvas:
         *,
         sort_order: bool,
     ) -> ScalarMappable:
-        """Draw numbers by a colour map, those without one in grey below them.
+        """Draw numbers with a colour map, and points without a number in grey below them.
 
         Returns
         -------
-        What a colour bar can be made of.
+        The scale, from which a colour bar can be made.
         """
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import Normalize
@@ -99,7 +99,7 @@ class Canvas:
         shown = ~missing & self._finite()
         if not shown.any():
             return scale
-        # Values that are infinite belong at the ends of the scale.
+        # Infinite values get the colours at the ends of the scale.
         clipped = np.clip(values, *limits)
         if self.raster is None:
             order = _shuffled(shown)
@@ -134,7 +134,7 @@ class Canvas:
         self._image(image, zorder)
 
     def _scatter(self, order: NDArray[np.intp], colors: Any, zorder: float) -> Any:
-        ax: Any = self.ax  # flat, or of three dimensions
+        ax: Any = self.ax  # 2-D or 3-D axes
         return ax.scatter(
             *self.points[order].T,
             s=self.style.size,
@@ -155,5 +155,5 @@ class Canvas:
 
 
 def _shuffled(chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Take the chosen in an order that has nothing to do with the file's, the same each time."""
+    """Return the chosen indices, shuffled in the same way each time."""
     return np.random.default_rng(0).permutation(np.flatnonzero(chosen))

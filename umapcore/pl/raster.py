@@ -1,4 +1,4 @@
-"""Many points as one picture: counted in pixels, how many as opacity, their mean as colour."""
+"""Draw many points as one image: their number sets a pixel's opacity, their mean its colour."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Pixels on an inch. Finer ones would mostly hold one point or none and show noise.
+# Pixels per inch. Smaller pixels would mostly hold one point or none and show noise.
 _PER_INCH = 150
 _LIMITS = (150, 3000)
-# Opacity of a pixel with a single point, which must be seen: less where pixels hold many.
+# Opacity of a pixel with one point, which must be visible. It is lower where pixels hold many.
 _FAINTEST = (0.25, 0.7)
-# The opacity is full from this quantile of the counts on; a few full pixels must not dim the rest.
+# Opacity is full from this quantile of the counts: a few crowded pixels must not dim the rest.
 _FULL_AT = 0.98
 
 
 @dataclass(frozen=True)
 class Raster:
-    """Square pixels over the points."""
+    """Grid of square pixels over the points."""
 
-    #: Where the first pixel begins, in data coordinates.
+    #: Lower left corner of the first pixel, in data coordinates.
     low: NDArray[np.float64]
-    #: Side of a pixel, in data coordinates.
+    #: Side length of a pixel, in data coordinates.
     step: float
     #: Rows and columns.
     shape: tuple[int, int]
 
     @classmethod
     def over(cls, points: NDArray[np.floating[Any]], inches: float) -> Raster:
-        """Lay pixels over all points that are finite.
+        """Make a grid over all finite points.
 
         Parameters
         ----------
         points
             Positions, (n, 2).
         inches
-            Length that the longer side of the picture will have, about.
+            Approximate length of the longer side of the picture.
         """
         finite = points[np.isfinite(points).all(axis=1)].astype(np.float64)
         if not len(finite):
@@ -52,30 +52,30 @@ class Raster:
 
     @property
     def extent(self) -> tuple[float, float, float, float]:
-        """Left, right, bottom and top in data coordinates."""
+        """Left, right, bottom and top edge in data coordinates."""
         right, top = self.low + self.step * np.array(self.shape[::-1])
         return float(self.low[0]), float(right), float(self.low[1]), float(top)
 
     def pixels(self, points: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
-        """Find the number of each point's pixel; the points must be finite."""
+        """Return the pixel number of each point; the points must be finite."""
         columns, rows = np.floor((points - self.low) / self.step).astype(np.intp).T
         rows = np.clip(rows, 0, self.shape[0] - 1)
         return np.asarray(rows * self.shape[1] + np.clip(columns, 0, self.shape[1] - 1))
 
     def counts(self, pixels: NDArray[np.intp]) -> NDArray[np.float64]:
-        """How many points each pixel has, of :attr:`shape`."""
+        """Return the number of points in each pixel, with shape :attr:`shape`."""
         return self.sums(pixels, None)
 
     def sums(
         self, pixels: NDArray[np.intp], values: NDArray[np.float64] | None
     ) -> NDArray[np.float64]:
-        """Sum of the points' values in each pixel, of :attr:`shape`."""
+        """Return the sum of the points' values in each pixel, with shape :attr:`shape`."""
         size = self.shape[0] * self.shape[1]
         return np.bincount(pixels, values, size).astype(np.float64).reshape(self.shape)
 
 
 def opacity(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Opacity of pixels by how many points they have: logarithmic, and 0 where there is none."""
+    """Return the opacity of pixels: logarithmic in the number of points, 0 without points."""
     held = counts[counts > 0]
     if not len(held):
         return np.zeros_like(counts)
@@ -91,22 +91,22 @@ def mean_colors(
     codes: NDArray[np.intp],
     rgb: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Mean colour of each pixel's points, as RGBA with the opacity of their number.
+    """Return each pixel's mean colour as RGBA, with an opacity set by its number of points.
 
     Parameters
     ----------
     raster
         The pixels.
     pixels, codes
-        Pixel and group of every point.
+        Pixel and group of each point.
     rgb
-        Colour of each group, sRGB, (groups, 3).
+        Colour of each group in sRGB, (groups, 3).
 
     Returns
     -------
-    Rows from the bottom up, (rows, columns, 4).
+    Image with rows from bottom to top, (rows, columns, 4).
     """
-    # Light adds up linearly, sRGB does not: the mean of its numbers would be too dark.
+    # Averaged as linear light: the mean of sRGB values would be too dark.
     light = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     counts = raster.counts(pixels)
     image = np.zeros((*raster.shape, 4))

@@ -1,11 +1,11 @@
-"""Moving pictures of a layout under way: ``umapcore.pl.movie``."""
+"""Movies of a layout in progress: ``umapcore.pl.movie``."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-#: Share of the extent that is left free around the points.
+#: Free margin around the points, as a share of their extent.
 _MARGIN = 0.04
-#: Inches: width of the points, height of what is above them, and between what the height stays.
+#: Inches: width of the panel, height of the title, and bounds of the figure's height.
 _PANEL, _HEADING, _HEIGHTS = 4.4, 0.6, (3.2, 6.4)
 _STEPS, _SPARE = 3, 0.1
 
@@ -47,39 +47,39 @@ def movie(
     title: str | None = None,
     **options: Any,
 ) -> Path:
-    """Write a movie of a layout under way.
+    """Write a movie of a layout in progress.
 
-    The axes keep still: they hold the points of all epochs. Points keep their colours and the
-    order in which they are drawn. `adata` is only read.
+    The axes do not move: their limits hold the points of all epochs. Points keep their colours
+    and their drawing order. `adata` is only read.
 
     Parameters
     ----------
     adata
-        Annotated data, laid out by ``umapcore.tl.umap(adata, snapshots=10)``, say.
+        Annotated data, for example after ``umapcore.tl.umap(adata, snapshots=10)``.
     path
-        File to write: ``.gif``, or ``.mp4`` where ffmpeg is installed. An existing one is
-        replaced when the new one is complete.
+        File to write: ``.gif``, or ``.mp4`` if ffmpeg is installed. An existing file is replaced
+        when the new one is complete.
     color
         A column of ``obs`` or a name in ``var_names``, as for :func:`umapcore.pl.umap`.
     snapshots
         Positions to show; None takes those in ``uns[key]['snapshots']``.
     key
-        As ``key_added`` of :func:`umapcore.tl.umap`; None: ``'umap'``.
+        The ``key_added`` of :func:`umapcore.tl.umap`; None means ``'umap'``.
     components
         The two columns of the positions to draw.
     layer
-        Layer to take a variable's values from; None takes ``X``.
+        Layer that holds a variable's values; None takes ``X``.
     fps
-        Snapshots shown in a second.
+        Snapshots shown per second.
     hold
-        Seconds that the last one stays.
+        Seconds that the last snapshot stays.
     figsize, dpi
-        Width and height in inches, and dots per inch; None follows the shape of the layout and
-        makes room for the legend.
+        Width and height in inches, and dots per inch. A `figsize` of None follows the shape of
+        the layout and makes room for the legend.
     title
-        Above the picture; None takes `color`.
+        Title above the picture; None takes `color`.
     options
-        For :func:`umapcore.pl.umap`: `palette`, `cmap`, `size`, `legend_loc` and so on.
+        Options of :func:`umapcore.pl.umap`: `palette`, `cmap`, `size`, `legend_loc` and so on.
 
     Returns
     -------
@@ -88,9 +88,9 @@ def movie(
     Raises
     ------
     ImportError
-        Without matplotlib.
+        If matplotlib is not installed.
     ValueError, TypeError
-        Where there are no snapshots, or they do not fit `adata`, and for bad parameters.
+        If there are no snapshots, if they do not fit `adata`, or if a parameter is bad.
     RuntimeError
         For ``.mp4`` without ffmpeg.
 
@@ -105,24 +105,23 @@ def movie(
     path = Path(path)
     check_format(path)
     shown = _snapshots(adata, snapshots, "umap" if key is None else key)
+    style = Style(components, layer, fps, hold, figsize, dpi, title)
+    basis = "X_umap" if key is None else key
     with atomic_write(path) as beside:
-        write_movie(
-            adata,
-            beside,
-            path,
-            color,
-            snapshots=shown,
-            basis="X_umap" if key is None else key,
-            components=components,
-            layer=layer,
-            fps=fps,
-            hold=hold,
-            figsize=figsize,
-            dpi=dpi,
-            title=title,
-            **options,
-        )
+        write_movie(adata, beside, path, color, shown, basis, style, **options)
     return path
+
+
+class Style(NamedTuple):
+    """How a movie looks: parameters of :func:`movie`."""
+
+    components: Sequence[int] = (0, 1)
+    layer: str | None = None
+    fps: float = 10.0
+    hold: float = 2.0
+    figsize: tuple[float, float] | None = None
+    dpi: float = 100.0
+    title: str | None = None
 
 
 def write_movie(
@@ -130,27 +129,21 @@ def write_movie(
     beside: Path,
     path: Path,
     color: str | None,
-    *,
     snapshots: Snapshots,
     basis: str,
-    components: Sequence[int] = (0, 1),
-    layer: str | None = None,
-    fps: float = 10.0,
-    hold: float = 2.0,
-    figsize: tuple[float, float] | None = None,
-    dpi: float = 100.0,
-    title: str | None = None,
+    style: Style = Style(),  # noqa: B008 (it cannot be changed)
     **options: Any,
 ) -> None:
-    """Write a movie into the file `beside`, in the format of `path`; else as :func:`movie`."""
+    """Write a movie to the file `beside`, in the format of `path`; otherwise as :func:`movie`."""
     if color is not None and not isinstance(color, str):
         raise bad_type("color", color, "None, a column of obs or a name in var_names")
-    fps = check_real("fps", fps, above=0.0, at_most=50.0)
-    hold = check_real("hold", hold, at_least=0.0)
-    shell = _shell(adata, color, layer)
+    fps = check_real("fps", style.fps, above=0.0, at_most=50.0)
+    hold = check_real("hold", style.hold, at_least=0.0)
+    shell = _shell(adata, color, style.layer)
     require_matplotlib()
-    drawn = {"color": color, "title": color if title is None else title, **options}
-    frames = _frames(shell, snapshots, basis, _two(components), (figsize, dpi), drawn)
+    drawn = {"color": color, "title": color if style.title is None else style.title, **options}
+    size = (style.figsize, style.dpi)
+    frames = _frames(shell, snapshots, basis, _two(style.components), size, drawn)
     write = write_gif if path.suffix.lower() == ".gif" else write_mp4
     write(beside, frames, fps, hold)
 
@@ -168,7 +161,7 @@ def _snapshots(adata: AnnData, given: Snapshots | None, key: str) -> Snapshots:
     elif not isinstance(given, Snapshots):
         raise bad_type("snapshots", given, "a umapcore.Snapshots or None")
     if not len(given):
-        msg = "the snapshots are empty: a run has to fill them first."
+        msg = "the snapshots are empty: a run must fill them first."
         raise ValueError(msg)
     n = next(iter(given))[1].shape[0]
     if n != adata.n_obs:
@@ -178,7 +171,7 @@ def _snapshots(adata: AnnData, given: Snapshots | None, key: str) -> Snapshots:
 
 
 def _shell(adata: AnnData, color: str | None, layer: str | None) -> Any:
-    """Make an object of the colours alone, which every frame's positions are put into."""
+    """Return AnnData with only the colours; each frame's positions are stored in it later."""
     import pandas as pd
     from anndata import AnnData
 
@@ -201,7 +194,7 @@ def _frames(
     size: tuple[tuple[float, float] | None, float],
     options: dict[str, Any],
 ) -> Iterator[NDArray[np.uint8]]:
-    """Draw each snapshot: RGB, shape (height, width, 3)."""
+    """Draw each snapshot as an RGB image of shape (height, width, 3)."""
     low, high = _extent(snapshots, components)
     figsize, dpi = size
     if figsize is None:
@@ -212,22 +205,22 @@ def _frames(
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        # A figure of its own: no window, no global state.
+        # A separate figure: no window, no global state.
         figure = Figure(figsize=figsize, dpi=dpi, layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
         shell.obsm[basis] = positions
         ax: Any = figure.add_subplot()
-        # The legend shall not depend on the shape that this frame's points lie in.
+        # The legend must not depend on the shape of this frame's points.
         ax.set_axes_locator(lambda place, _: place.get_position(original=True))
         umap(shell, basis=basis, components=components, ax=ax, **options)
         ax.set_axes_locator(None)
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
         if not ax.get_title():
-            ax.set_title(" ")  # room for the number of the epoch
+            ax.set_title(" ")  # room for the epoch number
         return ax  # type: ignore[no-any-return]
 
     if size[0] is None:
-        # All frames have the size of the last one, with room for what stands beside it.
+        # All frames have the size of the last one, with room for legend and colour bar.
         last = draw(list(snapshots)[-1][1])
         make_room([last], 1)
         figsize = _with_room(last.figure)
@@ -248,13 +241,13 @@ def _frames(
 
 
 def _settle(figure: Any) -> None:
-    # The layout comes to rest in steps where the axes keep the shape of their points.
+    # With a fixed aspect of the axes, the figure's layout needs several steps to settle.
     for _ in range(_STEPS):
         figure.get_layout_engine().execute(figure)
 
 
 def _with_room(figure: Any) -> tuple[float, float]:
-    """Widen a figure until nothing is cut off on the right, and give its size."""
+    """Widen a figure until nothing is cut off on the right, and return its size."""
     for _ in range(_STEPS):
         _settle(figure)
         right = figure.get_tightbbox().x1  # in inches
@@ -266,7 +259,7 @@ def _with_room(figure: Any) -> tuple[float, float]:
 
 
 class _Stage:
-    """Axes of which only the points and the epoch change: the rest is drawn once."""
+    """Axes in which only the points and the epoch number change; the rest is drawn once."""
 
     def __init__(self, ax: Any, groups: list[tuple[Any, NDArray[np.intp]]]) -> None:
         self._ax, self._groups = ax, groups
@@ -285,8 +278,8 @@ class _Stage:
         components: tuple[int, int],
         positions_like: NDArray[np.float32],
     ) -> _Stage | None:
-        """Give a stage for a plot of such positions; None where points are not drawn singly."""
-        # The plot chooses order and groups. Its points are told apart by where they are put.
+        """Return a stage for such positions, or None if points are not drawn one by one."""
+        # The plot chooses the order and the groups. Numbers as coordinates identify its points.
         numbered = np.zeros(positions_like.shape)
         numbered[:, components[0]] = np.arange(len(numbered))
         ax = draw(numbered)
@@ -300,7 +293,7 @@ class _Stage:
         return cls(ax, groups)
 
     def show(self, positions: NDArray[np.float32], text: str) -> NDArray[np.uint8]:
-        """Draw points at positions, (n, 2)."""
+        """Draw the points at `positions`, (n, 2), and return the frame."""
         canvas = self._ax.figure.canvas
         canvas.restore_region(self._still)
         for points, members in self._groups:
@@ -331,7 +324,7 @@ def _two(components: Sequence[int]) -> tuple[int, int]:
 def _extent(
     snapshots: Snapshots, components: tuple[int, int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Corners of what all epochs' points fit into."""
+    """Return two corners of a box that holds the points of all epochs."""
     d = next(iter(snapshots))[1].shape[1]
     if not all(0 <= i < d for i in components):
         raise bad_value("components", components, f"two columns of {d}, counted from 0")

@@ -1,4 +1,4 @@
-"""A picture of an embedding in a file, for programs without a window."""
+"""Save a picture of an embedding to a file, for programs without a window."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _DPI = 160
 
 @dataclass(frozen=True)
 class Picture:
-    """What is to be drawn, and the file for it.
+    """What a picture shows, and the file to write.
 
     Parameters
     ----------
     path
-        Ends in .png, .pdf or .svg.
+        Path that ends in .png, .pdf or .svg.
     colors
-        Columns of `obs` or variables, one for each panel; none draws all points alike.
+        Columns of `obs` or variables, one for each panel; an empty tuple draws all points alike.
 
     Raises
     ------
     ValueError
-        When the path's ending is another.
+        If the path ends otherwise.
     """
 
     path: Path
@@ -43,18 +43,18 @@ class Picture:
 
     @property
     def format(self) -> str:
-        """Format by the name's ending."""
+        """Format, from the ending of the name."""
         return self.path.suffix.lower().removeprefix(".")
 
     def check(self, adata: AnnData) -> None:
-        """Refuse what could not be drawn, before the work whose result it is to show.
+        """Raise before the run if the picture cannot be drawn.
 
         Raises
         ------
         ImportError
-            Without matplotlib.
+            If matplotlib is not installed.
         ValueError
-            When `adata` lacks a colour.
+            If `adata` lacks a colour.
         """
         from umapcore.pl.scatter import require_matplotlib
 
@@ -67,10 +67,10 @@ class Picture:
                 raise ValueError(msg)
 
     def draw(self, adata: AnnData, basis: str, path: Path) -> None:
-        """Draw the embedding ``obsm[basis]`` into a file of any name."""
+        """Draw the embedding ``obsm[basis]`` to `path`, whatever its name."""
         import matplotlib as mpl
 
-        # No window, no display needed.
+        # This backend needs no window and no display.
         mpl.use("agg")
         import matplotlib.pyplot as plt
 

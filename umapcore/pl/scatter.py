@@ -1,4 +1,4 @@
-"""``umapcore.pl.umap``: what is drawn, checked and put together."""
+"""``umapcore.pl.umap``: check the parameters and draw the panels."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ Limit = float | str | None
 
 _LEGEND_PLACES = ("right margin", "on data", None)
 _PERCENTILE = re.compile(r"p(\d+(?:\.\d+)?)")
-# Inches of a panel, without what stands beside it.
+# Size of a panel in inches, without its legend or colour bar.
 _PANEL, _PANEL_OF_SEVERAL = (5.4, 4.8), (4.1, 3.7)
 _COLOR_BAR, _HEADING = 0.6, 0.5
-# Height of a panel beside its width: not less and not more than this, whatever the points' shape.
+# Bounds of a panel's height, relative to its default, whatever the shape of the points.
 _SHAPES = (0.6, 1.3)
 
 
@@ -61,72 +61,73 @@ def umap(
 ) -> Axes | list[Axes]:
     """Draw an embedding as a scatter plot.
 
-    Points are drawn in a shuffled order that is the same every time, so that no group hides
-    another only because it comes last in the file. `adata` is only read.
+    Points are drawn in a shuffled order that is the same every time. Otherwise a group could hide
+    another one only because it comes last in the file. `adata` is only read.
 
     Parameters
     ----------
     adata
         Annotated data with an embedding in ``obsm``.
     color
-        A column of ``obs`` or a name in ``var_names``; several make a panel each. Text,
-        categories and booleans are drawn as groups, numbers on a scale. None draws all points
-        alike.
+        A column of ``obs`` or a name in ``var_names``; a sequence makes one panel for each. Text,
+        categories and booleans are drawn as groups, numbers on a colour scale. None draws all
+        points alike.
     basis
         Key of the embedding in ``obsm``, with or without the leading ``X_``.
     components
         The columns of the embedding to draw, counted from 0; None takes the first ones.
     dims
-        2, or 3 for a picture in space. None: as many as `components`, else 3 for an embedding of
-        exactly three columns (unless `ax` is flat), else 2.
+        2, or 3 for a three-dimensional picture. None takes the number of `components` if given.
+        Otherwise it means 3 for an embedding of exactly three columns (unless `ax` is 2-D),
+        else 2.
     layer
-        Layer to take a variable's values from; None takes ``X``.
+        Layer that holds a variable's values; None takes ``X``.
     use_raw
-        Take variables from ``raw``. None does where there is a ``raw`` and no `layer` is named,
-        and goes to ``X`` for variables that ``raw`` lacks.
+        Take variables from ``raw``. None does so if there is a ``raw`` and no `layer` is given;
+        variables that ``raw`` lacks then come from ``X``.
     gene_symbols
-        Column of ``var`` that holds the names of variables given as `color`; None: ``var_names``.
+        Column of ``var`` with the variable names used in `color`; None means ``var_names``.
     groups
-        Names of the groups to show; all others are drawn as if they had no value.
+        Names of the groups to show; all other points are drawn as if they had no value.
     ax
         Axes to draw into, for a single panel; None makes a figure.
     ncols
         Panels in a row.
     palette
         Colours of the groups: a sequence in the order of the categories, a mapping from category
-        to colour, or the name of a colour map. None takes ``uns['<color>_colors']`` where it
-        fits, as scanpy writes it, else the package's own colours.
+        to colour, or the name of a colour map. None takes ``uns['<color>_colors']``, as scanpy
+        writes it, if it fits, and otherwise the package's own colours.
     cmap, vmin, vmax
-        Colour map and its range for numbers. The range defaults to that of the finite values;
+        Colour map for numbers and its range. The default range is that of the finite values;
         ``'p99'`` means their 99th percentile.
     na_color
-        Colour of points without a value, which lie below the others; None: a grey near the
-        ground's.
+        Colour of points without a value, which are drawn below the others; None takes a grey
+        close to the background.
     size, alpha
-        Area of a point in square points, and opacity; None chooses both by the number of points
+        Area of a point in square points, and opacity; None chooses each by the number of points
         and the size of the axes.
     raster
-        Count points in pixels instead of drawing each: how many gives the opacity, their mean
-        the colour. None does so above 300,000 points, unless `size` or `alpha` is given or the
-        picture has three dimensions.
+        Count points in pixels instead of drawing each one: their number sets the opacity, their
+        mean the colour. None does so above 300,000 points, unless `size` or `alpha` is given or
+        the picture has three dimensions.
     sort_order
-        Draw larger numbers above smaller ones, as scanpy does, and not in a shuffled order.
+        Draw larger numbers above smaller ones, as scanpy does, instead of in a shuffled order.
     legend_loc
         ``'right margin'``, ``'on data'`` (names beside their groups) or None.
     title
-        Title of the axes, one for each panel; None takes `color`, ``''`` none.
+        Title of the axes, one for each panel; None takes `color`, ``''`` means no title.
 
     Returns
     -------
-    The axes, or a list of them where `color` is a sequence; the figure is ``ax.figure``.
+    The axes, or a list of axes if `color` is a sequence; the figure is ``ax.figure``.
 
     Raises
     ------
     ImportError
-        Without matplotlib.
+        If matplotlib is not installed.
     ValueError, TypeError
-        An unknown `basis`, `color` or `layer`, `components` beyond the embedding, a palette that
-        is too short, and the like; nothing has been drawn then.
+        For an unknown `basis`, `color` or `layer`, `components` beyond the embedding, a palette
+        that is too short, and the like. Nothing has been drawn in that case.
 
     Examples
     --------
@@ -171,7 +172,7 @@ def umap(
         else []
         for panel in panels
     ]
-    # From here on nothing is refused any more.
+    # All parameters are checked: nothing below raises.
     made = ax is None
     axes = [ax] if ax is not None else _new_axes(points, len(panels), ncols)
     for place, panel, colors_of, heading in zip(axes, panels, chosen, titles, strict=True):
@@ -204,7 +205,7 @@ class _Panel:
 
 
 def require_matplotlib() -> None:
-    """Raise an ImportError that says what to install, where matplotlib is missing."""
+    """Raise an ImportError that says what to install if matplotlib is missing."""
     try:
         import matplotlib as mpl  # noqa: F401
     except ImportError as error:
@@ -241,7 +242,7 @@ def _positions(
     dims: int | None,
     ax: Any,
 ) -> tuple[NDArray[np.floating[Any]], list[str]]:
-    """Positions of the points, with as many columns as the picture has dimensions."""
+    """Return positions, with as many columns as the picture has dimensions, and axis names."""
     key = basis if basis in adata.obsm else f"X_{basis}"
     if key not in adata.obsm:
         hint = did_you_mean(basis, adata.obsm.keys()) or " Run `umapcore.tl.umap` first."
@@ -278,7 +279,7 @@ def _positions(
 def _limits(
     values: NDArray[np.float64], vmin: Limit, vmax: Limit, cmap: str
 ) -> tuple[float, float]:
-    """Find the ends of the scale."""
+    """Return the ends of the colour scale."""
     import matplotlib as mpl
 
     if isinstance(cmap, str) and cmap not in mpl.colormaps:
@@ -306,7 +307,7 @@ def _limit(name: str, limit: Limit, finite: NDArray[np.float64], percentile: flo
 
 
 def _new_axes(points: NDArray[np.floating[Any]], count: int, ncols: int) -> list[Axes]:
-    """Make a figure whose panels have about the shape that the points lie in."""
+    """Make a figure whose panels have about the shape of the point cloud."""
     import matplotlib.pyplot as plt
 
     columns = min(ncols, count)
@@ -323,7 +324,7 @@ def _new_axes(points: NDArray[np.floating[Any]], count: int, ncols: int) -> list
 
 
 def make_room(axes: Sequence[Axes], columns: int) -> None:
-    """Widen the figure by what stands beside its panels, so that it takes no room from them."""
+    """Widen the figure so that legends and colour bars take no room from the panels."""
     figure: Any = axes[0].figure
     beside = [0.0] * columns
     bars = {id(place) for place in axes}
@@ -335,6 +336,6 @@ def make_room(axes: Sequence[Axes], columns: int) -> None:
             room = legend.get_window_extent().width / figure.dpi + 0.2
         beside[i % columns] = max(beside[i % columns], room)
     figure.set_size_inches(figure.get_figwidth() + sum(beside), figure.get_figheight())
-    # The layout comes to rest only in steps where the axes keep the shape of their points.
+    # With a fixed aspect of the axes, the figure's layout needs several steps to settle.
     for _ in range(2):
         figure.get_layout_engine().execute(figure)

@@ -1,4 +1,4 @@
-"""How large and how opaque points are, and what stands out on the ground they lie on."""
+"""Choose size and opacity of points, and colours that are visible on the background."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 NA_COLOR = "#d4d4d4"
 NA_COLOR_ON_DARK = "#4d4d4d"
 POINT_COLOR = "#4c78a8"
-# Vector files of more points than this would be slow to open; text and axes stay vectors.
+# Vector files with more points than this would be slow to open. Text and axes stay vectors.
 _RASTERIZE_ABOVE = 5_000
-#: Above this many points they are counted in pixels instead of being drawn one by one.
+#: Above this number, points are counted in pixels instead of being drawn one by one.
 RASTER_ABOVE = 300_000
-# Square inches of axes for which the sizes below were chosen.
+# Area of axes, in square inches, for which the sizes below were chosen.
 _AREA = 22.0
 
 
 @dataclass(frozen=True)
 class Style:
-    """Size of points in square points, their opacity, whether vector files hold them as pixels."""
+    """Point size in square points, opacity, and whether vector files hold points as pixels."""
 
     size: float
     alpha: float
@@ -34,8 +34,8 @@ class Style:
     def for_points(
         cls, n: int, size: float | None = None, alpha: float | None = None, area: float = _AREA
     ) -> Style:
-        """Choose by the number of points and the square inches of the axes."""
-        # Where points must overlap, seeing through them shows how many there are.
+        """Choose a style by the number of points and the area of the axes in square inches."""
+        # Transparency shows how many points overlap.
         auto_size = float(np.clip(60_000 / max(n, 1) * area / _AREA, 0.4, 36.0))
         auto_alpha = float(np.clip(1.15 - 0.1 * np.log10(max(n, 1)), 0.5, 0.9))
         return cls(
@@ -46,7 +46,7 @@ class Style:
 
 
 def axes_size(ax: Axes) -> tuple[float, float]:
-    """Width and height of axes in inches; roughly, as long as their layout is not final."""
+    """Return width and height of axes in inches, approximate until the layout is final."""
     figure: Any = ax.figure.canvas.figure
     width, height = figure.get_size_inches()
     place = ax.get_position()
@@ -54,12 +54,12 @@ def axes_size(ax: Axes) -> tuple[float, float]:
 
 
 def on_dark(ax: Axes | None) -> bool:
-    """Whether the ground of the axes, or of those that would be made, is dark."""
+    """Return whether the background is dark; None asks for axes made with default settings."""
     return luminance(ground(ax)) < 0.35
 
 
 def ground(ax: Axes | None) -> tuple[float, float, float]:
-    """Colour behind the points: that of the axes or, where they are clear, of the figure."""
+    """Return the colour behind the points: of the axes or, if transparent, of the figure."""
     import matplotlib as mpl
     from matplotlib.colors import to_rgb, to_rgba
 
@@ -74,13 +74,13 @@ def ground(ax: Axes | None) -> tuple[float, float, float]:
 
 
 def luminance(rgb: tuple[float, float, float]) -> float:
-    """Give the brightness of a colour as the eye weighs it, from 0 to 1, without gamma."""
+    """Return the perceived brightness of a colour, from 0 to 1, without gamma correction."""
     red, green, blue = rgb
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def readable(color: str, ax: Axes) -> tuple[float, float, float]:
-    """Make a colour dark enough, or on a dark ground light enough, to be read as text."""
+    """Darken a colour, or lighten it on a dark background, until text in it is readable."""
     from matplotlib.colors import to_rgb
 
     rgb = np.array(to_rgb(color))
@@ -94,7 +94,7 @@ def readable(color: str, ax: Axes) -> tuple[float, float, float]:
 
 
 def wrap(name: str, letters: int) -> str:
-    """Break a long name into two lines, at a space if possible; what is longer is cut."""
+    """Wrap a long name into two lines, at a space if possible; the rest is cut."""
     if len(name) <= letters:
         return name
     return "\n".join(textwrap.wrap(name, letters, max_lines=2, placeholder=" …"))

@@ -1,4 +1,4 @@
-"""What points are coloured by: groups or numbers, from obs, X, layers or raw."""
+"""Read the values that colour points: groups or numbers, from obs, X, layers or raw."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-# Of so many names a nearest one is looked for; more would take long.
+# Most names that are searched for a similar one; more would take long.
 _NAMES_TO_HINT = 50_000
 
 
 @dataclass(frozen=True)
 class Groups:
-    """A group for every point; code -1 is missing. Only groups that occur are named."""
+    """A group for each point; code -1 means missing. Only groups that occur are named."""
 
     codes: NDArray[np.intp]
     names: list[str]
-    #: Where each name stands among all categories, used or not.
+    #: Index of each name among all categories, used or not.
     category: list[int]
     n_categories: int
 
     def only(self, chosen: Sequence[str]) -> Groups:
-        """Keep some groups; the points of all others count as missing."""
+        """Return only the chosen groups; the points of all others count as missing."""
         if isinstance(chosen, str):
             chosen = [chosen]
         for name in chosen:
@@ -61,29 +61,29 @@ def read_values(
     use_raw: bool | None = None,
     gene_symbols: str | None = None,
 ) -> Groups | NDArray[np.float64]:
-    """Find what a name stands for: a column of `obs`, else a variable.
+    """Return the values of a column of `obs` or, if there is none, of a variable.
 
     Parameters
     ----------
     adata
-        Where to look; it is only read.
+        Annotated data; it is only read.
     color
-        The name.
+        Name of the column or variable.
     layer
-        Layer to take a variable from.
+        Layer that holds the variable's values.
     use_raw
-        Take a variable from `raw`; None: where there is one and no layer is named.
+        Take a variable from `raw`; None does so if there is a `raw` and no layer is given.
     gene_symbols
-        Column of `var` in which to look the variable up, in place of the index.
+        Column of `var` in which the variable is looked up, instead of the index.
 
     Returns
     -------
-    Groups for text, categories and truth values, float64 numbers for numbers; n_obs of them.
+    Groups for text, categories and booleans; float64 numbers for numbers; n_obs of them.
 
     Raises
     ------
     ValueError, TypeError
-        When there is no such name.
+        If there is no such name.
     """
     import pandas as pd
 
@@ -101,7 +101,7 @@ def read_values(
         column = column.dt.strftime("%Y-%m-%d %H:%M")
     categorical = pd.Categorical(column)
     if not isinstance(column.dtype, pd.CategoricalDtype):
-        # Text has no order of its own: 'cluster 2' comes before 'cluster 10'.
+        # Text is sorted naturally: 'cluster 2' comes before 'cluster 10'.
         names = sorted(categorical.categories, key=_natural)
         categorical = categorical.reorder_categories(names)
     codes = np.asarray(categorical.codes, dtype=np.intp)
@@ -116,7 +116,7 @@ def read_values(
 
 
 def _natural(name: Any) -> list[tuple[int, int, str]]:
-    """Key for sorting text in which numbers count as numbers."""
+    """Return a sort key that compares numbers in text as numbers."""
     parts = re.split(r"(\d+)", str(name))
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
 
@@ -128,7 +128,7 @@ def _variable(
     use_raw: bool | None,
     gene_symbols: str | None,
 ) -> NDArray[Any]:
-    """Values of a variable in all cells, dense."""
+    """Return the values of a variable in all cells, dense."""
     if layer is not None and layer not in adata.layers:
         layers = [key for key in adata.layers if isinstance(key, str)]
         raise bad_value("layer", layer, f"None or a key of layers.{did_you_mean(layer, layers)}")
@@ -137,7 +137,7 @@ def _variable(
         raise ValueError(msg)
     if use_raw and adata.raw is None:
         raise bad_value("use_raw", use_raw, "False or None where adata has no raw")
-    # A name that only one of the two has is taken from there, unless the caller chose.
+    # Unless the caller chose: try raw first, then adata.
     sources = [adata.raw] if use_raw or (use_raw is None and layer is None) else []
     sources += [] if use_raw else [adata]
     known: list[str] = []
@@ -152,7 +152,7 @@ def _variable(
         if source is adata:
             chosen = source[:, first]
             matrix = chosen.X if layer is None else chosen.layers[layer]
-        else:  # a part of a raw that is backed by a file would give all of it
+        else:  # a slice of a file-backed raw would return the whole matrix
             matrix = source.X[:, first]
         if matrix is None:
             raise bad_value("color", name, "a column of obs, or adata needs X or a layer")
@@ -182,21 +182,21 @@ def shades(
     Parameters
     ----------
     adata
-        May hold ``uns['<color>_colors']``, as scanpy writes it; it is only read.
+        Annotated data, only read. It may hold ``uns['<color>_colors']``, as scanpy writes it.
     color
-        Name of what the groups are.
+        Name of the column or variable that defines the groups.
     groups
         The groups.
     palette
         A mapping from name to colour, a sequence in the order of all categories, the name of a
-        colour map of matplotlib, or None.
+        matplotlib colour map, or None.
     dark
-        Whether they will be seen on a dark ground.
+        Whether the background is dark.
 
     Raises
     ------
     ValueError
-        For a palette that lacks a colour or has one that is none.
+        If the palette lacks a colour or contains an invalid one.
     """
     from matplotlib.colors import is_color_like
 
@@ -222,7 +222,7 @@ def shades(
 
 
 def _stored(adata: AnnData, color: str, n_categories: int) -> list[str] | None:
-    """Colours that scanpy has stored, if they are for these categories."""
+    """Return the colours that scanpy has stored, or None if they do not fit these categories."""
     from matplotlib.colors import is_color_like
 
     stored = adata.uns.get(f"{color}_colors")

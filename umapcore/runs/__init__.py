@@ -1,1 +1,1 @@
-"""Runs of a layout: watched, stopped, resumed, repeated and verified."""
+"""Runs of a layout: watch, stop, resume, repeat and verify them."""

@@ -1,4 +1,4 @@
-"""Who looks on while a layout runs: a callback, a recorder of snapshots, a checkpoint."""
+"""Observers of a running layout: a callback, a recorder of snapshots, a checkpoint."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 class Callbacks:
-    """Calls those who want to see a layout when it has come to their epochs.
+    """Calls the observers of a run at their epochs.
 
     Parameters
     ----------
     run
-        Its callback is asked every so many epochs and at the last one whether to stop; its
-        snapshots receive positions; its keeper saves the run.
+        Its callback is called every `callback_every` epochs and at the last one, and can stop the
+        run; its snapshots receive positions; its keeper saves the run.
     last_epoch
-        Where the run ends, unless it is stopped.
+        Epoch at which the run ends, unless the callback stops it.
     n_epochs
-        Where it is complete.
+        Epoch at which the layout is complete.
     """
 
     def __init__(self, run: Run, last_epoch: int, n_epochs: int) -> None:
@@ -33,28 +33,28 @@ class Callbacks:
         self._last, self._n_epochs = last_epoch, n_epochs
 
     def next_epoch(self, epoch: int) -> int:
-        """Give the next epoch after this one at which the run has to pause."""
+        """Return the next epoch after this one at which the run must pause."""
         steps = [self._callback_every] if self._callback is not None else []
         if self._snapshots is not None:
             steps.append(self._snapshots.every)
         return min([self._last, *(epoch - epoch % step + step for step in steps)])
 
     def begin(self, epoch: int, positions: Callable[[], NDArray[np.float32]]) -> None:
-        """Look at a layout that has not moved yet.
+        """Record a layout before its first epoch.
 
         Parameters
         ----------
         epoch
-            Epochs that are done.
+            Number of epochs done.
         positions
-            Gives a new copy of the positions, n × d, whenever it is called.
+            Function that returns a new copy of the positions, n × d.
         """
         self._record(epoch, positions)
         if self._keeper is not None and self._keeper.is_due:
             self._keeper.save(epoch, positions(), self._taken())
 
     def look(self, epoch: int, positions: Callable[[], NDArray[np.float32]]) -> bool:
-        """Look at a layout that has come to an epoch; True: it shall stop here."""
+        """Call the observers that are due at an epoch; return True if the run must stop here."""
         self._record(epoch, positions)
         if self._keeper is not None and self._keeper.is_due and epoch < self._last:
             self._keeper.save(epoch, positions(), self._taken())
@@ -64,7 +64,7 @@ class Callbacks:
         return due and self._callback(epoch, positions()) is True
 
     def end(self, epoch: int, positions: NDArray[np.float32]) -> None:
-        """Look at the result."""
+        """Record the result."""
         if self._snapshots is not None:
             self._snapshots.keep(epoch, positions.copy())
         if self._keeper is not None:
@@ -72,7 +72,7 @@ class Callbacks:
             self._keeper.end(epoch, positions, self._taken(), complete=complete)
 
     def _record(self, epoch: int, positions: Callable[[], NDArray[np.float32]]) -> None:
-        # The last positions are kept by `end`.
+        # `end` keeps the last positions.
         if self._snapshots is not None and epoch % self._snapshots.every == 0:
             self._snapshots.keep(epoch, positions())
 

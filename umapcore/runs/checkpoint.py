@@ -1,4 +1,4 @@
-"""A run that outlives its process: saved as it goes, continued with the same bits."""
+"""Checkpoints: a run is saved while it goes on, and a later process continues it bit for bit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from umapcore.runs.checkpoint_file import Identity
 
-#: Writing takes at most about one part in so many of the time.
+#: Writing takes at most about one part in this many of the total time.
 _SHARE = 20
 
 
@@ -29,25 +29,25 @@ _SHARE = 20
 class Checkpoint:
     """File that a run is saved to and continued from.
 
-    When the file is there and belongs to the same run (graph, start, parameters, seed and version
-    of umapcore), the run continues from it, with the bits of a run that never stopped; a file
-    that belongs to another run is refused. A file is not shared between runs at the same time.
+    If the file exists and belongs to the same run (graph, start, parameters, seed and version of
+    umapcore), the run continues from it. The result has the same bits as a run without a stop. A
+    file that belongs to another run is refused. Runs at the same time must not share a file.
 
     Parameters
     ----------
     path
-        File, ``'run.ckpt'``, say; its folder must exist. It is written beside and renamed, so it
-        is always whole.
+        Name of the file, for example ``'run.ckpt'``; its folder must exist. A temporary file in
+        the same folder is written and then renamed, so the file is always complete.
     every
-        Seconds between writes, at least 0; more where writing itself takes long.
+        Seconds between writes, at least 0. The time is longer when a write itself takes long.
     keep
-        Leave the file when the run is complete; by default it is then removed. A run that a
-        callback or ``stop_epoch`` ends before its last epoch always leaves it, at that epoch.
+        Keep the file when the run is complete; by default it is then removed. A run that a
+        callback or ``stop_epoch`` ends before its last epoch always keeps it, at that epoch.
 
     Raises
     ------
     ValueError, TypeError
-        For bad parameters.
+        For invalid parameters.
     """
 
     path: str | os.PathLike[str]
@@ -64,12 +64,13 @@ class Checkpoint:
 
 
 def check_checkpoint(checkpoint: object) -> Checkpoint | None:
-    """Give a Checkpoint for what a user gave: one, the name of a file, or None.
+    """Return the Checkpoint for a user's argument: a Checkpoint, the name of a file, or None.
 
     Raises
     ------
     ValueError, TypeError, OSError
-        Naming what is allowed; also when the file could not be written there.
+        When the argument is invalid (the message names what is allowed), or the file cannot be
+        written there.
     """
     if checkpoint is None:
         return None
@@ -92,17 +93,17 @@ def check_checkpoint(checkpoint: object) -> Checkpoint | None:
 
 
 class Keeper:
-    """One run's dealings with its checkpoint.
+    """Reads, writes and removes the checkpoint of one run.
 
     Parameters
     ----------
     checkpoint
-        File, and how often it is written.
+        The file, and how often it is written.
 
     Raises
     ------
     ValueError
-        When the file is there and is not a checkpoint.
+        When the file exists and is not a checkpoint.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -121,7 +122,7 @@ class Keeper:
         self._due = time.monotonic() + checkpoint.every
 
     def resume(self, identity: Identity) -> State | None:
-        """Say which run this is, and give the state that it was left in, if there is one.
+        """Set the identity of the run, and return its saved state, if there is one.
 
         Raises
         ------
@@ -153,12 +154,12 @@ class Keeper:
         return found
 
     def begin(self, start: str, representation: str = "") -> None:
-        """Say what the run starts from: digests of positions and of what placed components.
+        """Set the start of the run: digests of its positions and of what places components.
 
         Raises
         ------
         ValueError
-            When the file's run started from something else.
+            When the run in the file has another start.
         """
         found = self._found
         if found is not None:
@@ -173,7 +174,7 @@ class Keeper:
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time to save."""
+        """Whether it is time to save the run."""
         return time.monotonic() >= self._due
 
     def save(
@@ -182,12 +183,12 @@ class Keeper:
         positions: NDArray[np.float32],
         snapshots: dict[int, NDArray[np.float32]],
     ) -> None:
-        """Write how far the run has come; where that fails, warn in the log and go on."""
+        """Write the present state of the run; if that fails, log a warning and go on."""
         assert self._state is not None
         began = time.monotonic()
         state = replace(self._state, epoch=epoch, positions=positions, snapshots=snapshots)
         if _stamp(self._path) not in (None, self._stamp):
-            logger.warning("%s was changed by another program: it is left alone", self._path)
+            logger.warning("%s was changed by another program: it is not overwritten", self._path)
             self._due = float("inf")
             return
         try:
@@ -206,13 +207,13 @@ class Keeper:
         *,
         complete: bool,
     ) -> None:
-        """Save the end of a run, unless the file is to be removed."""
+        """Save the end of a run, unless the file will be removed."""
         self._complete = complete
         if self._checkpoint.keep or not complete:
             self.save(epoch, positions, snapshots)
 
     def close(self) -> None:
-        """Remove the file when the run is complete and its result is in good hands."""
+        """Remove the file if the run is complete; called when the caller has stored its result."""
         ours = self._stamp is not None and _stamp(self._path) == self._stamp
         if ours and self._complete and not self._checkpoint.keep:
             for path in (self._path, part_of(self._path)):
@@ -228,7 +229,7 @@ class Keeper:
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """Give what changes when a file is replaced; None when there is none."""
+    """Return values that change when a file is replaced; None when there is no file."""
     try:
         found = path.stat()
     except FileNotFoundError:

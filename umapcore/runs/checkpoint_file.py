@@ -1,7 +1,7 @@
-"""What a checkpoint file holds, and how it is written: whole or not at all.
+"""Content of a checkpoint file, and how it is written: completely or not at all.
 
-It is a NumPy archive (``numpy.load`` reads it): a line of JSON that says which run it belongs to,
-the positions, and the snapshots so far. The archive has check sums.
+The file is a NumPy archive (``numpy.load`` reads it). It contains a line of JSON that identifies
+the run, the positions, and the snapshots so far. The archive has check sums.
 """
 
 from __future__ import annotations
@@ -20,29 +20,30 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: Changes when the file's form does.
+#: Changes when the format of the file changes.
 FORMAT = 1
 _SNAPSHOT = "snapshot_"
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Which run a checkpoint belongs to: what decides the bits of its result.
+    """Identity of the run that a checkpoint belongs to: all that determines the result's bits.
 
     Attributes
     ----------
     umapcore
-        Version.
+        Version of umapcore.
     graph
-        Digest.
+        Digest of the graph.
     spec
-        Parameters, with the number of epochs.
+        Parameters, including the number of epochs.
     init
-        ``'spectral'``, whose positions need not be worked out again to be known; else ``'given'``.
+        ``'spectral'``, whose positions need not be computed again for a comparison; otherwise
+        ``'given'``.
     first_epoch
-        Epoch that the run started at.
+        Epoch at which the run started.
     density
-        Digest of the log radii of the data; empty where no density is preserved.
+        Digest of the log radii of the data; empty if no density is preserved.
     """
 
     umapcore: str
@@ -55,20 +56,20 @@ class Identity:
 
 @dataclass(frozen=True)
 class State:
-    """How far a run has come.
+    """State of a run after some epochs.
 
     Attributes
     ----------
     identity
-        Which run it is.
+        Identity of the run.
     start
-        Digest of the positions it started from.
+        Digest of the positions that it started from.
     representation
-        Digest of what placed the graph's components; empty when nothing did.
+        Digest of the representation that placed the graph's components; empty if none was used.
     epoch
-        Epochs that are done.
+        Number of epochs done.
     positions
-        After them, float32, n × d.
+        Positions after these epochs, float32, n × d.
     snapshots
         Positions by epoch.
     """
@@ -82,12 +83,14 @@ class State:
 
 
 def write_state(path: Path, state: State) -> None:
-    """Write a state beside `path`, then give it that name: a kill leaves the old or the new one.
+    """Write a state to a temporary file in the same folder, then rename it to `path`.
+
+    If the process is killed, `path` is either the old or the new file.
 
     Raises
     ------
     OSError
-        When it cannot be written; `path` is then as it was.
+        When the file cannot be written; `path` is then unchanged.
     """
     head = {
         "format": FORMAT,
@@ -115,7 +118,7 @@ def write_state(path: Path, state: State) -> None:
 
 
 def part_of(path: Path) -> Path:
-    """Name of the file that is written before it takes the name `path`."""
+    """Return the name of the temporary file that is later renamed to `path`."""
     return path.with_name(f".{path.name}.part")
 
 
@@ -125,7 +128,8 @@ def read_state(path: Path) -> State:
     Raises
     ------
     ValueError
-        When the file is none, is damaged, or has another format; the message does not name it.
+        When the file is not a checkpoint, is damaged, or has another format. The message does not
+        contain the file's name.
     OSError
         When it cannot be read.
     """
@@ -137,7 +141,7 @@ def read_state(path: Path) -> State:
                 msg = f"has format {head['format']}; this version of umapcore reads {FORMAT}"
                 raise _OtherFormatError(msg)
             said = head["identity"]
-            # One that was written before there were densities does not tell of them.
+            # Files from before densities were introduced have no such field.
             names = {item.name for item in fields(Identity)} & {*said}
             identity = Identity(**{name: said[name] for name in names})
             return State(

@@ -1,8 +1,8 @@
-"""Digests of graphs and positions: equal exactly where the numbers are.
+"""Digests of graphs and positions: equal if and only if the numbers are equal.
 
-BLAKE2b (RFC 7693) of 128 bits, over blocks of rows whose digests are hashed once more. The blocks
-have a fixed size, so the digest does not depend on the number of threads; numbers are hashed in
-one width and byte order, so neither does it on how they are stored.
+Blocks of rows are hashed with BLAKE2b (RFC 7693) to 128 bits, and their digests are hashed again.
+The blocks have a fixed size, so the digest does not depend on the number of threads. All numbers
+are converted to one width and byte order, so it does not depend on how they are stored either.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def graph_digest(graph: Any, *, n_threads: int | None = None) -> str:
     Parameters
     ----------
     graph
-        CSR from :func:`umapcore.graph.csr.prepare_graph`: the digest is that of the graph as it
-        is laid out, whatever format, dtype or order of entries it was given in.
+        CSR from :func:`umapcore.graph.csr.prepare_graph`. The digest is that of the graph as it
+        is laid out; format, dtype and order of the entries in the user's graph do not matter.
     n_threads
         Threads to use.
 
@@ -66,7 +66,7 @@ def positions_digest(positions: NDArray[Any], *, n_threads: int | None = None) -
 
 
 def radii_digest(radii: NDArray[np.float32], *, n_threads: int | None = None) -> str:
-    """Digest the log radii of the data, (n,): all that a layout knows of the distances.
+    """Digest the log radii of the data, (n,): all that a layout uses of the distances.
 
     Returns
     -------
@@ -80,12 +80,12 @@ def radii_digest(radii: NDArray[np.float32], *, n_threads: int | None = None) ->
 
 
 def representation_digest(representation: Any, metric: str) -> str:
-    """Digest what places the components of a graph: coordinates and how they are measured.
+    """Digest what determines the positions of a graph's components: coordinates and metric.
 
     Parameters
     ----------
     representation
-        n × p, dense or sparse, maybe on a disk; or None.
+        n × p, dense or sparse, may be on disk; or None.
     metric
         Name of the metric.
     """
@@ -111,7 +111,7 @@ def _bytes(array: NDArray[Any], dtype: str) -> memoryview:
 def _hashed(*parts: memoryview | bytes) -> bytes:
     digest = hashlib.blake2b(digest_size=_BYTES)
     for part in parts:
-        # Beyond some thousand bytes hashlib lets other threads run.
+        # For more than a few thousand bytes, hashlib releases the GIL.
         digest.update(part)
     return digest.digest()
 

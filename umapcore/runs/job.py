@@ -1,4 +1,4 @@
-"""What is laid out (`Job`), and how (`Run`): both checked when they are made, before any work."""
+"""What is laid out (`Job`), and how (`Run`): both are checked on creation, before any work."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class Job:
     graph, spec, init, distances, representation, metric
         As there; `spec` may be None for the defaults.
     graph_name, distances_name
-        What messages call them.
+        Their names in messages.
     n_vertices
-        Number of vertices that the graph must have, where it is known.
+        Number of vertices that the graph must have, if known.
 
     Raises
     ------
     ValueError, TypeError
-        For what is wrong whatever the graph, naming the parameter.
+        For errors that do not depend on the graph; the message names the parameter.
     """
 
     graph: Any
@@ -72,23 +72,23 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """How something is run; nothing here decides a bit of the result.
+    """How a job is run; nothing here has an effect on the bits of the result.
 
     Attributes
     ----------
     method, n_threads, progress, callback, callback_every, start_epoch, stop_epoch
         As for :func:`umapcore.simplicial_set_embedding`.
     snapshots, checkpoint, timings
-        Likewise; each receives something.
+        Likewise; the run writes to each of them.
     origin
-        Receives digests of graph and start.
+        Receives the digests of graph and start.
     keeper
-        Opened for the checkpoint.
+        Made from `checkpoint`; reads and writes its file.
 
     Raises
     ------
     ValueError, TypeError, OSError
-        For what is wrong whatever the graph, naming the parameter.
+        For errors that do not depend on the graph; the message names the parameter.
     """
 
     method: str = "umap"
@@ -121,17 +121,17 @@ class Run:
             object.__setattr__(self, "keeper", Keeper(checkpoint))
 
     def close(self) -> None:
-        """Say that the result is in good hands: the checkpoint of a complete run can go."""
+        """Remove the checkpoint of a complete run; call this when the result has been stored."""
         if self.keeper is not None:
             self.keeper.close()
 
     def epochs(self, n_epochs: int) -> tuple[int, int]:
-        """Give the first epoch and the one to stop at.
+        """Return the first epoch and the epoch to stop at.
 
         Raises
         ------
         ValueError, TypeError
-            When they are not in order, or beyond the number of epochs.
+            When they are not in order, or larger than the number of epochs.
         """
         start = check_integer("start_epoch", self.start_epoch, 0, n_epochs)
         stop = n_epochs if self.stop_epoch is None else self.stop_epoch

@@ -1,4 +1,4 @@
-"""A progress bar for runs that last, shown only to people."""
+"""A progress bar for long runs, shown only on a terminal or in a notebook."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class ProgressBar:
     Parameters
     ----------
     total
-        Number of epochs, or of what `unit` says.
+        Number of epochs, or of other units.
     show
-        True: always. False: never. None: when the run lasts longer than :data:`DELAY` seconds
-        and somebody watches, on a terminal or in a notebook.
+        True: always. False: never. None: when the run lasts longer than :data:`DELAY` seconds,
+        on a terminal or in a notebook.
     unit
-        What is counted.
+        Name of one unit.
     """
 
     def __init__(self, total: int, show: bool | None, unit: str = "epoch") -> None:
@@ -43,7 +43,7 @@ class ProgressBar:
         )
 
     def update(self, done: int) -> None:
-        """Say that some more are done."""
+        """Advance the bar by `done` units."""
         if self._bar is not None:
             self._bar.update(done)
 

@@ -1,6 +1,6 @@
-"""Where an embedding comes from, in terms that decide its bits and nothing else.
+"""Provenance of an embedding: exactly what determines its bits.
 
-Times, thread counts and methods are left out on purpose: the bits do not depend on them.
+Times, thread counts and methods are omitted on purpose: the bits do not depend on them.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
-#: Changes when the entry's form does.
+#: Changes when the format of the entry changes.
 FORMAT = 1
 
-#: Kinds of starts: those with a name, a key of `obsm`, and positions that were given.
+#: Kinds of starts: named ones, a key of `obsm`, and an array of positions.
 START_KINDS = (*STARTS, "obsm", "array")
 
 
 class Origin:
-    """What a run noted about its input and its end.
+    """Records the input and the number of epochs of a run.
 
     Attributes
     ----------
     graph, start
-        Digests of the graph as it was laid out and of the positions it started from.
+        Digests of the graph as it was laid out and of the positions the run started from.
     density
-        Digest of the log radii of the data; empty where no density is preserved.
+        Digest of the log radii of the data; empty if no density is preserved.
     epochs
-        Epochs that were done.
+        Number of epochs done.
     """
 
     def __init__(self) -> None:
@@ -43,26 +43,26 @@ class Origin:
         self.epochs = 0
 
     def has_density(self, density: str) -> None:
-        """Note the digest of the log radii of the data, before any epoch is run."""
+        """Record the digest of the log radii of the data, before the first epoch."""
         self.density = density
 
     def began_at(self, start: str) -> None:
-        """Note the digest of the start positions, before any epoch is run."""
+        """Record the digest of the start positions, before the first epoch."""
         self.start = start
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """All that is needed to run a layout again, and to know whether it is the same.
+    """All that is needed to run a layout again, and to check whether the result is the same.
 
     Attributes
     ----------
     version
-        Of umapcore.
+        Version of umapcore.
     spec
-        Parameters, with the number of epochs and the seed.
+        Parameters, including the number of epochs and the seed.
     epochs
-        Epochs that were done: fewer than the specification's when a callback stopped the run.
+        Number of epochs done: less than in the specification when a callback stopped the run.
     neighbors_key
         Entry of `uns` that named the graph.
     graph
@@ -76,10 +76,10 @@ class Provenance:
     embedding
         Digest of the embedding.
     density
-        Digest of the log radii of the data, which follow from the distances that the neighbours
-        entry names; empty where no density is preserved.
+        Digest of the log radii of the data, which are computed from the distances that the
+        neighbours entry names; empty if no density is preserved.
     layout_version
-        :data:`umapcore.layout.spec.LAYOUT_VERSION` of the umapcore that wrote it.
+        :data:`umapcore.layout.spec.LAYOUT_VERSION` of the umapcore that wrote the entry.
     """
 
     version: str
@@ -95,7 +95,7 @@ class Provenance:
     layout_version: int = LAYOUT_VERSION
 
     def to_dict(self) -> dict[str, Any]:
-        """Give nested dictionaries of text and numbers, which `uns` and any file can hold."""
+        """Return nested dictionaries of text and numbers, which `uns` and any file can store."""
         start = {"kind": self.start_kind, "digest": self.start}
         if self.start_key:
             start["key"] = self.start_key
@@ -103,7 +103,7 @@ class Provenance:
             "format": FORMAT,
             "umapcore": self.version,
             "layout_version": self.layout_version,
-            # As text: Zarr and JSON do not hold all integers of 64 bits.
+            # As text, because Zarr and JSON cannot store all 64-bit integers.
             "spec": self.spec.to_dict() | {"seed": str(self.spec.seed)},
             "epochs": self.epochs,
             "graph": {"neighbors_key": self.neighbors_key, "digest": self.graph},
@@ -113,12 +113,12 @@ class Provenance:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
-        """Read what :meth:`to_dict` gave, maybe by way of a file.
+        """Make a Provenance from the result of :meth:`to_dict`, also after it was in a file.
 
         Raises
         ------
         ValueError
-            When something is missing, or is of another format or a newer version.
+            When an entry is missing, or has another format or a newer version.
         """
         try:
             found = int(stored["format"])
@@ -139,7 +139,7 @@ class Provenance:
                 start=str(stored["start"]["digest"]),
                 embedding=str(stored["embedding"]["digest"]),
                 density=str(stored["density"]["digest"]) if "density" in stored else "",
-                # The first one did not say so.
+                # Entries of layout version 1 do not contain it.
                 layout_version=int(stored.get("layout_version", 1)),
             )
         except (KeyError, TypeError, AttributeError) as error:
@@ -148,7 +148,7 @@ class Provenance:
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Numbers as Python has them: files give NumPy's."""
+    """Convert numbers to Python's types; files contain NumPy's."""
     plain = {
         str(name): value.item() if hasattr(value, "item") else value
         for name, value in values.items()

@@ -1,4 +1,4 @@
-"""Where a run begins: at start positions, or where a checkpoint says that it was left."""
+"""Start of a run: at its start positions, or at the state in a checkpoint."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
 def start_or_resume(
     backend: Backend, graph: Any, job: Job, run: Run, density: Density | None = None
 ) -> tuple[Any, int]:
-    """Give the positions and the epoch to go on from: the start's, or those of a checkpoint.
+    """Return the positions and the epoch to go on from: the start, or those of a checkpoint.
 
     Parameters
     ----------
     backend, graph
-        Where it runs, and the job's graph as the backend or :func:`prepare_graph` made it.
+        Where the job runs, and its graph as the backend or :func:`prepare_graph` made it.
     job, run
-        What is laid out, and how. Checkpoint, snapshots and origin of the run are told.
+        What is laid out, and how. The run's checkpoint, snapshots and origin are updated.
     density
-        Of the data, where it is to be preserved: it belongs to the identity of the run.
+        Density of the data, if it is preserved: part of the identity of the run.
 
     Returns
     -------
     positions
         On the host or, if they were there already, on the device.
     epoch
-        Epochs that are done.
+        Number of epochs done.
     """
     n, spec = int(graph.shape[0]), job.spec
     start_epoch, stop_epoch = run.epochs(spec.epochs_for(n))
@@ -65,7 +65,8 @@ def start_or_resume(
         identity = Identity(__version__, digest, said, kind, start_epoch, density_digest)
         found = run.keeper.resume(identity)
     if found is not None and spectral:
-        # The costly start follows from graph and seed, and from what places components, if any.
+        # The expensive start is not computed again: it depends only on the graph, the seed and,
+        # for several components, the representation.
         start = found.start
         if found.representation:
             representation()
@@ -81,14 +82,14 @@ def start_or_resume(
     if found is None:
         return positions, start_epoch
     if found.epoch > stop_epoch:
-        raise bad_value("stop_epoch", stop_epoch, f"at least {found.epoch}, as the checkpoint is")
+        raise bad_value("stop_epoch", stop_epoch, f"at least {found.epoch}, as in the checkpoint")
     if run.snapshots is not None:
         run.snapshots.restore(found.snapshots, start_epoch, found.epoch)
     return found.positions, found.epoch
 
 
 class _Digested:
-    """The representation that places a graph's components, digested when it is asked for."""
+    """The representation that places a graph's components; a call computes its digest."""
 
     def __init__(self, representation: Any, metric: str) -> None:
         self._representation, self._metric = representation, metric
@@ -101,7 +102,7 @@ class _Digested:
 
 
 def _start(backend: Backend, graph: Any, job: Job, run: Run, representation: Any) -> Any:
-    """Positions to start from, on the host or, if they were there already, on the device."""
+    """Return start positions, on the host or, if they were there already, on the device."""
     n, d, init = int(graph.shape[0]), job.spec.n_components, job.init
     if run.start_epoch > 0:
         if isinstance(init, str):
@@ -124,5 +125,5 @@ def _start(backend: Backend, graph: Any, job: Job, run: Run, representation: Any
         with backend.spectral_ops(n_threads=run.n_threads) as ops:
             return start_positions(init, graph, ops=ops, **options)
     except GPUUnavailableError as error:
-        logger.info("the start is worked out on the CPU, which gives the same bits: %s", error)
+        logger.info("the start is computed on the CPU, which gives the same bits: %s", error)
     return start_positions(init, backend.graph_to_host(graph), **options)

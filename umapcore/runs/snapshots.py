@@ -1,4 +1,4 @@
-"""Positions kept while a layout runs."""
+"""Positions that are recorded while a layout runs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class Snapshots:
     """Positions of a layout at the epochs 0, k, 2k, … and at the last one.
 
-    Hand one to ``snapshots=`` of :func:`umapcore.tl.umap` or
-    :func:`umapcore.simplicial_set_embedding`, which empties it and fills it as they go. It can
-    also be a ``callback=``; the start positions are then not in it.
+    Pass one as ``snapshots=`` to :func:`umapcore.tl.umap` or
+    :func:`umapcore.simplicial_set_embedding`, which clears it and fills it during the run. It can
+    also be used as ``callback=``; it then does not contain the start positions.
 
     Parameters
     ----------
@@ -49,18 +49,18 @@ class Snapshots:
 
     @property
     def epochs(self) -> NDArray[np.int64]:
-        """Number of epochs that were done at each snapshot, ascending, shape (s,)."""
+        """Number of epochs done at each snapshot, in ascending order, shape (s,)."""
         return np.array(sorted(self._taken), dtype=np.int64)
 
     @property
     def positions(self) -> NDArray[np.float32]:
-        """All positions, float32, shape (s, n, n_components): a copy."""
+        """Copy of all positions, float32, shape (s, n, n_components)."""
         if not self._taken:
             return np.zeros((0, 0, 0), np.float32)
         return np.stack([positions for _, positions in self])
 
     def __call__(self, epoch: int, positions: NDArray[np.float32]) -> None:
-        """Keep a copy of positions, shape (n, n_components), unless this epoch is not due."""
+        """Keep a copy of positions, shape (n, n_components), if this epoch is due."""
         if epoch % self.every == 0:
             self.keep(epoch, positions.copy())
 
@@ -79,17 +79,17 @@ class Snapshots:
         return f"Snapshots(every={self.every}): {len(self)} up to epoch {last}, of {n} x {d}"
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all snapshots."""
         self._taken.clear()
 
     def keep(self, epoch: int, positions: NDArray[np.float32]) -> None:
-        """Keep positions, not a copy of them, in place of any others of this epoch."""
+        """Keep positions, without a copy; they replace any others of this epoch."""
         self._taken[int(epoch)] = positions
 
     def restore(
         self, taken: Mapping[int, NDArray[np.float32]], first_epoch: int, epoch: int
     ) -> None:
-        """Take over the snapshots of a run that was saved after `epoch` epochs."""
+        """Restore the snapshots of a run that was saved after `epoch` epochs."""
         steps = range(-(-first_epoch // self.every) * self.every, epoch + 1, self.every)
         for due in steps:
             if due in taken:
@@ -103,17 +103,17 @@ class Snapshots:
             )
 
     def to_dict(self) -> dict[str, NDArray[Any]]:
-        """Give 'epochs' and 'positions', which `uns` and any file can hold."""
+        """Return 'epochs' and 'positions', which `uns` and any file can store."""
         return {"epochs": self.epochs, "positions": self.positions}
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Snapshots:
-        """Make snapshots of what :meth:`to_dict` gave.
+        """Make Snapshots from the result of :meth:`to_dict`.
 
         Raises
         ------
         ValueError
-            When they do not fit each other.
+            When the shapes of epochs and positions do not match.
         """
         epochs, positions = np.asarray(stored["epochs"]), np.asarray(stored["positions"])
         if positions.ndim != 3 or epochs.shape != positions.shape[:1]:
@@ -129,12 +129,12 @@ class Snapshots:
 
 
 def check_snapshots(snapshots: object) -> Snapshots | None:
-    """Return `snapshots` when it is None or what it must be.
+    """Return `snapshots` if it is a Snapshots or None.
 
     Raises
     ------
     TypeError
-        Naming what is allowed.
+        Otherwise; the message names what is allowed.
     """
     if snapshots is not None and not isinstance(snapshots, Snapshots):
         raise bad_type("snapshots", snapshots, "a umapcore.Snapshots, which receives them, or None")
@@ -142,12 +142,12 @@ def check_snapshots(snapshots: object) -> Snapshots | None:
 
 
 def recorder_for(snapshots: object) -> Snapshots | None:
-    """Give the snapshots that a user wants: the object given, one for every so many epochs, None.
+    """Return the Snapshots for a user's argument: a Snapshots, their interval in epochs, or None.
 
     Raises
     ------
     ValueError, TypeError
-        Naming what is allowed.
+        When the argument is invalid; the message names what is allowed.
     """
     if snapshots is None or isinstance(snapshots, Snapshots):
         return snapshots

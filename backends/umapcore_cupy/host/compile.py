@@ -1,7 +1,7 @@
-"""From the files in ``kernels/`` to code for a device, by NVRTC.
+"""Compile the files in ``kernels/`` to code for a device, with NVRTC.
 
-Neither a device nor a driver is needed for it. CuPy's own compilation (``RawModule(code=…)``) is
-not used: it appends ``-ftz=true``, which changes bits.
+This needs neither a device nor a driver. CuPy's own compilation (``RawModule(code=…)``) is not
+used: it appends ``-ftz=true``, which changes bits.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ KERNELS = Path(__file__).parents[1] / "kernels"
 #: Compute capabilities, times ten, that tests compile for; others work too.
 ARCHITECTURES = (75, 80, 86, 89, 90, 100, 120)
 
-#: What gives the same bits as the CPU: no contraction to fused multiply-add, no flushing of
+#: Options for the same bits as the CPU: no contraction to fused multiply-add, no flushing of
 #: subnormal numbers, division and square root correctly rounded.
 SAME_BITS = ("--fmad=false", "-ftz=false", "-prec-div=true", "-prec-sqrt=true")
 
@@ -38,16 +38,16 @@ OPTIONS = (
     *SAME_BITS,
     "-std=c++17",
     "-default-device",
-    # Or a file of a kernel's name in the user's working directory could be included.
+    # Otherwise a file with a kernel's name in the user's working directory could be included.
     "--no-source-include",
 )
 
-#: What pip calls NVRTC, by CUDA's major version.
+#: Names of NVRTC's packages for pip, by CUDA's major version.
 NVRTC_WHEELS = {12: "nvidia-cuda-nvrtc-cu12", 13: "nvidia-cuda-nvrtc"}
 
 _MAIN = "umapcore.cu"
-# Of an ELF header: where the program headers and the section headers begin, and their sizes and
-# numbers.
+# Fields of an ELF header: where the program headers and the section headers begin, and their
+# sizes and numbers.
 _ELF_HEADER = struct.Struct("<32s2Q6x4H2x")
 
 
@@ -70,9 +70,9 @@ def compile_program(
     architecture
         Compute capability of the device, times ten: 90 for 9.0.
     ptx
-        Give PTX, for people and tests to read, instead of a cubin.
+        Return PTX, which people and tests can read, instead of a cubin.
     folder
-        Where the files and what they include are.
+        Folder of the files and of what they include.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def compile_program(
     Raises
     ------
     KernelCompilationError
-        With NVRTC's log, whose positions are those in the files.
+        When compilation fails. It has NVRTC's log, with positions in the files.
     """
     return _compile(files, _sources(folder, files), _options(defines, architecture, ptx=ptx))
 
@@ -93,7 +93,7 @@ def cached_program(
     *,
     folder: Path = KERNELS,
 ) -> bytes:
-    """Do as :func:`compile_program`, unless it has been done before: see :mod:`.kernel_cache`."""
+    """Return a compiled program from :mod:`.kernel_cache`, or call :func:`compile_program`."""
     sources = _sources(folder, files)
     options = _options(defines, architecture)
     parts: list[str | bytes] = [__version__, repr(nvrtc_version()), repr(options), repr([*files])]
@@ -106,17 +106,17 @@ def cached_program(
 def target(architecture: int, known: Sequence[int], *, ptx: bool = False) -> str:
     """Choose what NVRTC compiles for.
 
-    ``'sm_90'``: machine code of that architecture. ``'compute_90'``: PTX, on request and for a
-    device that this NVRTC does not know, for the newest architecture it does know; the driver
-    then translates it when it is loaded. The bits are the same, since the PTX leaves it no choice:
-    every operation names its rounding.
+    ``'sm_90'`` is machine code of that architecture. ``'compute_90'`` is PTX, which is used on
+    request. It is also used if NVRTC does not know the device, then for the newest architecture
+    that it knows. The driver translates PTX when it loads it. The bits are the same, because every
+    operation in PTX names its rounding.
 
     Parameters
     ----------
     architecture
-        Of the device.
+        Architecture of the device.
     known
-        What NVRTC can compile for.
+        Architectures that NVRTC can compile for.
 
     Raises
     ------
@@ -131,16 +131,16 @@ def target(architecture: int, known: Sequence[int], *, ptx: bool = False) -> str
     oldest, version = min(known), ".".join(map(str, nvrtc_version()))
     msg = (
         f"NVRTC {version} compiles for compute capability {oldest / 10} and newer, not for "
-        f'{architecture / 10}. An older CUDA may: pip install "umapcore[cuda12]".'
+        f'{architecture / 10}. An older CUDA may support it: pip install "umapcore[cuda12]".'
     )
     raise KernelCompilationError(msg, log="", options=(), architecture=architecture)
 
 
 def whole_cubin(cubin: bytes) -> bytes:
-    """Give a cubin back the zeros at its end that CuPy has taken for a terminator.
+    """Restore the zeros at the end of a cubin that CuPy has removed.
 
-    ``getCUBIN`` drops the last byte, as if it ended a string. A cubin is an ELF file, whose program
-    headers come last and end with zeros: without them they would reach past the end of the file.
+    ``getCUBIN`` drops the last byte, as if it ended a string. A cubin is an ELF file. Its program
+    headers come last and end with zeros: without these they would reach past the end of the file.
 
     Raises
     ------
@@ -158,13 +158,13 @@ def whole_cubin(cubin: bytes) -> bytes:
 
 
 def nvrtc_version() -> tuple[int, int]:
-    """Version of the NVRTC in use, (13, 0) for that of CUDA 13.0."""
+    """Return the version of the NVRTC in use, (13, 0) for that of CUDA 13.0."""
     major, minor = load_nvrtc().getVersion()
     return int(major), int(minor)
 
 
 def known_architectures() -> tuple[int, ...]:
-    """Architectures that the NVRTC in use can compile for."""
+    """Return the architectures that the NVRTC in use can compile for."""
     return tuple(int(number) for number in load_nvrtc().getSupportedArchs())
 
 
@@ -177,8 +177,8 @@ def load_nvrtc() -> Any:
         Whatever CuPy raises when it cannot be imported, or finds no NVRTC.
     """
     cupy = import_cupy()
-    # CuPy 13 does not look into NVIDIA's wheels, and CuPy 14 takes the newest major version
-    # there is, which an older driver may not run. Both take the one that is loaded already.
+    # CuPy 13 does not search NVIDIA's wheels. CuPy 14 uses the newest installed major version,
+    # which an older driver may not run. Both use the library that is already loaded.
     _preload(int(cupy.cuda.runtime.runtimeGetVersion()) // 1000)
     nvrtc = cupy.cuda.nvrtc
     nvrtc.getVersion()
@@ -186,7 +186,7 @@ def load_nvrtc() -> Any:
 
 
 def import_cupy() -> Any:
-    """Import CuPy; what it warns of meanwhile goes to the log, and never becomes an error."""
+    """Import CuPy; its warnings go to the log and never become errors."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         cupy = import_module("cupy")
@@ -205,9 +205,9 @@ def _preload(major: int) -> None:
     try:
         wheel = files_of(NVRTC_WHEELS[major]) or []
     except (KeyError, PackageNotFoundError):
-        return  # from conda, a toolkit, or not at all
-    # With its built-ins, which NVRTC 13.0 looks for in the system's folders only. Beside these lie
-    # alternatives: libnvrtc.alt.so.13, nvrtc64_130_0.alt.dll.
+        return  # NVRTC is from conda or a toolkit, or is not installed
+    # The built-ins are loaded too: NVRTC 13.0 searches for them in the system's folders only. The
+    # same folder has alternatives that must not match: libnvrtc.alt.so.13, nvrtc64_130_0.alt.dll.
     library = re.compile(
         r"nvrtc64_\d+_\d+\.dll|nvrtc-builtins64_\d+\.dll"
         if os.name == "nt"
@@ -228,13 +228,13 @@ def _options(
     code = target(architecture, known_architectures(), ptx=ptx)
     if not ptx and code.startswith("compute_"):
         logger.info("PTX for %s is given to the driver: NVRTC does not know the device", code)
-    # Sorted, so that the order in which a mapping was filled is no part of the cache's key.
+    # Sorted, so that the cache's key does not depend on the order of the mapping.
     macros = [f"-D{name}={value}" for name, value in sorted(defines.items())]
     return (f"--gpu-architecture={code}", *OPTIONS, *macros)
 
 
 def _sources(folder: Path, files: Sequence[str]) -> dict[str, bytes]:
-    """Every source in a folder: which of them a program includes only its compilation tells."""
+    """Read every source in a folder: only compilation shows which ones a program includes."""
     found = {
         path.name: path.read_bytes()
         for path in sorted(folder.iterdir())

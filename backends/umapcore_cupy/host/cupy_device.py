@@ -31,22 +31,22 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
 _N_SLOTS = 2
-#: Arrays of the host's of up to so many bytes are copied before they are uploaded.
+#: Host arrays of up to this many bytes are copied before they are uploaded.
 _SMALL = 64 << 10
 
 
 class CupyDevice:
-    """The device that is CuPy's current one when this is made; others are not touched.
+    """The device that is CuPy's current one when this is created; others are not used.
 
     Work goes to a stream of its own. Memory comes from a pool of its own, so that all of it can
-    be given back at the end, or from the allocator that the user has chosen, RMM's for example.
+    be freed at the end, or from the allocator that the user has chosen, for example RMM's.
     See :class:`umapcore_cupy.host.device.Device` for the methods.
     """
 
     def __init__(self) -> None:
         self._cupy = cupy = import_cupy()
         self._device = cupy.cuda.Device()
-        # Arrays of the caller's may still be in the making on the caller's stream.
+        # The caller's stream may still be computing the caller's arrays.
         cupy.cuda.get_current_stream().synchronize()
         with self._device:
             self._stream = cupy.cuda.Stream(non_blocking=True)
@@ -65,7 +65,7 @@ class CupyDevice:
 
     @property
     def stream(self) -> Any:
-        """CuPy's stream that the work goes to."""
+        """CuPy's stream for the work."""
         return self._stream
 
     def at_work(self) -> _AtWork:
@@ -73,31 +73,31 @@ class CupyDevice:
         return self._at_work
 
     def free_bytes(self) -> int | None:
-        """Count the bytes that can be allocated."""
+        """Return the number of bytes that can be allocated."""
         if self._pool is None:
             return None
         with self._at_work:
             free, _ = self._cupy.cuda.runtime.memGetInfo()
-            # What CuPy keeps for later use can be had: see `empty`.
+            # `empty` can free what CuPy keeps for later use.
             return int(free) + int(self._default_pool.free_bytes())
 
     def holds(self, array: Any) -> bool:
-        """Tell whether an array is on this device."""
+        """Return whether an array is on this device."""
         return bool(array.device == self._device)
 
     def peak_bytes(self) -> int:
-        """Count the bytes that the pool took; it gives none back before the end."""
+        """Return the bytes that the pool took; it frees none before the end."""
         return int(self._pool.total_bytes()) if self._pool is not None else 0
 
     def empty(self, count: int, dtype: DTypeLike) -> Array:
-        """Allocate, if need be after CuPy's own pool has given back what it keeps."""
+        """Allocate an array; if memory is short, CuPy's own pool is emptied first."""
         n_bytes = max(1, count) * np.dtype(dtype).itemsize
         with self._at_work:
             for attempt in range(2):
                 try:
-                    # An array of no entries would have no address.
+                    # An empty array would have no address.
                     return self._arrays.hold(self._cupy.empty(max(1, count), dtype)[:count])
-                except MemoryError as error:  # CuPy's OutOfMemoryError and RMM's are of this kind
+                except MemoryError as error:  # includes the out-of-memory errors of CuPy and RMM
                     if attempt:
                         free = self.free_bytes()
                         msg = f"{in_words(n_bytes)} more are needed on the GPU" + (
@@ -108,7 +108,7 @@ class CupyDevice:
         raise AssertionError
 
     def empties(self, *shapes: tuple[int, DTypeLike]) -> list[Array]:
-        """Allocate one array and take parts of it."""
+        """Allocate one array and return parts of it."""
         n_bytes, ranges = parts_of(shapes)
         whole = self.empty(n_bytes, np.uint8)
         return [
@@ -117,32 +117,32 @@ class CupyDevice:
         ]
 
     def part(self, array: Array, start: int, count: int) -> Array:
-        """Take a slice."""
+        """Return a slice."""
         return self._arrays.hold(array.values[start : start + count], array)
 
     def wrap(self, values: Any) -> Array:
-        """Take an array of CuPy's."""
+        """Wrap a CuPy array."""
         return self._arrays.hold(values.reshape(-1))
 
     def zeros(self, count: int, dtype: DTypeLike) -> Array:
-        """Allocate zeros."""
+        """Allocate an array of zeros."""
         array = self.empty(count, dtype)
         with self._at_work:
             array.values.data.memset_async(0, array.values.nbytes, self._stream)
         return array
 
     def upload(self, values: NDArray[Any]) -> Array:
-        """Copy an array of the host's."""
+        """Copy a host array to the device."""
         flat = np.ascontiguousarray(values).reshape(-1)
         small = flat.nbytes <= _SMALL
         if small:
-            flat = flat.copy()  # not pinned, so that CUDA has read it when the call returns
+            flat = flat.copy()  # not pinned, so CUDA has read it when the call returns
         with self._at_work:
             array = self.empty(flat.shape[0], flat.dtype)
             if flat.shape[0]:
                 array.values.set(flat, stream=self._stream)
             if not small:
-                # Pinned memory would be read after this returns.
+                # Otherwise pinned memory would be read after this returns.
                 self._stream.synchronize()
         return array
 
@@ -155,12 +155,12 @@ class CupyDevice:
         return found
 
     def sort(self, keys: Array) -> None:
-        """Sort by Thrust, which comes compiled with CuPy."""
+        """Sort with Thrust, which CuPy ships compiled."""
         with self._at_work:
             keys.values.sort()
 
     def compile(self, program: str, dimensions: int = 2, samples: int = 5) -> None:
-        """Load a program, compiled anew where it is not in the cache."""
+        """Load a program; compile it if it is not in the cache."""
         with self._at_work:
             macros = tuple(sorted(defines(program, dimensions, samples).items()))
             loaded = _load(int(self._device.id), program, macros)
@@ -169,7 +169,7 @@ class CupyDevice:
             self._kernels.update(loaded)
 
     def cooperates(self) -> bool:
-        """Whether the device takes cooperative launches, and has not refused one."""
+        """Return whether the device supports cooperative launches and has not refused one."""
         return self._cooperates
 
     def launch(self, kernel: str, n_threads: int, *arguments: Any) -> None:
@@ -186,9 +186,9 @@ class CupyDevice:
             self._launch_cooperatively(one, blocks, (_passed(self._grid), *passed))
 
     def _launch_cooperatively(self, one: _Loaded, blocks: int, passed: tuple[Any, ...]) -> None:
-        """Start as many blocks as can be on the device at once, of which the others are waited for.
+        """Start as many blocks as can be on the device at once, since they wait for one another.
 
-        One block waits for nobody: it starts on any device.
+        A single block does not wait, so it can start on any device.
         """
         threads = (one.threads,)
         blocks = min(blocks, one.most_blocks)
@@ -227,7 +227,7 @@ class CupyDevice:
         with self._at_work:
             if self._copies is None:
                 self._copies = self._cupy.cuda.Stream(non_blocking=True)
-                # Nothing may be written into memory that earlier work still uses.
+                # Copies must not write into memory that earlier work still uses.
                 self._copies.wait_event(self._stream.record())
             if self._used[slot] is not None:
                 self._copies.wait_event(self._used[slot])
@@ -239,17 +239,17 @@ class CupyDevice:
             self._ready[slot] = self._copies.record()
 
     def use(self, slot: int) -> None:
-        """Let later work wait for a slot."""
+        """Make later work wait for a slot."""
         with self._at_work:
             self._stream.wait_event(self._ready[slot])
 
     def used(self, slot: int) -> None:
-        """Note that a slot may be filled again after the work so far."""
+        """Record that a slot can be filled again after the work so far."""
         with self._at_work:
             self._used[slot] = self._stream.record()
 
     def pin(self, values: NDArray[Any]) -> None:
-        """Page-lock an array of the host's."""
+        """Page-lock a host array."""
         if not values.nbytes:
             return
         runtime = self._cupy.cuda.runtime
@@ -257,7 +257,7 @@ class CupyDevice:
             try:
                 runtime.hostRegister(values.ctypes.data, values.nbytes, 0)
             except runtime.CUDARuntimeError as error:
-                # Copies then make a detour, which costs time and nothing else.
+                # Copies then need an intermediate buffer, which only costs time.
                 logger.debug("%d bytes of the host stay unpinned: %s", values.nbytes, error)
             else:
                 self._pinned.append(values.ctypes.data)
@@ -268,7 +268,7 @@ class CupyDevice:
             self._stream.synchronize()
 
     def close(self) -> None:
-        """Wait, whatever happened, and free everything."""
+        """Wait for the work and free everything; errors are ignored."""
         runtime = self._cupy.cuda.runtime
         with suppress(Exception), self._device:
             self._stream.synchronize()
@@ -286,9 +286,9 @@ class CupyDevice:
 
 
 class _AtWork:
-    """A device, its stream and its pool as CuPy's current ones; entered again, it does nothing.
+    """Make a device, its stream and its pool CuPy's current ones; nested entry does nothing.
 
-    Errors of CUDA's become those of umapcore.
+    CUDA's errors become errors of umapcore.
     """
 
     def __init__(self, device: CupyDevice) -> None:
@@ -319,7 +319,7 @@ class _AtWork:
             msg = f"work on GPU {self._device._device.id} failed: {error}"
             raise GPUError(msg) from error
         if isinstance(error, MemoryError) and not isinstance(error, GPUMemoryError):
-            # Of a sort, for example.
+            # From a sort, for example.
             msg = f"the GPU has too little memory: {error}."
             raise GPUMemoryError(msg) from error
 
@@ -330,13 +330,13 @@ class _Loaded(NamedTuple):
     Attributes
     ----------
     function
-        CuPy's, to be called with the grid, the block and the arguments.
+        CuPy's function, called with the grid, the block and the arguments.
     declared
-        How it is declared.
+        Its declaration.
     threads
-        Of a block.
+        Threads per block.
     most_blocks
-        Of a cooperative launch: as many as can be on the device at once.
+        Blocks of a cooperative launch: as many as can be on the device at once.
     """
 
     function: Any
@@ -347,9 +347,9 @@ class _Loaded(NamedTuple):
 
 @cache
 def _load(device: int, program: str, macros: tuple[tuple[str, int], ...]) -> dict[str, _Loaded]:
-    """Load a program's kernels on the current device, once in a process.
+    """Load a program's kernels on the current device, once per process.
 
-    CuPy keeps every module as long as the process lives, under the path that it came from.
+    CuPy keeps every module until the process ends, under the path of its file.
     """
     cupy = import_cupy()
     cubin = cached_program(
@@ -361,7 +361,7 @@ def _load(device: int, program: str, macros: tuple[tuple[str, int], ...]) -> dic
         module = cupy.RawModule(path=str(path))
         loaded = {}
         for name, declared in kernels_of(program).items():
-            # Reads the file while it is there.
+            # This reads the file, before it is deleted.
             function = module.get_function(name).kernel
             threads = block_size(name)
             most = _most_blocks(cupy, device, function, threads) if declared.cooperative else 0
@@ -370,7 +370,7 @@ def _load(device: int, program: str, macros: tuple[tuple[str, int], ...]) -> dic
 
 
 def _most_blocks(cupy: Any, device: int, function: Any, threads: int) -> int:
-    """Count the blocks of a kernel that can be on a device at once."""
+    """Return the number of blocks of a kernel that can be on a device at once."""
     multiprocessors = int(cupy.cuda.Device(device).attributes["MultiProcessorCount"])
     at_once = cupy.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(function.ptr, threads, 0)
     return max(1, min(MOST_BLOCKS, int(at_once) * multiprocessors))
@@ -387,7 +387,7 @@ class _Recording:
 
 
 def _passed(value: Any) -> Any:
-    """Give an argument of a launch as CuPy takes it."""
+    """Convert an argument of a launch to the form that CuPy takes."""
     if value is None:
         return np.uint64(0)
     return value.values if isinstance(value, Array) else value

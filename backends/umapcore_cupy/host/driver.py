@@ -1,4 +1,4 @@
-"""What the NVIDIA driver says, without CuPy and without a context on any device."""
+"""Queries of the NVIDIA driver, without CuPy and without a context on any device."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-# Of the driver's CUdevice_attribute.
+# Values of the driver's CUdevice_attribute.
 _CAPABILITY_MAJOR = 75
 _CAPABILITY_MINOR = 76
 
@@ -21,7 +21,7 @@ class Gpu:
     name
         The model.
     memory
-        All of its memory, in bytes.
+        Total memory in bytes.
     capability
         Compute capability, (9, 0) for 9.0.
     """
@@ -32,11 +32,11 @@ class Gpu:
 
 
 def driver_version() -> int | None:
-    """Ask for the newest CUDA version that the driver runs.
+    """Return the newest CUDA version that the driver runs.
 
     Returns
     -------
-    13000 for 13.0; None without a driver. No device is woken up by this.
+    13000 for 13.0; None without a driver. No device is initialised.
     """
     cuda = _library()
     number = ctypes.c_int()
@@ -46,7 +46,7 @@ def driver_version() -> int | None:
 
 
 def gpus() -> list[Gpu]:
-    """Describe the devices that this process may use, in the driver's order."""
+    """Return the devices that this process may use, in the driver's order."""
     cuda = _library()
     count = ctypes.c_int()
     if cuda is None or cuda.cuInit(0) != 0 or cuda.cuDeviceGetCount(ctypes.byref(count)) != 0:
@@ -56,7 +56,7 @@ def gpus() -> list[Gpu]:
 
 
 def version_text(number: int) -> str:
-    """Write CUDA's version number for people: 13020 is ``'13.2'``."""
+    """Format CUDA's version number: 13020 becomes ``'13.2'``."""
     return f"{number // 1000}.{number % 1000 // 10}"
 
 

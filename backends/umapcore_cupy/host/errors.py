@@ -1,4 +1,4 @@
-"""What can go wrong between a kernel's source and the device."""
+"""Errors of the compilation of kernels."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class KernelCompilationError(RuntimeError):
     Attributes
     ----------
     log
-        What NVRTC said; positions read ``file.cu(line)``, the file being one of ``kernels/``.
+        NVRTC's messages. Positions read ``file.cu(line)``, where the file is one of ``kernels/``.
     options
-        The options NVRTC was given.
+        Options that NVRTC was called with.
     architecture
-        Compute capability that was compiled for: 90 stands for 9.0.
+        Compute capability of the target, times ten: 90 for 9.0.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""Compiled kernels, kept for the process and on disk.
+"""A cache of compiled kernels, in the process and on disk.
 
-An entry is taken only if it is whole and its own: the file holds the key it was stored under and
-a digest of what follows, so a damaged, shortened, renamed or foreign file is no hit. Where nothing
-can be written, kernels are compiled once in every process.
+An entry is used only if it is complete and belongs to the key. Its file holds digests of the key
+and of the payload, so a damaged, shortened, renamed or foreign file is a miss. If nothing can be
+written, every process compiles the kernels once.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from umapcore.logs import logger
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Entries that are kept on disk: those used last.
+#: Number of entries kept on disk: the most recently used ones.
 MOST_ENTRIES = 64
 
 _MAGIC = b"umapcore kernel 2\n"
 # Magic, digest of the key, digest of the payload, bytes of the payload.
 _HEADER = struct.Struct(f"<{len(_MAGIC)}s32s32sQ")
-# Nothing else in the folder is ever touched: it may be one that the user gave for other things too.
+# Nothing else in the folder is ever touched: the user may keep other files in it.
 _ENTRY = re.compile(r"[0-9a-f]{64}\.kernel")
 _UNFINISHED = re.compile(r"[0-9a-f]{64}\.kernel\..*\.tmp")
 _ABANDONED_AFTER_S = 3600.0
@@ -51,7 +51,7 @@ def digest(*parts: str | bytes) -> str:
 
 
 def cached(key: str, build: Callable[[], bytes]) -> bytes:
-    """Give the entry of a key: from this process, from disk, or built and kept in both."""
+    """Return the entry of a key: from this process, from disk, or built and kept in both."""
     payload = _in_process.get(key)
     if payload is None:
         payload = _load(key)
@@ -63,27 +63,27 @@ def cached(key: str, build: Callable[[], bytes]) -> bytes:
 
 
 def forget() -> None:
-    """Drop what this process holds, so that the next look-up goes to disk."""
+    """Clear the entries of this process, so that the next look-up goes to disk."""
     _in_process.clear()
 
 
 def folder() -> Path | None:
-    """Say where entries are kept on disk.
+    """Return the folder of the entries on disk.
 
     ``$UMAPCORE_CACHE_DIR/kernels``, or ``umapcore/kernels`` in the platform's folder for caches;
-    None where there is no such folder (an account without a home).
+    None if there is no such folder (an account without a home folder).
     """
     try:
         if given := os.environ.get("UMAPCORE_CACHE_DIR"):
             return Path(given).expanduser().absolute() / "kernels"
         return _platform_folder() / "umapcore" / "kernels"
-    except RuntimeError as error:  # Path.home() without one
+    except RuntimeError as error:  # Path.home() without a home folder
         logger.debug("no folder to cache kernels in: %s", error)
         return None
 
 
 def contents() -> tuple[int, int]:
-    """Count the entries on disk and their bytes."""
+    """Return the number of entries on disk and their bytes."""
     sizes = [size for _, size, _ in _entries(folder())]
     return len(sizes), sum(sizes)
 
@@ -95,7 +95,7 @@ def _platform_folder() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches"
     given = os.environ.get("XDG_CACHE_HOME")
-    # Its specification: a relative path is to be ignored.
+    # Its specification says that a relative path must be ignored.
     return Path(given) if given and Path(given).is_absolute() else Path.home() / ".cache"
 
 
@@ -115,7 +115,7 @@ def _load(key: str) -> bytes | None:
         logger.debug("ignoring a damaged or foreign cached kernel: %s", path)
         return None
     with suppress(OSError):
-        os.utime(path)  # used now: the oldest ones go first
+        os.utime(path)  # time of last use: the oldest entries are dropped first
     return payload
 
 
@@ -132,7 +132,7 @@ def _store(key: str, payload: bytes) -> None:
     temporary = None
     try:
         place.mkdir(parents=True, exist_ok=True)
-        # Written beside and renamed: another process sees the whole entry or none.
+        # Written to another file and renamed: another process sees the whole entry or none.
         handle, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".tmp", dir=place)
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
@@ -142,7 +142,7 @@ def _store(key: str, payload: bytes) -> None:
         logger.debug("could not cache a kernel: %s", error)
         return
     finally:
-        # Gone already unless something failed or the user interrupted.
+        # It still exists only if something failed or the user interrupted.
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink()
@@ -154,7 +154,7 @@ def _drop_oldest(place: Path) -> None:
     stale = [path for path, _, _ in by_age[MOST_ENTRIES:]]
     with suppress(OSError):
         for path in place.iterdir():
-            # What a killed process left; a younger one may be about to be renamed.
+            # A file of a killed process; a newer one may be about to be renamed.
             if _UNFINISHED.fullmatch(path.name):
                 age = time.time() - path.stat().st_mtime
                 stale += [path] if age > _ABANDONED_AFTER_S else []
@@ -164,7 +164,7 @@ def _drop_oldest(place: Path) -> None:
 
 
 def _entries(place: Path | None) -> list[tuple[Path, int, float]]:
-    """Path, bytes and time of last use of every entry in a folder."""
+    """List path, bytes and time of last use of every entry in a folder."""
     found = []
     with suppress(OSError):
         for path in place.iterdir() if place is not None else ():

@@ -1,4 +1,4 @@
-"""How much device memory a layout needs, told before anything is allocated."""
+"""Estimates of the device memory that a layout needs, before anything is allocated."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from umapcore.layout.constants import LONGEST_WALK, N_BUCKETS
 #: Where the parts of a layout are.
 Place = Literal["all on the device", "the plan on the host", "the edges on the host"]
 
-# Bytes a vertex while the plan is made. 8 each: row offsets of the graph and of the walkers, first
-# walkers, keys, the sort's second copy of them; 4 each: degrees, ranks, order, places, heads; and
-# the bucket. Not all are there at the same time, but a pool cannot use all gaps again.
+# Bytes per vertex while the plan is made. 8 each: row offsets of the graph and of the walkers,
+# first walkers, keys, the sort's second copy of the keys; 4 each: degrees, ranks, order, places,
+# heads; 1: the bucket. Not all exist at the same time, but a pool cannot reuse all gaps.
 _PLANNING = 5 * 8 + 5 * 4 + 1
-#: What remains of it: row offsets, first walkers, heads, order.
+#: Bytes per vertex that remain afterwards: row offsets, first walkers, heads, order.
 _PLANNED = 2 * 8 + 2 * 4
-# Log radii of data and embedding, two terms, and two sums of each walker.
+# Log radii of data and embedding, and two terms; then two sums per walker.
 _DENSITY = 4 * 4
 _DENSITY_WALKER = 2 * 4
-# The graph (column and weight) and the plan (tail and rate) take as much an edge.
+# Bytes per edge of the graph (column and weight), and of the plan (tail and rate).
 _EDGE = 8
-#: Edges of one of the two buffers through which edges pass that stay on the host.
+#: Edges per buffer; two buffers stream the edges that stay on the host.
 CHUNK_EDGES = 4 << 20
-# Pools, step sizes, scratch of sums and roundings of the allocator.
+# Pools, step sizes, scratch memory of sums, and rounding by the allocator.
 _SMALL_CHANGE = 8 << 20
 
 
 @dataclass(frozen=True)
 class Needs:
-    """Bytes that a layout takes on the device at its peak, by where its parts are.
+    """Peak device memory of a layout in bytes, by where its parts are.
 
     Attributes
     ----------
     all_on_device
-        The plan is made on the device: at most 16 bytes an edge and, in two dimensions, 64 a
+        The plan is made on the device: at most 16 bytes per edge and, in two dimensions, 64 per
         vertex.
     plan_on_host
-        The plan is made on the host and brought: 8 bytes an edge.
+        The plan is made on the host and copied: 8 bytes per edge.
     edges_on_host
-        Edges are streamed in every epoch: nothing an edge.
+        Edges are streamed in every epoch: no bytes per edge.
     """
 
     all_on_device: int
@@ -47,7 +47,7 @@ class Needs:
     edges_on_host: int
 
     def by_place(self) -> dict[Place, int]:
-        """Give the bytes by place, the fastest first."""
+        """Return the bytes by place, the fastest place first."""
         return {
             "all on the device": self.all_on_device,
             "the plan on the host": self.plan_on_host,
@@ -63,21 +63,21 @@ def estimate(
     graph_there: bool,
     density: bool = False,
 ) -> Needs:
-    """Work out what a layout needs at its peak.
+    """Estimate what a layout needs at its peak.
 
     Parameters
     ----------
     n_vertices, n_edges
-        Of the graph.
+        Sizes of the graph.
     n_components
         Dimensions of the layout.
     graph_there
-        Whether the graph is on the device anyway.
+        Whether the graph is already on the device.
     density
         Whether densities are preserved.
     """
-    # Positions and pulls; where the heads of one bucket, an n-th of all, walked to; and once more
-    # all positions where they are brought in or out.
+    # Positions and pulls; a second copy of the positions when they are copied in or out; and where
+    # the heads of one bucket walked to, with room for twice the average bucket.
     moving = 4 * n_components * (3 * n_vertices + 2 * n_vertices // N_BUCKETS)
     if density:
         most_walkers = n_vertices + n_edges // LONGEST_WALK
@@ -96,7 +96,7 @@ def estimate(
 
 
 def in_words(n_bytes: int) -> str:
-    """Bytes as people read them: ``'1.5 GiB'``."""
+    """Format a number of bytes: ``'1.5 GiB'``."""
     size = float(n_bytes)
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if size < 1024 or unit == "GiB":

@@ -12,10 +12,10 @@ from typing import Any
 from umapcore_cupy.host import compile as compilation
 from umapcore_cupy.host import driver
 
-#: CUDA's major versions that umapcore runs on, each with an extra of its name.
+#: CUDA's major versions that umapcore runs on; each has an extra, such as ``cuda12``.
 OLDEST_CUDA, NEWEST_CUDA = 12, 13
 
-#: The oldest devices that the kernels are made for (Volta), times ten.
+#: Lowest compute capability that the kernels are made for (Volta), times ten.
 OLDEST_DEVICE = 70
 
 CUPY_PACKAGES = ("cupy-cuda13x", "cupy-cuda12x", "cupy")
@@ -23,12 +23,12 @@ CUPY_PACKAGES = ("cupy-cuda13x", "cupy-cuda12x", "cupy")
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that keeps the GPU from being used.
+    """A reason why the GPU cannot be used.
 
     Attributes
     ----------
     reason
-        What it is.
+        What is wrong.
     advice
         What to do about it.
     """
@@ -41,17 +41,17 @@ class Problem:
 
 
 def problem() -> str | None:
-    """Say in a sentence why no GPU can be used; None when the current device can be.
+    """Return a sentence that says why no GPU can be used; None if the current device works.
 
-    It raises nothing, and without a driver or CuPy it costs next to nothing. No context is made
-    on any device.
+    It raises nothing, and without a driver or CuPy it takes almost no time. No context is made on
+    any device.
     """
     found = diagnose()
     return None if found is None else str(found)
 
 
 def diagnose() -> Problem | None:
-    """Look for what keeps the GPU from being used, the most basic things first."""
+    """Find out why the GPU cannot be used, with the most basic checks first."""
     try:
         newest = driver.driver_version()
         return _of_driver(newest) or _of_cupy(newest or 0) or _of_device() or _of_nvrtc(newest or 0)
@@ -63,7 +63,7 @@ def diagnose() -> Problem | None:
 
 
 def cupy_package() -> str | None:
-    """Name of the package that CuPy was installed by; None when none can be told."""
+    """Return the name of the package that installed CuPy; None if it is unknown."""
     for name in CUPY_PACKAGES:
         try:
             version(name)
@@ -125,7 +125,7 @@ def _of_device() -> Problem | None:
     try:
         count = int(cupy.cuda.runtime.getDeviceCount())
         reason = "the NVIDIA driver offers no GPU"
-    except Exception as error:  # cudaErrorNoDevice and its like
+    except Exception as error:  # cudaErrorNoDevice and similar errors
         count = 0
         reason = f"the NVIDIA driver offers no GPU: {_said(error)}"
     if count == 0:
@@ -136,7 +136,7 @@ def _of_device() -> Problem | None:
             if hidden is None
             else f"CUDA_VISIBLE_DEVICES={hidden!r} is set and may hide it",
         )
-    # The current device, which is the one that would be used; the others are not touched.
+    # Only the current device would be used; the others are not touched.
     capability = _capability(cupy)
     if capability < OLDEST_DEVICE:
         return Problem(
@@ -177,7 +177,7 @@ def _of_nvrtc(newest: int) -> Problem | None:
 
 
 def _capability(cupy: Any) -> int:
-    """Of the current device, times ten; asking makes no context."""
+    """Return the current device's compute capability, times ten, without making a context."""
     return int(cupy.cuda.Device().compute_capability)
 
 
@@ -189,16 +189,16 @@ def _has_cupy() -> bool:
     if "cupy" in sys.modules:
         return sys.modules["cupy"] is not None
     spec = find_spec("cupy")
-    # A folder of leftovers counts as a package, but has no file to start with.
+    # A folder of leftover files counts as a package, but has no file to load first.
     return spec is not None and spec.origin is not None
 
 
 def _said(error: BaseException, limit: int = 120) -> str:
-    """Kind and first line of an error, or of the one behind it."""
+    """Return the type and first line of an error, or of its root cause."""
     while error.__cause__ is not None:
         error = error.__cause__
     for line in str(error).splitlines():
-        # CuPy starts with an empty line and a ruler.
+        # CuPy's messages start with an empty line and a ruler.
         if any(character.isalnum() for character in line):
             text = " ".join(line.split())
             short = text if len(text) <= limit else text[: limit - 1] + "…"

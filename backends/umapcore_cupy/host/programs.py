@@ -12,16 +12,16 @@ from umapcore.device.spectral_ops import BLOCK_ROWS, RUN
 from umapcore.layout import constants
 from umapcore_cupy.host.compile import KERNELS
 
-#: Threads of a block of the walk, which takes a group of walkers.
+#: Threads per block of the walk; a block processes one group of walkers.
 WALK_THREADS = constants.GROUP
-#: Threads of a block of all other kernels.
+#: Threads per block of all other kernels.
 THREADS = 256
-#: Numbers that one thread of a running sum adds up at least.
+#: Minimum count of numbers that one thread of a running sum adds up.
 CHUNK = 8
-#: Edges of the members of an aggregate from which on a whole block works out its row.
+#: If the members of an aggregate have more edges than this, a whole block computes its row.
 LONG_ROW = 1024
-#: Blocks of a cooperative launch at most, and the 64-bit words that they share: see
-#: kernels/cooperative.cuh.
+#: Maximum number of blocks of a cooperative launch, and number of the 64-bit words that they share:
+#: see kernels/cooperative.cuh.
 MOST_BLOCKS = 2047
 GRID_WORDS = 1 + MOST_BLOCKS
 
@@ -44,10 +44,10 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
 
 
 def defines(name: str, dimensions: int = 2, samples: int = 5) -> dict[str, int | str]:
-    """Macros of a program: the constants that all devices share, and what it is compiled for.
+    """Return a program's macros: constants that all devices share, and what it is compiled for.
 
-    Programs that hold positions are compiled for a number of dimensions, walks for a number of
-    negative samples a fire too.
+    Programs with positions are compiled for a number of dimensions. Walks are also compiled for a
+    number of negative samples per fire.
     """
     if name == "inputs":
         return {}
@@ -69,7 +69,7 @@ def defines(name: str, dimensions: int = 2, samples: int = 5) -> dict[str, int |
 
 
 def _shared(*names: str) -> dict[str, int | str]:
-    """Constants of :mod:`umapcore.layout.constants`, the real ones as float32."""
+    """Return constants of :mod:`umapcore.layout.constants`, real numbers as float32."""
     values = {name: getattr(constants, name) for name in names}
     return {
         name: value if isinstance(value, int) else f"{float(np.float32(value))!r}f"
@@ -78,25 +78,25 @@ def _shared(*names: str) -> dict[str, int | str]:
 
 
 def variants(name: str) -> list[dict[str, int | str]]:
-    """Macros of every form of a program that tests should compile."""
+    """Return the macros of every form of a program that tests should compile."""
     if name not in {"layout", "epochs", "density", "transform"}:
         return [defines(name)]
-    # The usual form first. Of more than 4, 10 and 16 dimensions less is kept in shared memory or in
-    # registers; of other numbers of samples than 5 words of offsets are begun and not used up.
+    # The usual form first. With more than 4, 10 and 16 dimensions, less is kept in shared memory or
+    # in registers. With other numbers of samples than 5, a word of offsets may be used only partly.
     forms = ((2, 5), (1, 5), (3, 5), (5, 5), (10, 5), (17, 7), (2, 0), (3, 12))
     return [defines(name, dimensions, samples) for dimensions, samples in forms]
 
 
 class Kernel(NamedTuple):
-    """A kernel as it is declared.
+    """The declaration of a kernel.
 
     Attributes
     ----------
     types
         C types of its arguments.
     cooperative
-        Whether its blocks wait for one another. The device gives it its first argument, and it may
-        be started with fewer threads than there is work for.
+        Whether its blocks wait for one another. The device adds its first argument, and may start
+        fewer threads than there are items of work.
     """
 
     types: tuple[str, ...]
@@ -117,5 +117,5 @@ def kernels_of(name: str) -> dict[str, Kernel]:
 
 
 def block_size(kernel: str) -> int:
-    """Threads of a block of a kernel."""
+    """Return the number of threads per block of a kernel."""
     return WALK_THREADS if kernel.startswith("walk") else THREADS

@@ -1,6 +1,6 @@
-// Operations on blocks of vectors: n rows of `width` columns, float32, row after row. Sums have the
-// order that umapcore/device/spectral_ops.py describes. A thread works out one entry, so that neighbouring
-// threads read neighbouring columns of the same row.
+// Operations on blocks of vectors: n rows of `width` columns, float32, row after row. Sums run in the
+// order that umapcore/device/spectral_ops.py describes. A thread computes one entry, so that
+// neighbouring threads read neighbouring columns of the same row.
 #include "cooperative.cuh"
 
 // A row and a column of a block.
@@ -9,11 +9,11 @@ struct Entry {
   int column;
 };
 
-// Rows of `width` columns that a block of threads takes at a time: whole ones, at least one.
+// Number of rows of `width` columns that a block of threads processes at a time, at least 1.
 DEVICE int rows_at_once(int width) { return width < THREADS ? THREADS / width : 1; }
 
-// Where a thread of a block begins: in one row, whose columns it takes THREADS apart. Threads that
-// are over have no row.
+// Where a thread of a block begins. It stays in one row and processes every THREADS-th column of it.
+// Spare threads get no row.
 DEVICE Entry own_entry(int width) {
   const int row = (int)threadIdx.x / width;
   if (row >= rows_at_once(width)) return {1ll << 62, 0};
@@ -23,8 +23,8 @@ DEVICE Entry own_entry(int width) {
 #define FOR_COLUMNS(column, own, width)                               \
   _Pragma("unroll 1") for (int column = (own).column; column < (width); column += THREADS)
 
-// w_ij (x_j - x_i), summed over the edges begin ... end - 1 of a row, for one column. The loads of
-// several edges are in flight at once.
+// Sum of w_ij (x_j - x_i) over the edges begin ... end - 1 of a row, for one column. The loads of
+// several edges overlap.
 DEVICE float sum_differences(int64 begin, int64 end, const int* indices, const float* weights,
                              const float* x, int width, int column, float own) {
   float total = 0.0f;
@@ -48,9 +48,9 @@ DEVICE float sum_differences(int64 begin, int64 end, const int* indices, const f
   return total;
 }
 
-// y = alpha (P - 1) x + beta x + gamma y, as often as there are steps of (alpha, beta, gamma), after
-// each of which x and y change places. Rows of more than RUN edges are summed in runs of so many: run
-// r belongs to row run_rows[r], and the first run of a row is first_runs[row].
+// y = alpha (P - 1) x + beta x + gamma y, once per step (alpha, beta, gamma); x and y are swapped
+// after each step. Rows of more than RUN edges are summed in runs of RUN edges: run r belongs to row
+// run_rows[r], and the first run of a row is first_runs[row].
 COOPERATIVE __launch_bounds__(THREADS, 3)
 apply_laplacian(uint64* grid, int64 n, int width, const int64* indptr,
                             const int* indices, const float* weights, const float* inverse,
@@ -104,15 +104,15 @@ apply_laplacian(uint64* grid, int64 n, int width, const int64* indptr,
   }
 }
 
-// x'Dx, x'Dy and x'D1 over blocks of BLOCK_ROWS rows: three matrices a block, of the third of which
-// only the first row is used. These are added up by a tree: the last half of them to the first,
-// again and again.
+// x'Dx, x'Dy and x'D1 over blocks of BLOCK_ROWS rows: three matrices per block; the third uses its
+// first row only. They are then added up in a tree: the last half is added to the first half, until
+// one block is left.
 COOPERATIVE __launch_bounds__(THREADS, 3)
 products(uint64* grid, int64 n, int width, const double* degrees, const float* x,
                      const float* y, double* parts) {
   const int entries = width * width;
   const int64 n_blocks = (n + BLOCK_ROWS - 1) / BLOCK_ROWS;
-  // Of small matrices the threads of a block have several, of large ones several entries each.
+  // Small matrices: the threads share several at a time. Large ones: each thread has several entries.
   const int at_once = entries < THREADS ? THREADS / entries : 1;
   const int own = (int)threadIdx.x / entries;
   const int64 first = own < at_once ? (int64)blockIdx.x * at_once + own : n_blocks;
@@ -146,7 +146,7 @@ products(uint64* grid, int64 n, int width, const double* degrees, const float* x
   }
 }
 
-// out = x rotation - offset, in float64. The offset follows the rotation.
+// out = x rotation - offset, in float64. In memory, the offset follows the rotation.
 KERNEL rotate_block(int64 n, int width, const float* x, const double* rotation, float* out) {
   const Entry own = own_entry(width);
   if (own.row >= n) return;
@@ -165,7 +165,7 @@ KERNEL prolong(int64 n, int width, const float* x, const int* source, float* out
   FOR_COLUMNS(column, own, width) out[own.row * width + column] = from[column];
 }
 
-// sqrt(D) x of the first columns, in float64; `order` is null where rows are in the graph's order.
+// sqrt(D) x of the first n_vectors columns, in float64. `order` is null if rows are in graph order.
 KERNEL unscale(int64 n, int width, int n_vectors, const double* degrees, const float* x,
                const int* order, double* out) {
   const Entry own = own_entry(n_vectors);

@@ -1,8 +1,8 @@
-// Buckets of heads, chosen so that neighbours are seldom in the same one.
+// Buckets of heads, chosen so that neighbours are rarely in the same bucket.
 #include "floats.cuh"
 
-// Vertices of one phase take the bucket in which their neighbours of earlier phases have the least
-// weight; of equals the first from their own hash on.
+// Each vertex of one phase gets the bucket in which its neighbours of earlier phases have the least
+// weight. Ties go to the first such bucket, counting from the vertex's hash.
 KERNEL part_neighbours(int phase, int64 n, const int64* indptr, const int* indices,
                        const float* weights, unsigned char* buckets) {
   const int64 vertex = thread_number() * N_PHASES + phase;

@@ -6,8 +6,8 @@ KERNEL begin_trees(int64 n, int* parents) {
   if (vertex < n) parents[vertex] = (int)vertex;
 }
 
-// Follow parents to the root, halving the path on the way. What another thread has meanwhile
-// written is an ancestor too.
+// Follows parents to the root and halves the path on the way. A parent that another thread writes
+// meanwhile is an ancestor too.
 DEVICE int find_root(int* parents, int vertex) {
   int above = parents[vertex];
   while (above != vertex) {
@@ -19,7 +19,7 @@ DEVICE int find_root(int* parents, int vertex) {
   return vertex;
 }
 
-// A root gives way to one with a smaller number.
+// Joins trees: the root with the larger number becomes a child of the other root.
 KERNEL join_trees(int64 n, const int64* indptr, const int* indices, int* parents) {
   const int64 vertex = thread_number();
   if (vertex >= n) return;

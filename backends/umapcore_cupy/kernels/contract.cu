@@ -1,12 +1,13 @@
-// From aggregates of vertices to their graph.
+// Builds the graph of aggregates of vertices.
 #include "cooperative.cuh"
 #include "level.cuh"
 
-// Aggregates whose members have more than LONG_ROW edges are worked on by a whole block.
+// A whole block processes an aggregate whose members have more than LONG_ROW edges.
 
-// Edges between aggregates, in the order in which the members' edges first meet them, summed in
-// float64 in that order. Where a neighbour was written is found by a hash table of twice as many
-// places as there are edges, which starts as 0 and holds numbers within the row, plus 1.
+// Edges between aggregates, in the order in which the members' edges first reach them. Weights are
+// summed in float64, in the order of the members' edges. A hash table finds where a neighbour was
+// written. It has twice as many slots as there are edges, starts as 0 and holds numbers within the
+// row, plus 1.
 struct Contraction {
   const int64* offsets;
   const int* members;
@@ -14,7 +15,7 @@ struct Contraction {
   const int64* indptr;
   const int* indices;
   const float* weights;
-  const int64* starts;  // where the row of an aggregate begins, if nothing were merged
+  const int64* starts;  // where the row of an aggregate would begin if no edges were merged
   uint32* table;
   int* out_indices;
   double* out_weights;
@@ -24,8 +25,8 @@ DEVICE uint32 place_of(int other, uint32 size) {
   return (uint32)(((uint64)((uint32)other * 2654435769u) * size) >> 32);
 }
 
-// The row of an aggregate, by one thread; gives how long it is. While an edge is worked on, the
-// neighbour of the next one is fetched, and the tail of the one after that.
+// Computes the row of an aggregate in one thread and returns its length. While an edge is processed,
+// the neighbour of the next edge is loaded, and the tail of the edge after that.
 DEVICE int64 contract_row(int64 aggregate, const Contraction& c) {
   const int64 start = c.starts[aggregate];
   const uint32 size = 2 * (uint32)(c.starts[aggregate + 1] - start);
@@ -60,9 +61,9 @@ DEVICE int64 contract_row(int64 aggregate, const Contraction& c) {
   return used;
 }
 
-// The same by all threads of a block. Every thread looks at all edges and takes those to its own
-// share of the neighbours, so that each sum keeps its order. A neighbour is written where its first
-// edge is, and what lies between them is closed up afterwards.
+// Does the same with all threads of a block. Every thread reads all edges and adds up those to its
+// own share of the neighbours, so that each sum keeps its order. A neighbour is written at the
+// position of its first edge; the gaps are removed afterwards.
 DEVICE int64 contract_long_row(int64 aggregate, const Contraction& c) {
   __shared__ int others[THREADS];
   __shared__ float weighed[THREADS];
@@ -72,7 +73,7 @@ DEVICE int64 contract_long_row(int64 aggregate, const Contraction& c) {
   uint32* const places = c.table + 2 * start;
   const int thread = threadIdx.x;
   for (int64 i = thread; i < n_edges; i += THREADS) c.out_indices[start + i] = -1;
-  int64 before = 0;  // edges of the members that have been worked on
+  int64 before = 0;  // edges of the members that have been processed
   for (int64 m = c.offsets[aggregate]; m < c.offsets[aggregate + 1]; m++) {
     const int64 begin = c.indptr[c.members[m]], end = c.indptr[c.members[m] + 1];
     for (int64 first = begin; first < end; first += THREADS) {
@@ -94,11 +95,11 @@ DEVICE int64 contract_long_row(int64 aggregate, const Contraction& c) {
           if (there == 0) {
             c.out_indices[start + number] = other;
             c.out_weights[start + number] = (double)weighed[i];
-            __threadfence();  // whoever finds the place reads whose it is
+            __threadfence();  // a thread that finds the slot sees its neighbour
             there = atomicCAS(places + at, 0u, (uint32)number + 1);
             if (there == 0) break;
           }
-          // A place that was lost to another thread is not this neighbour's.
+          // A slot that another thread took first holds another neighbour.
           if (load_fresh(c.out_indices + start + there - 1) == other) {
             c.out_weights[start + there - 1] += (double)weighed[i];
             break;
@@ -126,9 +127,9 @@ DEVICE int64 contract_long_row(int64 aggregate, const Contraction& c) {
   return used;
 }
 
-// The rows of the graph of aggregates, not packed yet, and what its level needs: see level.cuh.
-// Rows begin where those of the members would. `n_long` starts as 0; `bits` are as many as there
-// were vertices, those beyond the aggregates the largest.
+// Computes the rows of the graph of aggregates, not packed yet, and what its level needs: see
+// level.cuh. Rows begin where the members' rows would. `n_long` counts the long rows, from 0. `bits`
+// has one entry per vertex of the finer level; those beyond the aggregates get the largest value.
 COOPERATIVE __launch_bounds__(THREADS, 3)
 contract(uint64* grid, int64 n, const int64* n_coarse, int64 n_edges,
                      const int64* offsets, const int* members, const int* coarse,

@@ -1,18 +1,19 @@
-// What kernels use whose blocks wait for one another: a barrier of the grid, and running sums. They
-// are launched cooperatively, so that all of their blocks are on the device at once; a launch has
-// as many blocks as fit, and threads take one vertex after another. Their first argument is `grid`:
-// 1 + MOST_BLOCKS words that are 0 when the first such kernel starts, and that nobody else changes.
+// For kernels whose blocks wait for one another: a barrier of the grid, and running sums. Such kernels
+// are launched cooperatively, so that all of their blocks are on the device at once. A launch has as
+// many blocks as fit, and a thread processes one vertex after another. The first argument is `grid`:
+// 1 + MOST_BLOCKS words that are 0 when the first such kernel starts. Nothing else changes them.
 #pragma once
 #include "cuda.cuh"
 
 #define COOPERATIVE KERNEL
 
-// For all i of 0 ... count - 1 that are this thread's.
+// Loops over this thread's share of 0 ... count - 1.
 #define FOR_EACH(i, count)                             \
   _Pragma("unroll 1") for (int64 i = thread_number(), end_##i = (count); i < end_##i; \
        i += (int64)gridDim.x * blockDim.x)
 
-// What another block has written, and with it all that this one wrote before its last fence.
+// Loads what another block has written. All that the other block wrote before its last fence is then
+// visible too.
 #ifndef LOAD_ACQUIRED
 DEVICE uint32 load_acquired(const uint32* address) {
   uint32 value;
@@ -21,15 +22,15 @@ DEVICE uint32 load_acquired(const uint32* address) {
 }
 #endif
 
-// What other threads of the block may have just written, whatever this one has read before.
+// Loads what other threads of the block may have just written, even if this thread read it before.
 template <typename T>
 DEVICE T load_fresh(const T* address) {
   return *(const volatile T*)address;
 }
 
-// What the threads of the grid wrote before is seen by all of them behind it. Blocks count
-// themselves in, the first one with so much more that the highest bit changes when all have come;
-// the lower ones are 0 again then, whatever the number of blocks (as CUDA's cooperative groups do).
+// After this barrier all threads of the grid see what any of them wrote before it. Every block adds 1
+// to a counter; the first block adds so much more that the highest bit changes when all have arrived.
+// The lower bits are then 0 again, whatever the number of blocks (as in CUDA's cooperative groups).
 DEVICE void grid_barrier(uint64* grid) {
   BLOCK_BARRIER();
   if (threadIdx.x == 0) {
@@ -44,9 +45,9 @@ DEVICE void grid_barrier(uint64* grid) {
   BLOCK_BARRIER();
 }
 
-#ifdef THREADS  // that every block of these kernels has
+#ifdef THREADS  // of every block of these kernels
 
-// Of the threads of a block: the sum of this one and those before it, and of all of them.
+// Sums over the threads of a block: up to and including this thread, and over all threads.
 struct BlockSums {
   int64 so_far, total;
 };
@@ -67,12 +68,12 @@ DEVICE BlockSums block_sums(int64 value) {
   return sums;
 }
 
-// Replaces values by their running sums, behind a barrier of the grid. Each thread takes some that
-// follow one another.
+// Replaces values by their running sums, after a barrier of the grid. Each thread sums one contiguous
+// part.
 DEVICE void running_sums(uint64* grid, int64 count, int64* values) {
   int64* const of_blocks = (int64*)grid + 1;
   grid_barrier(grid);
-  // A thread's share, without a division of 64 bits: a whole number of times for all threads.
+  // Number of values per thread: a power of 2, found without a 64-bit division.
   int each = 1;
   while ((int64)each * gridDim.x * THREADS < count) each *= 2;
   const int64 first = thread_number() * each < count ? thread_number() * each : count;
@@ -80,8 +81,8 @@ DEVICE void running_sums(uint64* grid, int64 count, int64* values) {
   int64 own = 0, before = 0, so_far = 0;
 #pragma unroll 4
   for (int64 i = first; i < end; i++) own += values[i];
-  // First the sums of the blocks, then what the blocks before this one have: in a loop, so that the
-  // compiler has but one of the two to work on.
+  // First the sums of the blocks, then the sum of the blocks before this one. A loop does both, so that
+  // the compiler has to generate the code only once.
 #pragma unroll 1
   for (int turn = 0; turn < 2; turn++) {
     const BlockSums sums = block_sums(turn == 0 ? own : before);

@@ -1,11 +1,11 @@
 // How many edges of each row survive pruning, and how often they fire.
 #include "rows.cuh"
 
-// Ranks of the most fires: with the bucket they fill 16 bits, as on the CPU.
+// Ranks distinguish up to this many fires: rank and bucket together fill 16 bits, as on the CPU.
 #define MOST_FIRES ((1 << 16) / N_BUCKETS - 1)
 
-// The largest weight, as the bits of a float: weights are not negative, so that these are ordered
-// as the weights are.
+// Finds the largest weight, as the bits of a float. Weights are not negative, so their bits have the
+// same order as the weights.
 KERNEL find_heaviest(int64 n_edges, const float* weights, int* heaviest) {
   int most = 0;
   for (int64 e = thread_number(); e < n_edges; e += (int64)gridDim.x * blockDim.x) {
@@ -15,7 +15,7 @@ KERNEL find_heaviest(int64 n_edges, const float* weights, int* heaviest) {
   atomicMax(heaviest, most);
 }
 
-// Degrees after pruning and ranks: the more an edge fires, the lower its rank.
+// Degrees after pruning, and ranks: the more fires per walker, the lower the rank.
 KERNEL count_rows(int64 n, const int64* indptr, const float* weights, double heaviest,
                   double least, int* degrees, int* ranks) {
   const int64 vertex = thread_number();

@@ -1,7 +1,7 @@
 // What every kernel needs of the language. Kernels use + - * /, integer operations, selects, bit
-// casts and conversions within range, in one written order: compiled with --fmad=false they give
-// the bits of the CPU on every device. There are no float atomics, warp shuffles or library calls.
-// One function goes about it in another way: rounded_reciprocal.
+// casts and conversions within range, in a fixed order. Compiled with --fmad=false, they return the
+// bits of the CPU on every device. There are no float atomics, warp shuffles or library calls. One
+// function is an exception: rounded_reciprocal.
 #pragma once
 
 typedef unsigned int uint32;
@@ -12,23 +12,22 @@ typedef unsigned long long uint64;
 #define DEVICE static __device__ __forceinline__
 #define DEVICE_MEMBER __device__ __forceinline__
 
-// A barrier of the block. All of its threads meet it, the first one too, but for those that have
-// ended: where kernels are compiled for a host, that is how one with barriers is told.
+// A barrier of the block. All threads that have not ended reach it, and the first thread always does:
+// when kernels are compiled for a host, this shows which kernels have barriers.
 #ifndef BLOCK_BARRIER
 #define BLOCK_BARRIER() __syncthreads()
 #endif
 
-// Keeps a 64-bit number in registers where the compiler would work it out anew in every pass of a
-// loop.
+// Keeps a 64-bit number in registers. Otherwise the compiler computes it again in every pass of a loop.
 #ifndef KEEP
 #define KEEP(number) asm volatile("" : "+l"(number))
 #endif
 
 // 1/x, correctly rounded, of a normal number up to 2^125 whose last bit is 0. The language's own
-// division has a branch, which keeps several from overlapping: where few threads run, as on small
-// graphs, they would wait for one another. This takes the device's approximation and two fused
-// Newton steps, of which the last rounds correctly (Markstein, 1990): for every even significand,
-// and from any approximation within 1,500 units in the last place. The tests try them all.
+// division has a branch, which prevents several divisions from overlapping. With few threads, as on
+// small graphs, they would wait for one another. This function uses the device's approximation and
+// two fused Newton steps. The last step rounds correctly (Markstein, 1990) for every even significand
+// and from any approximation within 1,500 units in the last place. The tests try all of these.
 #ifndef ROUNDED_RECIPROCAL
 DEVICE float rounded_reciprocal(float x) {
   float result;

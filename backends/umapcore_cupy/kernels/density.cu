@@ -1,15 +1,15 @@
-// Radii in the embedding and the terms that follow from them, at the beginning of every epoch that
-// preserves densities: as umapcore_numba/layout/density.py describes it, in the same order.
+// Radii in the embedding and the terms computed from them, at the beginning of every epoch that
+// preserves densities. umapcore_numba/layout/density.py describes both; the order is the same here.
 #include "points.cuh"
 
-// Sums over vertices are integers in this unit.
+// Sums over vertices are integers: 1.0 is so many units.
 #define SUM_UNITS ((double)(1ull << SUM_EXPONENT))
 
-// Tails that are fetched at once.
+// Number of tails that are loaded at a time.
 #define TAILS_AT_ONCE (DIMENSIONS <= 4 ? 8 : DIMENSIONS <= 16 ? 2 : 1)
 
-// Of the walkers first_walker ... last_walker - 1, two sums each: of phi and of phi d^2. The edges
-// begin with edge first_edge of the plan. Clears the totals, which the next kernel adds to.
+// Computes two sums for each of the walkers first_walker ... last_walker - 1: of phi and of phi d^2.
+// `tails` begins with edge first_edge of the plan. Clears the totals, to which the next kernel adds.
 KERNEL __launch_bounds__(256, 3)
 measure_walkers(int64 first_walker, int64 last_walker, const int* heads, const int64* row_offsets,
                 int64 first_edge, const int* tails, const float* positions, float b, float log2_a,
@@ -40,9 +40,10 @@ measure_walkers(int64 first_walker, int64 last_walker, const int* heads, const i
   sums[2 * walker + 1] = spread;
 }
 
-// Log radii of the vertices, and their totals, which do not depend on the number of threads: each
-// takes many vertices, and those of a block add up theirs before one of them adds to what others
-// add to as well. The sums of a vertex and its radius replace those of its first walker.
+// Computes the log radii of the vertices and their totals, which do not depend on the number of
+// threads. Each thread processes many vertices. The threads of a block add up their values in shared
+// memory before the block adds to the totals. A vertex's sum of phi and its radius replace the sums
+// of its first walker.
 KERNEL log_radii(int64 n, const int64* first_walkers, float* sums, const float* radii, float* logs,
                  uint64* totals) {
   __shared__ uint64 of_block[3];
@@ -79,7 +80,7 @@ DEVICE double within(double x, double limit) {
   return low < limit ? low : limit;
 }
 
-// The terms of the vertices, of which `counted` have edges.
+// Computes the terms of the vertices; `counted` vertices have edges.
 KERNEL weigh(int64 n, const int64* first_walkers, const float* sums, const float* radii,
              const float* logs, const uint64* totals, double strength, double shift,
              double counted, float* terms) {

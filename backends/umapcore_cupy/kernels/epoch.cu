@@ -1,4 +1,4 @@
-// The number of the epoch lives on the device, so that a recorded epoch can be played again.
+// The epoch number is stored on the device, so that a recorded epoch can be replayed.
 #include "cuda.cuh"
 
 KERNEL set_epoch(int* epoch, int value) {

@@ -1,14 +1,14 @@
-// Some epochs in one launch. What a kernel's end is elsewhere is a barrier of the grid here, which
-// costs less than starting kernels where these have little to do. There are few blocks then: with all
-// the registers that they may have, a fire takes as long as in `walk`.
+// Several epochs in one launch. A barrier of the grid replaces the end of a kernel; it costs less than
+// a launch when kernels have little to do. There are few blocks then: with all the registers that
+// they may use, a fire takes as long as in `walk`.
 #include "cooperative.cuh"
 #include "updates.cuh"
 #include "walk.cuh"
 
 #define EPOCH_BLOCKS (DIMENSIONS <= 4 ? 2 : 1)
 
-// The epochs first_epoch ... stop_epoch - 1. `buckets` are the first places of the buckets, N_BUCKETS
-// + 1 of them, then their first walkers, then the sizes of their groups.
+// Runs the epochs first_epoch ... stop_epoch - 1. `buckets` holds the N_BUCKETS + 1 first places of
+// the buckets, then as many first walkers, then the sizes of their groups.
 COOPERATIVE __launch_bounds__(WALK_THREADS, EPOCH_BLOCKS)
 walk_epochs(uint64* grid, int first_epoch, int stop_epoch, const int64* __restrict__ buckets,
             const float* __restrict__ steps, uint64 seed, const int64* __restrict__ first_walkers,
@@ -30,7 +30,7 @@ walk_epochs(uint64* grid, int first_epoch, int stop_epoch, const int64* __restri
       const int64 size = of_bucket[2 * (N_BUCKETS + 1)];
 #pragma unroll 1
       for (int64 group = first + blockIdx.x * size; group < last; group += gridDim.x * size) {
-        BLOCK_BARRIER();  // of the group before, what the threads share is still read
+        BLOCK_BARRIER();  // threads may still read the previous group's shared memory
         const int64 left = last - group;
         walk_group<false>(w, (uint32)epoch, bucket, start, first, group,
                           (int)(left < size ? left : size));

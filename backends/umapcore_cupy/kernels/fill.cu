@@ -1,8 +1,8 @@
 // Walkers and their edges.
 #include "rows.cuh"
 
-// Edges are dealt like cards: walker k of K gets the edges k, k + K, k + 2K, ... Lengths are
-// written from index 1 on, to be summed up to offsets.
+// Deals edges like cards: walker k of K gets the edges k, k + K, k + 2K, ... Lengths are written
+// from index 1 on; running sums then make them offsets.
 KERNEL deal_out(int64 n, const int* order, const int* degrees, const int64* first_walkers,
                 int* heads, int64* lengths) {
   const int64 place = thread_number();
@@ -17,8 +17,8 @@ KERNEL deal_out(int64 n, const int* order, const int* degrees, const int64* firs
   if (place == 0) lengths[0] = 0;
 }
 
-// Tails and rates of the edges that are kept, and the largest number of edges that one vertex has
-// into one bucket.
+// Writes the tails and rates of the kept edges, and the largest number of edges from one vertex into
+// one bucket.
 KERNEL fill_rows(int64 n, const int64* indptr, const int* indices, const float* weights,
                  double heaviest, double least, const int* order, const int* places,
                  const unsigned char* buckets, const int64* first_walkers,

@@ -31,15 +31,15 @@ DEVICE float exp2_of(float z) {
   return __int_as_float((int)((uint32)__float_as_int(p) + exponent));
 }
 
-// 1/x of a positive normal number, of x without its last bit; x counts as at most 2^125.
+// 1/x of a positive normal number. The last bit of x is cleared, and x is limited to 2^125.
 DEVICE float reciprocal(float x) {
   return rounded_reciprocal(__int_as_float(__float_as_int(smaller(x, 4.253529586511731e37f)) & -2));
 }
 
-// Nearest integer of a number within range, halves away from zero.
+// Nearest integer to a number within range; halves are rounded away from zero.
 DEVICE int whole(float x) {
   const int sign = __float_as_int(x) & (int)0x80000000;
-  return (int)(x + __int_as_float(sign | 0x3F000000));  // half of x's sign
+  return (int)(x + __int_as_float(sign | 0x3F000000));  // 0.5 with the sign of x
 }
 
 // Finaliser of SplitMix64 (Steele, Lea and Flood, 2014).

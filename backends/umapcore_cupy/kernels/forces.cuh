@@ -1,4 +1,4 @@
-// The one law of forces: umapcore_numba/forces.py says what it is. TINY and NEAR are macros.
+// The law of forces, as umapcore_numba/forces.py describes it. TINY and NEAR are macros.
 #pragma once
 #include "floats.cuh"
 

@@ -1,4 +1,4 @@
-// Checks of a graph that is on the device already: what is found here sends it through the host.
+// Checks of a graph that is already on the device. If one fails, the host prepares the graph.
 #include "cuda.cuh"
 
 #define BAD_WEIGHT 1
@@ -12,8 +12,8 @@ KERNEL widen(int64 count, const int* narrow, int64* wide) {
   if (i < count) wide[i] = narrow[i];
 }
 
-// Row offsets rise from 0 to the number of edges, columns are vertices and rise within a row,
-// weights are finite and above 0.
+// Checks that row offsets rise from 0 to the number of edges, that columns are vertices and rise
+// within a row, and that weights are finite and above 0.
 KERNEL inspect_rows(int64 n, int64 n_edges, const int64* indptr, const int* indices,
                     const float* weights, int* found) {
   const int64 vertex = thread_number();
@@ -38,7 +38,7 @@ KERNEL inspect_rows(int64 n, int64 n_edges, const int64* indptr, const int* indi
   if (flags) atomicOr(found, flags);
 }
 
-// Every edge has its mirror, of equal weight. For rows that inspect_rows found nothing about.
+// Checks that every edge has a mirror of equal weight. Only for rows that inspect_rows accepted.
 KERNEL inspect_mirrors(int64 n, const int64* indptr, const int* indices, const float* weights,
                        int* found) {
   const int64 vertex = thread_number();

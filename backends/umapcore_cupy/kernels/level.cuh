@@ -1,12 +1,12 @@
-// What a level knows of a vertex beside its row.
+// What a level stores for a vertex besides its row.
 #pragma once
 #include "cuda.cuh"
 
-// Degrees can be so small that their inverse is no float.
+// Limit of inverse degrees: a degree can be so small that its inverse exceeds float32.
 #define LARGEST_INVERSE 1e38
 
-// What of its degree leaves a vertex, as a number and as bits, which rise with it; and the inverse
-// of the degree, which has to be a float32.
+// Writes the share of its degree that leaves a vertex, as a number and as bits (in the same order),
+// and the inverse of the degree, which must fit into float32.
 DEVICE void measure_vertex(int64 vertex, double leaving, double degree, double* shares,
                            float* inverse, uint64* bits) {
   const double share = leaving / degree;
@@ -16,10 +16,10 @@ DEVICE void measure_vertex(int64 vertex, double leaving, double degree, double* 
   inverse[vertex] = (float)(exact < LARGEST_INVERSE ? exact : LARGEST_INVERSE);
 }
 
-// Runs that a row is summed in: none where it has no more than RUN edges.
+// Number of runs that a row is summed in: 0 if it has at most RUN edges.
 DEVICE int64 runs_of(int64 n_edges) { return n_edges > RUN ? (n_edges + RUN - 1) / RUN : 0; }
 
-// Notes which row the runs of a row belong to.
+// Writes the number of a row for each of its runs.
 DEVICE void name_runs(int64 row, const int64* first_runs, int* run_rows) {
   for (int64 run = first_runs[row]; run < first_runs[row + 1]; run++) run_rows[run] = (int)row;
 }

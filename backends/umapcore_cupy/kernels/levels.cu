@@ -1,8 +1,8 @@
 // Levels of the hierarchy of graphs: their degrees, and the order of their vertices.
 #include "level.cuh"
 
-// What a level needs beside its rows: see level.cuh. The degrees are the sums of the rows.
-// Numbers of runs are written from index 1 on, to be summed up.
+// Computes what a level needs besides its rows: see level.cuh. The degrees are the sums of the rows.
+// Numbers of runs are written from index 1 on; running sums follow.
 KERNEL measure_level(int64 n, const int64* indptr, const float* weights, double* degrees,
                      double* shares, float* inverse, uint64* bits, int64* first_runs) {
   const int64 vertex = thread_number();
@@ -15,9 +15,9 @@ KERNEL measure_level(int64 n, const int64* indptr, const float* weights, double*
   if (vertex == 0) first_runs[0] = 0;
 }
 
-// What the host has to know of a level: the median's two neighbours and the largest of the shares,
-// and how many vertices, edges and runs there are. `bits` are sorted; n is *size where that is not
-// null.
+// Collects what the host must know about a level: the two shares next to the median, the largest
+// share, and the numbers of vertices, edges and runs. `bits` is sorted. If `size` is not null, n is
+// *size.
 KERNEL summarise(int64 n, const int64* size, const uint64* bits, const int64* indptr,
                  const int64* first_runs, double* found) {
   if (thread_number() > 0) return;
@@ -35,8 +35,8 @@ KERNEL fill_runs(int64 n, const int64* first_runs, int* run_rows) {
   if (row < n) name_runs(row, first_runs, run_rows);
 }
 
-// Vertices are ordered by their aggregates, these by `order` (null: by their numbers). Lengths are
-// written from index 1 on, to be summed up.
+// Vertices are ordered by their aggregates, and aggregates by `order` (null: by their numbers).
+// Lengths are written from index 1 on; running sums follow.
 KERNEL count_unfolded(int64 n_coarse, const int* order, const int64* offsets, int64* starts) {
   const int64 place = thread_number();
   if (place >= n_coarse) return;
@@ -58,7 +58,7 @@ KERNEL unfold(int64 n_coarse, const int* order, int by_place, const int64* offse
 }
 
 // Row `place` of the new graph is row order[place] of the old one. Lengths and numbers of runs are
-// written from index 1 on, to be summed up.
+// written from index 1 on; running sums follow.
 KERNEL count_reordered(int64 n, const int* order, const int64* indptr, int* places,
                        int64* new_indptr, int64* first_runs) {
   const int64 place = thread_number();

@@ -1,25 +1,25 @@
-// Heavy-edge matching: which vertices of a level become one of the next. What it does, and why, is
-// said in umapcore_numba/coarsen.py.
+// Heavy-edge matching: chooses the vertices of a level that become one vertex of the next level.
+// umapcore_numba/spectral/coarsen.py explains the method.
 #include "cooperative.cuh"
 #include "floats.cuh"
 
-// Edges of less than this share of a vertex's heaviest weight are not proposed along.
+// A vertex makes no proposal along an edge of less than this share of its heaviest weight.
 #define STRONG 0.25f
 
-// The two directions of an edge have one number, unlike that of other edges.
+// Both directions of an edge have the same number, and no other edge has it.
 DEVICE uint64 edge_hash(int64 i, int64 j) {
   const uint64 low = (uint64)(i < j ? i : j), high = (uint64)(i < j ? j : i);
   return mix64(low << 32 | high);
 }
 
-// The neighbour that a vertex, or a run of its row, proposes to: the heaviest one, of equals the one
-// whose edge has the largest hash. -1: none.
+// The neighbour that a vertex, or a run of its row, proposes to: the heaviest one, and among equals
+// the one whose edge has the largest hash. -1: none.
 struct Proposal {
   int tail;
   float weight;
 };
 
-// Takes another one if that is better.
+// Replaces `best` by `other` if that is better.
 DEVICE void meet(int64 vertex, Proposal& best, const Proposal& other) {
   if (other.tail < 0 || (best.tail >= 0 && other.weight < best.weight)) return;
   if (best.tail >= 0 && other.weight == best.weight &&
@@ -28,8 +28,8 @@ DEVICE void meet(int64 vertex, Proposal& best, const Proposal& other) {
   best = other;
 }
 
-// Looks among the edges begin ... end - 1 for neighbours that are not taken, or for all, and not
-// lighter than `least`. The loads of several edges are in flight at once.
+// Returns the best proposal along the edges begin ... end - 1, to neighbours that are not taken (or to
+// all neighbours) and not lighter than `least`. The loads of several edges overlap.
 DEVICE Proposal best_of(int64 vertex, int64 begin, int64 end, const int* indices,
                         const float* weights, const float* scale, const unsigned char* taken,
                         bool all, float least) {
@@ -67,7 +67,7 @@ DEVICE Proposal best_of(int64 vertex, int64 begin, int64 end, const int* indices
   return best;
 }
 
-// Rows and what proposals need of them; rows of more than RUN edges are looked through in runs.
+// Rows and what proposals need besides. Rows of more than RUN edges are searched in runs.
 struct Market {
   const int64* indptr;
   const int* indices;
@@ -80,7 +80,7 @@ struct Market {
   const unsigned char* free;
   float* least;
   int* choice;
-  // Of the runs.
+  // One entry per run.
   int* run_tails;
   float* run_weights;
 };
@@ -90,7 +90,7 @@ DEVICE void note_proposal(int64 vertex, const Proposal& best, const Market& m) {
   m.least[vertex] = larger(m.least[vertex], STRONG * best.weight);
 }
 
-// Every free vertex proposes to a neighbour that is not taken, or to any.
+// Every free vertex proposes to a neighbour that is not taken, or to any neighbour if to_all is set.
 DEVICE void propose(uint64* grid, int64 n, const Market& m, bool to_all) {
   FOR_EACH(i, n + m.n_runs) {
     const int64 run = i - n;
@@ -126,10 +126,11 @@ DEVICE void propose(uint64* grid, int64 n, const Market& m, bool to_all) {
   grid_barrier(grid);
 }
 
-// Pairs vertices in up to `rounds` rounds; one that pairs fewer than `few` is the last. Secluded
-// vertices stay as they are. `root` becomes the first vertex of each one's pair. What is left is
-// sorted by its heaviest neighbour and then by number afterwards: by `keys`, of which those of all
-// others are the largest. `counts` are the vertices paired in each round, and what is left.
+// Pairs vertices in up to `rounds` rounds; a round that pairs fewer than `few` vertices is the last.
+// Secluded vertices stay as they are. `root` gets the first vertex of each vertex's pair. The vertices
+// that are left are sorted afterwards by heaviest neighbour and then by number: their `keys` are made
+// for that, and all other vertices get the largest key. `counts` gets the number of vertices paired in
+// each round, then the number of those left.
 COOPERATIVE __launch_bounds__(THREADS, 3)
 match(uint64* grid, int64 n, const int64* indptr, const int* indices,
                   const float* weights, const float* inverse, const double* shares,
@@ -152,7 +153,7 @@ match(uint64* grid, int64 n, const int64* indptr, const int* indices,
 
   const Market market = {indptr, indices, weights, n_runs, first_runs, run_rows, scale,
                          taken,  free,    least,   choice, run_tails,  run_weights};
-  // The last proposals are to neighbours that are taken too.
+  // The last proposals may also go to taken neighbours.
   for (int round = 0, last = rounds;; round++) {
     propose(grid, n, market, round == last);
     if (round == last) break;
@@ -160,7 +161,7 @@ match(uint64* grid, int64 n, const int64* indptr, const int* indices,
     FOR_EACH(vertex, n) {
       if (!free[vertex]) continue;
       const int chosen = choice[vertex];
-      // Whoever was chosen was free, so its own choice is of this round too.
+      // The chosen vertex was free, so its own choice is from this round too.
       if (chosen < 0 || choice[chosen] != vertex) continue;
       root[vertex] = (int)(vertex < chosen ? vertex : chosen);
       taken[vertex] = 1;
@@ -186,8 +187,8 @@ DEVICE bool heads_up(int64 vertex, int toss) {
   return mix64((uint64)vertex + ((uint64)toss << 32)) >> 63;
 }
 
-// Of those with the same heaviest neighbour, every second joins the one before it; one that is
-// over is lone.
+// Among leftover vertices with the same heaviest neighbour, every second one joins the one before it.
+// If one remains, it is lone.
 DEVICE void pair_leftover(int64 place, int64 count, const uint64* keys, int* root,
                           unsigned char* lone) {
   const int64 neighbour = (int64)(keys[place] >> 32), vertex = (int64)(keys[place] & 0xFFFFFFFFu);
@@ -205,8 +206,9 @@ DEVICE void pair_leftover(int64 place, int64 count, const uint64* keys, int* roo
     lone[vertex] = 1;
 }
 
-// Whether a lone vertex joins its heaviest neighbour: in even tosses where that is not lone itself;
-// in odd ones where its coin shows heads and the neighbour's shows tails.
+// Returns whether a lone vertex joins its heaviest neighbour. In even tosses it does if the neighbour
+// is neither lone nor secluded. In odd tosses it does if the neighbour is lone too, its own coin shows
+// heads and the neighbour's coin shows tails.
 DEVICE bool joins_in(int number, int64 vertex, int64 neighbour, const unsigned char* stays,
                      const unsigned char* lone) {
   if (!lone[vertex]) return false;
@@ -214,9 +216,9 @@ DEVICE bool joins_in(int number, int64 vertex, int64 neighbour, const unsigned c
   return lone[neighbour] && heads_up(vertex, number) && !heads_up(neighbour, number);
 }
 
-// Pairs what `match` has left, whose sorted keys come first, and numbers the aggregates in the order
-// of their first vertices: aggregate c has the vertices members[offsets[c]] ..., at most four, in
-// their order. `size` becomes the number of aggregates.
+// Pairs the vertices that `match` has left, whose sorted keys come first. Numbers the aggregates in
+// the order of their first vertices: aggregate c has the vertices members[offsets[c]] ..., at most
+// four, in their order. `size` gets the number of aggregates.
 COOPERATIVE __launch_bounds__(THREADS, 3)
 aggregate(uint64* grid, int64 n, const uint64* n_left, const uint64* keys, int tosses,
                       const unsigned char* stays, unsigned char* lone, unsigned char* joins,
@@ -232,7 +234,7 @@ aggregate(uint64* grid, int64 n, const uint64* n_left, const uint64* keys, int t
       joins[place] = joins_in(number, vertex, neighbour, stays, lone);
     }
     grid_barrier(grid);
-    // No two lone vertices have the same heaviest neighbour, so nobody is joined twice.
+    // No two lone vertices have the same heaviest neighbour, so no vertex is joined twice.
     FOR_EACH(place, left) {
       if (!joins[place]) continue;
       const int64 neighbour = (int64)(keys[place] >> 32);

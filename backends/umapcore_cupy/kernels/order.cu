@@ -1,4 +1,4 @@
-// The plan order: by bucket, then by falling fires, then by number, which makes every key unique.
+// The plan order: by bucket, then by decreasing fires, then by number, which makes every key unique.
 #include "rows.cuh"
 
 KERNEL make_keys(int64 n, const unsigned char* buckets, const int* ranks, uint64* keys) {
@@ -8,8 +8,8 @@ KERNEL make_keys(int64 n, const unsigned char* buckets, const int* ranks, uint64
   keys[vertex] = high << 32 | (uint64)vertex;
 }
 
-// From the sorted keys: order, places, walkers of every place (from index 1 on, to be summed up)
-// and the first place of every bucket.
+// Computes from the sorted keys: the order, the places, the number of walkers of every place (from
+// index 1 on; running sums follow) and the first place of every bucket.
 KERNEL place_vertices(int64 n, const uint64* keys, const int* degrees, int* order, int* places,
                       int64* walkers, int64* bucket_offsets) {
   const int64 place = thread_number();
@@ -26,7 +26,7 @@ KERNEL place_vertices(int64 n, const uint64* keys, const int* degrees, int* orde
     for (int b = bucket + 1; b <= N_BUCKETS; b++) bucket_offsets[b] = n;
 }
 
-// The first walkers of the buckets, behind their first places.
+// Writes the first walkers of the buckets behind their first places.
 KERNEL take_firsts(const int64* first_walkers, int64* firsts) {
   const int64 bucket = thread_number();
   if (bucket <= N_BUCKETS) firsts[N_BUCKETS + 1 + bucket] = first_walkers[firsts[bucket]];

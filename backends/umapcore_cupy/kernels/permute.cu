@@ -1,11 +1,11 @@
-// Between the order of the graph's vertices and the plan order.
+// Copies positions between the order of the graph's vertices and the plan order.
 #include "points.cuh"
 
 KERNEL gather_positions(int64 n, const int* order, const float* vertices, float* places) {
   const int64 place = thread_number();
   if (place >= n) return;
   Point p = load_point(vertices, order[place]);
-  // Turns -0 into 0: moves never make one, so that vertices that nothing acts on can be left alone.
+  // Turns -0 into 0. Moves never produce -0, so vertices without any pull need no update.
   for (int k = 0; k < DIMENSIONS; k++) p.x[k] += 0.0f;
   store_point(places, place, p);
 }

@@ -1,8 +1,8 @@
-// Positions of DIMENSIONS coordinates, and the whole units by which tails are pulled.
+// Positions of DIMENSIONS coordinates, and pulls in whole units.
 #pragma once
 #include "forces.cuh"
 
-// Few dimensions are unrolled into registers.
+// Loops over few dimensions are unrolled, so that the coordinates are in registers.
 enum { UNROLLED = DIMENSIONS <= 16 ? DIMENSIONS : 1 };
 
 struct Point {
@@ -43,9 +43,9 @@ DEVICE float squared_distance(const Point& p, const Point& q) {
   return total;
 }
 
-// Pulls are integers, whose sum does not depend on the order of the additions. In two dimensions
-// both share one 64-bit word, and one addition: the lower half holds x, the upper y and what the
-// lower borrowed. Neither overflows (the plan's unit sees to that), so both can be told apart.
+// Pulls are integers, so their sum does not depend on the order of the additions. In two dimensions,
+// x and y share one 64-bit word and one addition: the lower half holds x, the upper half y and what
+// the lower half borrowed. Neither overflows (the plan's unit prevents it), so both can be separated.
 #if DIMENSIONS == 2
 typedef uint64 Pull;
 #define PULLS_A_VERTEX 1

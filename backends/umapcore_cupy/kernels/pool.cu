@@ -1,4 +1,4 @@
-// Draws the pool of a bucket into global memory, from where all blocks of its walk copy it.
+// Draws the pool of a bucket into global memory. All blocks of its walk copy it from there.
 #include "pool.cuh"
 
 KERNEL draw_pool(const int* epoch, uint64 seed, int bucket, int pool_size, int64 n,

@@ -5,8 +5,8 @@
 // Whether a block keeps the positions of the pool's entries, at most MAX_POOL, in shared memory.
 #define POOL_IN_SHARED (DIMENSIONS <= 4)
 
-// Both halves of a hash are used: the upper one for an entry of the pool's first half, the lower one
-// for the entry that lies half a pool after it.
+// Both halves of a hash are used: the upper half for an entry of the pool's first half, the lower
+// half for the entry half a pool later.
 struct PoolPair {
   int first, second;
 };

@@ -1,8 +1,8 @@
-// A graph's rows and how many of their edges a plan keeps.
+// Rows of a graph: relative weights of edges, and numbers of walkers.
 #pragma once
 #include "cuda.cuh"
 
-// Weight over the largest weight; an edge is kept when it is at least `least`.
+// Weight divided by the largest weight. An edge is kept if this is at least `least`.
 DEVICE double relative(const float* weights, int64 edge, double heaviest) {
   return (double)weights[edge] / heaviest;
 }

@@ -1,13 +1,13 @@
-// Start positions that are on the device already: each axis scaled to [0, extent].
+// Scales start positions that are already on the device: each axis to [0, extent].
 #include "floats.cuh"
 
-// Integers in the order of the floats whose bits they are.
+// Maps floats to integers that have the same order.
 DEVICE int ordered(float x) {
   const int bits = __float_as_int(x);
   return bits >= 0 ? bits : bits ^ 0x7FFFFFFF;
 }
 
-// Lowest and highest coordinate of each axis; counts rows that are not finite.
+// Finds the lowest and highest coordinate of each axis. Counts coordinates that are not finite.
 KERNEL find_extents(int64 n, int dimensions, const float* positions, int* lowest, int* highest,
                     int* not_finite) {
   const int64 first = thread_number();
@@ -25,7 +25,7 @@ KERNEL find_extents(int64 n, int dimensions, const float* positions, int* lowest
   }
 }
 
-// Scales, and hashes each row so that equal ones can be found.
+// Scales each row, and hashes it so that equal rows can be found.
 KERNEL scale_rows(int64 n, int dimensions, const float* positions, const double* low,
                   const double* factor, float* scaled, uint64* hashes) {
   const int64 i = thread_number();

@@ -1,16 +1,16 @@
-// The walk of new heads among vertices that stay where they are, one head a thread.
+// The walk of new heads among vertices that do not move, one head per thread.
 //
-// Nothing that a new head sees ever moves, so a thread takes its head through all epochs, whatever
-// the others do. Its fires follow one another across epochs: the threads of a warp are at one fire
-// together, each in an epoch of its own.
+// The vertices that a new head reads never move, so a thread runs all epochs of its head independently
+// of other threads. It goes from fire to fire across epochs: the threads of a warp process one fire
+// each at the same time, even if their epochs differ.
 #include "points.cuh"
 
-// Where a head is among its fires.
+// The current fire of a head.
 struct Cursor {
   int epoch, edge;
 };
 
-// Moves on to the first fire from the cursor on; the epoch n_epochs says that there is none.
+// Moves the cursor to the first fire at or after it. The epoch n_epochs means that there is none.
 DEVICE void find_fire(Cursor& at, const uint32* rates, int k, int n_epochs) {
   for (; at.epoch < n_epochs; at.epoch++, at.edge = 0) {
     for (; at.edge < k; at.edge++) {
@@ -20,7 +20,7 @@ DEVICE void find_fire(Cursor& at, const uint32* rates, int k, int n_epochs) {
   }
 }
 
-// Moves y by a force of which `coefficient` is a share, felt where the head stands.
+// Moves y by coefficient * (stand - other), each coordinate clipped to `limit`.
 DEVICE void move(Point& y, const Point& stand, const Point& other, float coefficient,
                  float limit) {
 #pragma unroll UNROLLED
@@ -28,8 +28,8 @@ DEVICE void move(Point& y, const Point& stand, const Point& other, float coeffic
     y.x[c] += clipped(coefficient * (stand.x[c] - other.x[c]), limit);
 }
 
-// Moves y away from COUNT samples, all seen from where the head stands: they are fetched together,
-// and their forces do not wait for one another. A hash gives two, the first by its upper half.
+// Moves y away from COUNT samples. All forces are computed at `stand`: the samples are loaded together,
+// and no force waits for another. A hash yields two samples, the first from its upper half.
 template <int COUNT>
 DEVICE void repel(Point& y, const Point& stand, uint64& counter, const float* reference,
                   int64 n_reference, float b, float log2_a, float factor, float limit) {
@@ -52,13 +52,13 @@ DEVICE void repel(Point& y, const Point& stand, uint64& counter, const float* re
   for (int i = 0; i < COUNT; i++) move(y, stand, others[i], coefficients[i], limit);
 }
 
-// Samples that are worked on at once: whole hashes.
+// Number of samples that are processed at a time; it uses up whole hashes.
 #define AT_ONCE (DIMENSIONS <= 4 ? 6 : DIMENSIONS <= 10 ? 4 : 2)
 #define REST (N_SAMPLES % AT_ONCE)
-// Blocks that a multiprocessor holds at least.
+// Minimum number of blocks per multiprocessor.
 #define BLOCKS (DIMENSIONS <= 10 ? 3 : 2)
 
-// Heads 0 ... n - 1 of k neighbours each; positions are where they start and where they end.
+// Places the heads 0 ... n - 1, with k neighbours each. `positions` holds their start, then their end.
 KERNEL __launch_bounds__(256, BLOCKS)
 transform(int64 n, int k, int n_epochs, const int* __restrict__ tails,
           const uint32* __restrict__ rates, const uint64* __restrict__ keys,
@@ -75,7 +75,7 @@ transform(int64 n, int k, int n_epochs, const int* __restrict__ tails,
   Point there = y;
   if (at.epoch < n_epochs) there = load_point(reference, tails[at.edge]);
   while (at.epoch < n_epochs) {
-    // The next tail is fetched while this fire is worked on.
+    // The next tail is loaded while this fire is processed.
     const Point tail = there;
     const float alpha = steps[at.epoch];
     const float limit = CLIP * alpha;

@@ -1,4 +1,4 @@
-// The end of a bucket: its heads stand where they walked to, everything moves by its pulls.
+// The end of a bucket: its heads get the positions they walked to, and every vertex moves by its pulls.
 #pragma once
 #include "points.cuh"
 
@@ -19,7 +19,7 @@ DEVICE void update_place(int64 place, int64 bucket_start, int64 bucket_end, floa
     pulled = pulled || units.x[k] != 0;
   }
 #endif
-  // Adding no pull would leave the bits as they are: no position is -0.
+  // Adding a pull of 0 would not change the bits, because no position is -0.
   if (!pulled && !is_head) return;
   Point p = is_head ? load_point(walked, place - bucket_start) : load_point(positions, place);
 #pragma unroll UNROLLED

@@ -1,4 +1,4 @@
-// The walk of a bucket's heads that attracts only.
+// The walk of a bucket's heads, without the density step.
 #include "walk.cuh"
 
 KERNEL __launch_bounds__(WALK_THREADS, WALK_BLOCKS)

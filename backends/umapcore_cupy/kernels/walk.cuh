@@ -1,26 +1,26 @@
-// The walk of a bucket's heads, one walker a thread and one group of walkers a block.
+// The walk of a bucket's heads: one walker per thread and one group of walkers per block.
 //
-// A walker takes its head along a row, one firing edge after another, seeing all other vertices as
-// they stood when the bucket began. In each epoch the walkers of a group are ranked by how often
-// they fire, so that the threads of a warp have equally much to do and read neighbouring entries of
-// the pool.
+// A walker moves its head along a row, one firing edge after another. It reads all other vertices at
+// the positions they had when the bucket began. In each epoch the walkers of a group are ranked by how
+// often they fire, so that the threads of a warp have a similar amount of work and read neighbouring
+// entries of the pool.
 //
-// A walk either attracts only, or preserves densities too: then every edge has a second step, as
-// umapcore_numba/density.py describes it. What only that needs is compiled away otherwise.
+// A walk can preserve densities (DENSITY). Then every edge has a second step, which
+// umapcore_numba/layout/density.py describes. Otherwise the code for it is compiled away.
 #pragma once
 #include "pool.cuh"
 
-// Blocks of a walk that a multiprocessor holds at least. Left to itself, the compiler saves registers
-// for more, and lets the forces of the samples wait for one another.
+// Minimum number of blocks of a walk per multiprocessor. Without it, the compiler saves registers for
+// more blocks, and the forces of the samples wait for one another.
 #define WALK_BLOCKS (DIMENSIONS <= 4 ? 3 : 2)
 
-// A row of a walker has at most LONGEST_WALK edges. Which of them fire, 32 to a word, is kept for all
-// walkers of a group: word w of a thread is masks[w * WALK_THREADS + thread]. The first edge has the
-// highest bit, which is found sooner than the lowest.
+// A row of a walker has at most LONGEST_WALK edges. Bits say which of them fire, 32 edges per word, for
+// all walkers of a group: word w of a thread is masks[w * WALK_THREADS + thread]. The first edge has
+// the highest bit, which is faster to find than the lowest.
 #define MASKS ((LONGEST_WALK + 31) / 32)
 
-// Tests the edges of a row and keeps which fire; gives how many do. The loads of a word are in
-// flight at once.
+// Tests which edges of a row fire, stores their bits and returns their number. The loads of a word
+// overlap.
 DEVICE int test_edges(uint32 epoch, const uint32* rates, int n_edges, uint32* masks) {
   int count = 0;
   for (int first = 0; first < n_edges; first += 32) {
@@ -61,8 +61,8 @@ struct Fires {
   }
 };
 
-// The rank of this thread's key, the largest first. Keys are unique. They are sorted 32 at a time,
-// and then every thread looks for its own in each of these parts. Both arrays are scratch.
+// Returns the rank of this thread's key, the largest first. Keys are unique. They are sorted in parts
+// of 32, and then every thread searches each part for its own key. Both arrays are scratch.
 DEVICE int rank_of(int key, int* keys, int* sorted) {
   const int thread = threadIdx.x, own_part = thread / 32 * 32;
   keys[thread] = key;
@@ -89,7 +89,7 @@ struct Forces {
   float b, log2_a, attraction, repulsion, limit, unit, density;
 };
 
-// The two terms that a vertex, or the two of an edge together, have in the gradient of densities.
+// The two terms of a vertex in the gradient of densities, or their sums over the two ends of an edge.
 struct Terms {
   float s, u;
 };
@@ -99,11 +99,11 @@ DEVICE Terms load_terms(const float* terms, int64 place) {
   return {both.x, both.y};
 }
 
-// As `clipped`, in two instructions instead of four: of zeros it may give the one of the other sign.
-// Adding it to a position, of which none is -0, makes no difference.
+// Does the same as `clipped` in two instructions instead of four. It may return a zero of the other
+// sign. Added to a position this makes no difference, because no position is -0.
 DEVICE float bounded(float x, float limit) { return fminf(fmaxf(x, -limit), limit); }
 
-// Moves y towards a tail, and as densities want it; gives what the tail has to move, in whole units.
+// Moves y towards a tail, and by the density step. Returns the tail's pull in whole units.
 template <bool DENSITY>
 DEVICE Units attract(Point& y, const Point& tail, const Forces& f, Terms terms, uint32 rate) {
   const float squared = squared_distance(y, tail);
@@ -129,7 +129,7 @@ DEVICE Units attract(Point& y, const Point& tail, const Forces& f, Terms terms, 
   return pull;
 }
 
-// The samples of a bucket as one walker meets them.
+// The negative samples of a bucket, as one walker uses them.
 struct Samples {
   const int* places;       // of the pool's entries
   const float* positions;  // of the pool's entries, or of all vertices
@@ -137,8 +137,8 @@ struct Samples {
   int head;
 };
 
-// Samples whose offsets are in one word, or fewer: as many as fit into registers with what a walk
-// keeps there.
+// Samples that are processed at a time: those whose offsets are in one word, or fewer if the registers
+// of a walk cannot hold more.
 #define TOGETHER (DIMENSIONS <= 10 ? SAMPLES_A_WORD : 1)
 #define FIRST_SAMPLES (N_SAMPLES < TOGETHER ? N_SAMPLES : TOGETHER)
 
@@ -148,7 +148,7 @@ struct Drawn {
   bool own[COUNT];  // the head itself
 };
 
-// The lowest bits of `word` say which samples these are.
+// Loads the samples that the lowest bits of `word` select.
 template <int COUNT>
 DEVICE Drawn<COUNT> draw(uint64 word, const Samples& samples) {
   Drawn<COUNT> drawn;
@@ -162,8 +162,7 @@ DEVICE Drawn<COUNT> draw(uint64 word, const Samples& samples) {
   return drawn;
 }
 
-// Moves y away from samples, all seen from where the head stands: their forces do not wait for one
-// another.
+// Moves y away from samples. All forces are computed at `stand`, so no force waits for another.
 template <int COUNT>
 DEVICE void repel(Point& y, const Point& stand, const Drawn<COUNT>& drawn, const Forces& f) {
   float coefficient[COUNT];
@@ -182,10 +181,10 @@ DEVICE void repel(Point& y, const Point& stand, const Drawn<COUNT>& drawn, const
   }
 }
 
-// Ends the walk of a head that several walkers share: it stays, and is moved by their mean move.
+// Ends the walk of a head that several walkers share: the head gets their mean move as a pull.
 DEVICE void share_move(Pull* pulls, int head, const Point& y, const Point& home, int64 n_sharing,
                        float unit) {
-  // There are fewer walkers than 2^23, so that the last bit of the number's significand is 0.
+  // There are fewer than 2^23 walkers, so the last bit of the number's significand is 0.
   const float share = rounded_reciprocal((float)n_sharing);
   Units move;
 #pragma unroll UNROLLED
@@ -196,9 +195,9 @@ DEVICE void share_move(Pull* pulls, int head, const Point& y, const Point& home,
   add_pull(pulls, head, move);
 }
 
-// What walks read and write, whatever the bucket and the epoch. `tails` and `rates` begin with edge
-// first_edge of the plan. `terms` are the vertices', two each, and null without densities. Where the
-// pool is null every block draws it itself, which pays where there are few blocks.
+// What a walk reads and writes, except for its bucket and epoch. `tails` and `rates` begin with edge
+// first_edge of the plan. `terms` has two entries per vertex and is null without densities. If `pool`
+// is null, every block draws the pool itself, which is faster if there are few blocks.
 struct Walk {
   uint64 seed;
   const float* steps;
@@ -219,11 +218,11 @@ struct Walk {
   const float* terms;
 };
 
-// What the walkers of a group share. Of the walkers, whatever their ranks: heads, which edges fire,
-// and where rows begin after the first one.
+// What the walkers of a group share. `heads`, `starts` (where rows begin, relative to the first row)
+// and `masks` (which edges fire) have one entry per walker, in the order before ranking.
 struct Shared {
   int* places;    // of the pool's entries
-  float* copies;  // of their positions, where these fit
+  float* copies;  // of their positions, if these fit
   int* heads;
   int* starts;
   uint32* masks;
@@ -249,7 +248,7 @@ DEVICE void fetch_pool(uint64 key, const Walk& w, const Shared& shared) {
   }
 }
 
-// Takes the head of walker group + own along its row; `turn` tells which samples it meets first.
+// Moves the head of walker group + own along its row. `turn` decides which samples it uses first.
 template <bool DENSITY>
 DEVICE void walk_head(const Walk& w, const Shared& shared, uint32 epoch, uint64 key, int64 group,
                       int64 first_row, int own, uint32 turn, int64 bucket_start) {
@@ -281,8 +280,8 @@ DEVICE void walk_head(const Walk& w, const Shared& shared, uint32 epoch, uint64 
   Fires fires;
   fires.begin(shared.masks + own, shared.starts[own + 1] - shared.starts[own]);
   const Terms own_terms = DENSITY ? load_terms(w.terms, head) : Terms{0.0f, 0.0f};
-  // Of the next fire the tail's position, and of the one after it the tail, are fetched while a
-  // fire is worked on. Where there is none, what is fetched is not used.
+  // While a fire is processed, two things are loaded: the position of the next fire's tail, and the
+  // tail of the fire after that. If there is no such fire, the loaded value is not used.
   int fire = fires.take(), after = -1, tail = head, tail_after = head;
   Point there = home;
   Terms theirs = own_terms;
@@ -312,7 +311,7 @@ DEVICE void walk_head(const Walk& w, const Shared& shared, uint32 epoch, uint64 
     after = fires.take();
     tail_after = row_tails[after < 0 ? 0 : after];
 
-    // The first samples are drawn early: fetching them does not wait for the attraction.
+    // The first samples are drawn early: loading them does not wait for the attraction.
 #if N_SAMPLES > 0
     uint64 word = mix64(sample_key + hashed++);
     const Drawn<FIRST_SAMPLES> first_drawn = draw<FIRST_SAMPLES>(word, samples);
@@ -344,8 +343,8 @@ DEVICE void walk_head(const Walk& w, const Shared& shared, uint32 epoch, uint64 
   }
 }
 
-// The walkers group ... group + n_walkers - 1 of a bucket whose first walker is bucket_walker and
-// whose first place is bucket_start, at most one for each thread of the block.
+// Runs the walkers group ... group + n_walkers - 1, at most one per thread of the block. The first
+// walker of their bucket is bucket_walker, and its first place is bucket_start.
 template <bool DENSITY>
 DEVICE void walk_group(const Walk& w, uint32 epoch, int bucket, int64 bucket_start,
                        int64 bucket_walker, int64 group, int n_walkers) {
@@ -373,7 +372,7 @@ DEVICE void walk_group(const Walk& w, uint32 epoch, int bucket, int64 bucket_sta
     count = test_edges(epoch, w.rates + from, n_edges, masks + thread);
   }
   fetch_pool(key, w, shared);
-  // Of equally many fires the first thread has the larger key.
+  // Among threads with equally many fires, the first one has the largest key.
   const int rank = rank_of(count * WALK_THREADS + (WALK_THREADS - 1 - thread), keys, sorted);
   ranked[rank] = thread;
   BLOCK_BARRIER();
@@ -382,7 +381,7 @@ DEVICE void walk_group(const Walk& w, uint32 epoch, int bucket, int64 bucket_sta
                        (uint32)(group - bucket_walker + thread), bucket_start);
 }
 
-// A launch takes the walkers first_walker ... last_walker - 1 of a bucket, a group a block.
+// A launch runs the walkers first_walker ... last_walker - 1 of a bucket, one group per block.
 template <bool DENSITY>
 DEVICE void walk_groups(const Walk& w, uint32 epoch, int bucket, int64 bucket_start,
                         int64 bucket_walker, int64 first_walker, int64 last_walker,

@@ -1,4 +1,4 @@
-// The walk of a bucket's heads that preserves densities too.
+// The walk of a bucket's heads that also preserves densities.
 #include "walk.cuh"
 
 KERNEL __launch_bounds__(WALK_THREADS, WALK_BLOCKS)

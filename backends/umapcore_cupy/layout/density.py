@@ -1,4 +1,4 @@
-"""What a layout that preserves densities keeps on a device, and works out before an epoch."""
+"""The arrays of a layout that preserves densities, and what is computed before an epoch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from umapcore_cupy.layout.plan import DevicePlan
     from umapcore_cupy.layout.streamed import Edges
 
-#: Threads that sum over vertices; each takes many.
+#: Number of threads that sum over vertices; each adds up many.
 _SUM_THREADS = 16 * 1024
 
 
@@ -25,14 +25,14 @@ class DeviceDensity:
     Parameters
     ----------
     device, plan, edges, spec
-        Of the layout.
+        Those of the layout.
     density
-        Of the data, on the host.
+        Density of the data, on the host.
 
     Attributes
     ----------
     terms
-        float32, two a vertex: what :meth:`measure` works out.
+        float32, two per vertex: the result of :meth:`measure`.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class DeviceDensity:
         )
 
     def measure(self, positions: Array) -> None:
-        """Work out the terms of all vertices from where they stand."""
+        """Compute the terms of all vertices from their positions."""
         plan, launch = self._plan, self._device.launch
         n = np.int64(plan.n_vertices)
 

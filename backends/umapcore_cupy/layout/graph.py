@@ -1,4 +1,4 @@
-"""Graphs on the device: brought there, or there already."""
+"""Graphs on the device: copied there, or already there."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DeviceGraph:
-    """Symmetric, canonical CSR with positive weights, as `prepare_graph` makes it.
+    """A symmetric, canonical CSR with positive weights, as `prepare_graph` makes it.
 
     Attributes
     ----------
     n_vertices, nnz
-        Rows, and directed edges.
+        Numbers of rows and of directed edges.
     indptr, indices, weights
         int64, int32, float32, on the device.
     is_users
-        Whether indices and weights are the caller's: they are not to be changed.
+        Whether indices and weights belong to the caller and must not be changed.
     """
 
     n_vertices: int
@@ -54,11 +54,11 @@ def bring_graph(device: Device, graph: sparse.csr_array[Any, Any]) -> DeviceGrap
 
 
 def adopt_graph(device: Device, matrix: Any) -> DeviceGraph | None:
-    """Take a CSR that is on the device as it is.
+    """Adopt a CSR that is on the device, without changes.
 
     Returns
     -------
-    None when something about it has to be changed or refused, which the host does.
+    The graph; None if the host must change or refuse it.
     """
     n, n_edges = int(matrix.shape[0]), int(matrix.data.shape[0])
     reason = _unfit(matrix)
@@ -82,7 +82,7 @@ def adopt_graph(device: Device, matrix: Any) -> DeviceGraph | None:
 
 
 def to_host(device: Device, graph: DeviceGraph) -> sparse.csr_array[Any, Any]:
-    """Copy a graph to the host, in the form that ``umapcore.graph.csr.prepare_graph`` gives."""
+    """Copy a graph to the host, in the form that ``umapcore.graph.csr.prepare_graph`` returns."""
     indptr = device.download(graph.indptr)
     if graph.nnz < 2**31:
         indptr = indptr.astype(np.int32)
@@ -91,7 +91,7 @@ def to_host(device: Device, graph: DeviceGraph) -> sparse.csr_array[Any, Any]:
 
 
 def _unfit(matrix: Any) -> str | None:
-    """Say why a matrix cannot be taken as it is; its entries are not looked at yet."""
+    """Return why a matrix cannot be adopted, or None; its entries are not checked yet."""
     if matrix.format != "csr" or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] == 0:
         return f"it is a {matrix.format} of shape {tuple(matrix.shape)}"
     kinds = (matrix.data.dtype, matrix.indices.dtype, matrix.indptr.dtype)

@@ -1,4 +1,4 @@
-"""A layout under way on a device."""
+"""A running layout on a device."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ if TYPE_CHECKING:
     from umapcore_cupy.layout.plan import DevicePlan
     from umapcore_cupy.layout.streamed import Edges
 
-#: With up to this many blocks a bucket every block draws the pool itself: a hash for two entries,
-#: whose positions are in the cache, costs less than starting one more kernel.
+#: With up to this many blocks per bucket, every block draws the pool itself. One hash per two
+#: entries, whose positions are in the cache, costs less than starting one more kernel.
 BLOCKS_THAT_DRAW = 512
-#: Epochs of layouts of up to this many vertices go into cooperative launches: barriers cost less
-#: than starting two kernels a bucket. Where these have more to do, that no longer counts.
+#: Layouts of up to this many vertices run several epochs in one cooperative launch: barriers cost
+#: less than starting two kernels per bucket. If these have more work, this no longer matters.
 MOST_TOGETHER = 300_000
-#: Epochs of such a launch at most: one that takes seconds is ended where the GPU has a display.
+#: Maximum number of epochs of such a launch: a GPU with a display stops one that takes seconds.
 EPOCHS_A_LAUNCH = 50
-#: Places that a thread moves then, at the end of a bucket.
+#: Places that a thread of such a launch moves at the end of a bucket.
 PLACES_A_THREAD = 4
 
 
 class DeviceLayout:
-    """Positions, pulls and what moves them.
+    """Positions and pulls of a layout, and what moves them.
 
     Parameters
     ----------
     device
         Where it runs.
     plan
-        On the device, with or without its edges.
+        The plan on the device, with or without its edges.
     edges
-        Hands the edges of walkers to the walk.
+        Passes the edges of walkers to the walk.
     start
-        float32, n × d: of the host, or flat on the device, in the order of the graph's vertices.
+        float32, n × d on the host, or flat on the device; in the order of the graph's vertices.
     spec
         Parameters of the optimiser.
     density
-        Of the data, where it is to be preserved.
+        Density of the data, if it must be preserved.
     """
 
     def __init__(
@@ -102,14 +102,14 @@ class DeviceLayout:
         if density is not None:
             self._density = DeviceDensity(device, plan, edges, spec, density)
             self._density_epoch = spec.density_epoch(plan.n_epochs)
-        # Of epochs without and with densities.
+        # Recordings of epochs without and with densities.
         self._recordings: dict[bool, Recording | None] = {}
         self._may_record = edges.on_device
         self._epochs_run = {False: 0, True: 0}
 
     @property
     def together(self) -> bool:
-        """Whether many epochs are one launch."""
+        """Whether many epochs run in one launch."""
         return self._together
 
     @property
@@ -144,7 +144,7 @@ class DeviceLayout:
     def _launch_epochs(self, first_epoch: int, stop_epoch: int) -> None:
         plan, n = self._plan, self._plan.n_vertices
         n_groups = -(-int(np.diff(plan.bucket_walkers).max()) // GROUP)
-        # Enough for the walkers of a bucket, and not too few for all places at its end.
+        # Enough for the walkers of a bucket, and for moving all places at its end.
         n_threads = max(n_groups * GROUP, n // PLACES_A_THREAD)
         self._device.launch(
             "walk_epochs", n_threads, np.int32(first_epoch), np.int32(stop_epoch), self._buckets,
@@ -195,7 +195,7 @@ class DeviceLayout:
     def _walker(
         self, bucket: int, size: int, density: DeviceDensity | None, *, draws_pool: bool
     ) -> Callable[..., None]:
-        """Give the function that walks some groups of a bucket, whose edges it is given."""
+        """Return the function that walks some groups of a bucket, given their edges."""
         plan = self._plan
         kernel, more = ("walk", ()) if density is None else ("walk_and_spread", (density.terms,))
 
@@ -216,6 +216,6 @@ class DeviceLayout:
 
 
 def epochs_together(device: Device, plan: DevicePlan, density: Density | None) -> bool:
-    """Tell whether many epochs are one launch."""
+    """Return whether many epochs run in one launch."""
     few = plan.n_vertices <= MOST_TOGETHER
     return few and density is None and plan.tails is not None and device.cooperates()

@@ -1,4 +1,4 @@
-"""The edge plan, made on the device: the arrays of :func:`umapcore.layout.plan.build_plan`."""
+"""The edge plan, made on the device: the same arrays as :func:`umapcore.layout.plan.build_plan`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from umapcore_cupy.host.device import Array, Device
     from umapcore_cupy.layout.graph import DeviceGraph
 
-#: Threads that look for the largest weight; each takes many edges.
+#: Number of threads that search for the largest weight; each reads many edges.
 _HEAVIEST_THREADS = 64 * 1024
 
 
@@ -32,9 +32,9 @@ class DevicePlan:
     n_vertices, n_edges, n_walkers
         Sizes.
     bucket_walkers
-        int64, (buckets + 1,), on the host as `bucket_offsets`: first walker of each bucket.
+        int64, (buckets + 1,), on the host like `bucket_offsets`: first walker of each bucket.
     tails, rates
-        None where edges stay on the host.
+        None if edges stay on the host.
     """
 
     n_epochs: int

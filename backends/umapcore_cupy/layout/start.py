@@ -1,4 +1,4 @@
-"""Start positions that are on the device already."""
+"""Start positions that are already on the device."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def adopt_start(device: Device, positions: Any, shape: tuple[int, int]) -> Array
 
     Returns
     -------
-    float32, flat; None where the host has to look at them: a wrong shape or dtype, values that
-    are not finite, a constant axis, equal rows.
+    float32, flat; None if the host must check them: a wrong shape or dtype, values that are not
+    finite, a constant axis, equal rows.
     """
     found = _scaled(device, positions, shape)
     if isinstance(found, str):
@@ -31,7 +31,7 @@ def adopt_start(device: Device, positions: Any, shape: tuple[int, int]) -> Array
 
 
 def _scaled(device: Device, positions: Any, shape: tuple[int, int]) -> Array | str:
-    """Give scaled positions, or say why the host has to look at them."""
+    """Return scaled positions, or the reason why the host must check them."""
     if tuple(positions.shape) != shape or positions.dtype != np.float32:
         return f"they are {positions.dtype} of shape {tuple(positions.shape)}"
     if not positions.flags.c_contiguous or not device.holds(positions):
@@ -61,6 +61,6 @@ def _scaled(device: Device, positions: Any, shape: tuple[int, int]) -> Array | s
 
 
 def _floats(ordered: np.ndarray[Any, np.dtype[np.int32]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Undo what the kernels do to compare floats as integers."""
+    """Return the floats of integers that the kernels made for comparisons."""
     bits = np.where(ordered >= 0, ordered, ordered ^ np.int32(0x7FFFFFFF)).astype(np.int32)
     return bits.view(np.float32).astype(np.float64)

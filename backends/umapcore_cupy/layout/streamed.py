@@ -1,4 +1,4 @@
-"""Where the edges of a layout are: on the device, or on the host and brought as they are needed."""
+"""The edges of a layout: on the device, or on the host and copied when they are needed."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from umapcore_cupy.host.device import Array, Device
     from umapcore_cupy.layout.plan import DevicePlan
 
-    #: Walks the walkers first … last - 1, whose edges begin with number `first_edge` of the plan:
+    #: Runs the walkers first … last - 1, whose edges begin with edge `first_edge` of the plan:
     #: walk(first, last, first_edge, tails, rates).
     Walk = Callable[[int, int, int, Array, Array], None]
 
 
 class Edges(Protocol):
-    """Hands the edges of a range of walkers to a walk."""
+    """Passes the edges of a range of walkers to a walk."""
 
     on_device: bool
 
     def walk(self, first: int, last: int, group_size: int, walk: Walk) -> None:
-        """Let `walk` take the walkers `first` … `last` - 1, all at once or some groups at a time.
+        """Call `walk` for the walkers `first` … `last` - 1, at once or some groups at a time.
 
         `first` is the first walker of a bucket.
         """
@@ -49,17 +49,17 @@ class EdgesOnDevice:
 
 
 class EdgesOnHost:
-    """Edges stay on the host; a chunk is copied while the one before it is walked.
+    """Edges stay on the host; a chunk is copied while the previous chunk is walked.
 
     Parameters
     ----------
     device
         Where the buffers are.
     plan
-        On the host.
+        The plan on the host.
     chunk_edges
-        Edges of one of the two buffers; None: as many as the estimates of memory take for it. It
-        is more where one group has more.
+        Edges of each of the two buffers; None: as many as the memory estimates assume. A buffer is
+        larger if one group has more edges.
     """
 
     on_device = False
@@ -92,7 +92,7 @@ class EdgesOnHost:
             self._device.used(slots[i])
 
     def _chunks(self, first: int, last: int, group_size: int) -> Iterator[tuple[int, int]]:
-        """Ranges of whole groups whose edges fit into a buffer."""
+        """Yield ranges of whole groups whose edges fit into a buffer."""
         offsets = self._plan.row_offsets
         while first < last:
             fitting = int(np.searchsorted(offsets, offsets[first] + self._size, side="right")) - 1

@@ -1,8 +1,8 @@
-"""Exact nearest neighbours on the GPU: by cuVS where it is installed, else by blocks in CuPy.
+"""Exact nearest neighbours on the GPU: by cuVS if it is installed, else by blocks in CuPy.
 
-Neither promises bits: cuBLAS sums in an order of its own. The squared distances of the blocks are
-|x|² + |y|² - 2 x·y, which chooses a few candidates too many; those are computed anew from
-differences, and the nearest of them are kept.
+Neither guarantees the same bits: cuBLAS has its own order of summation. The blocks hold squared
+distances |x|² + |y|² - 2 x·y, which choose a few more candidates than needed. The distances to
+these are then computed again from differences, and the nearest candidates are kept.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: Candidates beyond the neighbours wanted: rounding may order near points wrongly.
+#: Extra candidates per point: rounding may put near points into a wrong order.
 _SPARE = 8
 #: Entries of a block of distances: 256 MiB, and as much again for its argpartition.
 BLOCK_ENTRIES = 2**26
@@ -41,7 +41,7 @@ def nearest(points: Any, n_neighbors: int, metric: Any) -> KNN:
     own = OWN_METRICS.get(metric) if isinstance(metric, str) else None
     if own is None:
         names = ", ".join(map(repr, OWN_METRICS))
-        msg = f"The GPU's search knows the metrics {names}."
+        msg = f"The GPU's search supports the metrics {names}."
         raise GPUUnavailableError(msg)
     if own in {"cosine", "correlation"}:
         points = directions(points, centred=own == "correlation")
@@ -64,8 +64,8 @@ def squared_knn(
 
     Returns
     -------
-    int32 and float32, (n, k), on the host, by growing distance. A point is usually, not always,
-    its own first neighbour: it has doubles.
+    int32 and float32, (n, k), on the host, by increasing distance. A point is usually its own first
+    neighbour, but a duplicate of it may come first.
 
     Raises
     ------
@@ -78,14 +78,14 @@ def squared_knn(
         try:
             return by_cuvs(cupy, points, n_neighbors)
         except MemoryError:
-            logger.info("cuVS needs more memory than the GPU has free: the search is by blocks")
+            logger.info("cuVS needs more memory than the GPU has free: searching by blocks instead")
     return by_blocks(cupy, points, n_neighbors)
 
 
 def by_cuvs(
     xp: Any, points: NDArray[np.float32], k: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Do so by the brute-force search of cuVS."""
+    """Do the same as :func:`squared_knn`, with the brute-force search of cuVS."""
     brute_force = import_module("cuvs.neighbors").brute_force
 
     on_device = xp.asarray(points)
@@ -98,21 +98,21 @@ def by_cuvs(
 def by_blocks(
     xp: Any, points: NDArray[np.float32], k: int, block_entries: int = BLOCK_ENTRIES
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Do so by blocks of all distances.
+    """Do the same as :func:`squared_knn`, with blocks of all distances.
 
     Parameters
     ----------
     xp
         CuPy, or a module with NumPy's functions.
     points, k
-        As :func:`squared_knn`.
+        As for :func:`squared_knn`.
     block_entries
-        Entries of a block at most; fewer are taken where the memory is too small.
+        Maximum number of entries of a block; fewer are used if the memory is too small.
 
     Raises
     ------
     GPUMemoryError
-        When it is too small for the points, or for a block of one row.
+        When the memory is too small for the points, or for a block of one row.
     """
     try:
         return _by_blocks(xp, points, k, block_entries)
@@ -125,7 +125,7 @@ def _by_blocks(
     xp: Any, points: NDArray[np.float32], k: int, block_entries: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     on_device = xp.asarray(points)
-    # Nearer to the origin, the formula loses fewer digits.
+    # Near the origin the formula loses fewer digits.
     centred = on_device - on_device.mean(axis=0)
     n = centred.shape[0]
     lengths = (centred * centred).sum(axis=1)
@@ -144,12 +144,12 @@ def _by_blocks(
 
 
 def _in_blocks(xp: Any, n: int, step: int, work: Callable[[slice], None]) -> None:
-    """Do work on blocks of rows, on smaller ones from where the memory is too small.
+    """Do work on blocks of rows; use smaller blocks once the memory is too small.
 
     Raises
     ------
     MemoryError
-        When it is too small for one row.
+        When the memory is too small for one row.
     """
     first, step = 0, min(step, n)
     while first < n:
@@ -161,7 +161,7 @@ def _in_blocks(xp: Any, n: int, step: int, work: Callable[[slice], None]) -> Non
         else:
             first += step
             continue
-        # Only here, behind the handler, are the arrays of the failed attempt gone.
+        # The arrays of the failed attempt exist until the handler ends, so free memory only here.
         step = max(1, step // 2)
         logger.info("the GPU's memory is full: blocks of %d rows", step)
         if hasattr(xp, "get_default_memory_pool"):

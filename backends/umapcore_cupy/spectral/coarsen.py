@@ -1,4 +1,4 @@
-"""Coarsening on a device: what :mod:`umapcore_numba.spectral.coarsen` does, bit for bit."""
+"""Coarsening on a device: the same as :mod:`umapcore_numba.spectral.coarsen`, bit for bit."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DeviceAggregates:
-    """Which vertices of a level are one vertex of the next.
+    """Which vertices of a level become one vertex of the next level.
 
     Attributes
     ----------
     n_vertices, n_coarse
-        Vertices of the level, and aggregates.
+        Numbers of vertices of the level and of aggregates.
     coarse
         int32, (n,): aggregate of every vertex.
     offsets, members
@@ -37,7 +37,7 @@ class DeviceAggregates:
 
 
 def coarsen(device: Device, level: DeviceLevel) -> tuple[DeviceLevel, DeviceAggregates]:
-    """Make a level of about half as many vertices, and say which belong together."""
+    """Make a level of about half as many vertices; return it and the aggregates."""
     coarse, members, offsets, size = _aggregates(device, level)
     smaller = _contracted(device, level, coarse, members, offsets, size)
     offsets = device.part(offsets, 0, smaller.n_vertices + 1)
@@ -45,7 +45,7 @@ def coarsen(device: Device, level: DeviceLevel) -> tuple[DeviceLevel, DeviceAggr
 
 
 def _aggregates(device: Device, level: DeviceLevel) -> tuple[Array, Array, Array, Array]:
-    """Give the aggregate of each vertex, their members and offsets, and how many there are."""
+    """Return the aggregate of each vertex, and the aggregates' members, offsets and number."""
     n, size = level.n_vertices, np.int64(level.n_vertices)
     keys, counts, numbers, scale, least, choice, root, run_tails, run_weights = device.empties(
         (n, np.uint64), (ROUNDS + 1, np.uint64), (n, np.int64), (n, np.float32), (n, np.float32),
@@ -62,7 +62,7 @@ def _aggregates(device: Device, level: DeviceLevel) -> tuple[Array, Array, Array
     coarse, members, offsets, n_coarse = device.empties(
         (n, np.int32), (n, np.int32), (n + 1, np.int64), (1, np.int64)
     )
-    # What the matching is done with serves anew.
+    # Arrays that the matching no longer needs are reused.
     joins, filled = taken, choice
     n_left = device.part(counts, ROUNDS, 1)
     device.launch(
@@ -75,7 +75,7 @@ def _aggregates(device: Device, level: DeviceLevel) -> tuple[Array, Array, Array
 def _contracted(
     device: Device, level: DeviceLevel, coarse: Array, members: Array, offsets: Array, size: Array
 ) -> DeviceLevel:
-    """Make the graph of the aggregates, of which there are at most as many as vertices."""
+    """Make the graph of the aggregates; there are at most as many of them as vertices."""
     n, n_edges = level.n_vertices, level.n_edges
     degrees, shares, inverse, first_runs, indptr = device.empties(
         *of_vertices(n), (n + 1, np.int64)

@@ -25,18 +25,18 @@ class DeviceLevel:
     indptr, indices, weights
         int64, int32, float32: CSR without self-loops.
     degrees
-        float64: weight of every vertex, that of edges inside of it included.
+        float64: weight of every vertex, including edges inside it.
     inverse
         float32: 1 / degrees.
     bound
         No eigenvalue of 1 - P is above this.
     shares
-        float64: what of its degree leaves a vertex; None for a level that is not coarsened.
+        float64: share of a vertex's degree that leaves it; None for a level that is not coarsened.
     least_share
-        Vertices with less than this are not merged.
+        Vertices with a smaller share are not merged.
     n_runs, first_runs, run_rows
-        Rows that are summed in runs: how many runs there are, the first of each row (int64,
-        n + 1), and the row of each (int32).
+        For rows that are summed in runs: the number of runs, the first run of each row (int64,
+        n + 1), and the row of each run (int32).
     """
 
     n_vertices: int
@@ -62,7 +62,7 @@ class DeviceLevel:
 def finest_level(
     device: Device, n: int, n_edges: int, rows: tuple[Array, Array, Array]
 ) -> DeviceLevel:
-    """Make a level of the rows of a graph."""
+    """Make a level from the rows of a graph."""
     degrees, shares, inverse, first_runs = device.empties(*of_vertices(n))
     bits, found = device.empties((n, np.uint64), (N_FOUND, np.float64))
     device.launch(
@@ -80,9 +80,9 @@ def finest_level(
 
 
 def of_vertices(n: int) -> tuple[tuple[int, Any], ...]:
-    """Lengths and types of what a level has for its vertices.
+    """Return the lengths and types of a level's arrays for its vertices.
 
-    Degrees, shares, inverse degrees, and the first runs.
+    These are degrees, shares, inverse degrees and first runs.
     """
     return (n, np.float64), (n, np.float64), (n, np.float32), (n + 1, np.int64)
 
@@ -92,7 +92,7 @@ N_FOUND = 6
 
 
 class Summary(NamedTuple):
-    """What the host has to know of a level."""
+    """What the host must know about a level."""
 
     bound: float
     least_share: float
@@ -110,9 +110,9 @@ def summary(
     first_runs: Array,
     found: Array,
 ) -> Summary:
-    """Sort the shares, which come as bits, and fetch what the host has to know.
+    """Sort the shares, given as bits, and download what the host must know.
 
-    `size` has the number of vertices where only the device knows it; there are at most `n`.
+    `size` holds the number of vertices if only the device has it; there are at most `n`.
     """
     device.sort(bits)
     device.launch("summarise", 1, np.int64(n), size, bits, indptr, first_runs, found)

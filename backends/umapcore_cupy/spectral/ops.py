@@ -1,4 +1,4 @@
-"""The spectral start's operations on a device."""
+"""The operations of the spectral start on a device."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from umapcore.device.spectral_ops import BLOCK_ROWS, HostLevel
+from umapcore._kit.arrays import Csr
+from umapcore.device.spectral_ops import BLOCK_ROWS
 from umapcore.graph.components import connected_components
 from umapcore_cupy.host.programs import THREADS
 from umapcore_cupy.host.scan import sum_up
@@ -42,7 +43,7 @@ class CupySpectralOps:
     device
         Where everything is.
     bring_graph
-        Brings a graph of the host's to the device.
+        Copies a host graph to the device.
     """
 
     def __init__(
@@ -71,15 +72,15 @@ class CupySpectralOps:
         device.launch("count_roots", n, size, parents, count)
         if device.download(count)[0] == 1:
             return 1, None
-        # Small components, and where each is placed, are the host's work.
+        # The host handles small components and where each is placed.
         return connected_components(self.to_host(graph))
 
     def to_host(self, graph: Any) -> sparse.csr_array[Any, Any]:
-        """Copy a graph, unless it is there; see `SpectralOps`."""
+        """Copy a graph to the host, unless it is there; see `SpectralOps`."""
         return to_host(self._device, graph) if isinstance(graph, DeviceGraph) else graph
 
     def finest(self, graph: Any) -> DeviceLevel:
-        """Make a level of a graph; see `SpectralOps`."""
+        """Make a level from a graph; see `SpectralOps`."""
         there = graph if isinstance(graph, DeviceGraph) else self._bring_graph(graph)
         rows = (there.indptr, there.indices, there.weights)
         return finest_level(self._device, there.n_vertices, there.nnz, rows)
@@ -88,9 +89,10 @@ class CupySpectralOps:
         """Make a smaller level; see :mod:`umapcore_cupy.spectral.coarsen`."""
         return coarsen(self._device, level)
 
-    def bring(self, level: DeviceLevel) -> HostLevel:
+    def bring(self, level: DeviceLevel) -> tuple[Csr, NDArray[np.float64]]:
         """Copy a level to the host."""
-        return HostLevel(*map(self._device.download, (*level.rows, level.degrees)))
+        *rows, degrees = map(self._device.download, (*level.rows, level.degrees))
+        return Csr(*rows), degrees
 
     def unfold(
         self, aggregates: DeviceAggregates, order: Array | None, *, by_place: bool
@@ -115,11 +117,11 @@ class CupySpectralOps:
         return reorder(self._device, level, order)
 
     def source(self, aggregates: DeviceAggregates) -> Array:
-        """Rows to prolong from; see `SpectralOps`."""
+        """Return the rows to prolong from; see `SpectralOps`."""
         return aggregates.coarse
 
     def block(self, values: NDArray[np.float32]) -> Block:
-        """Bring a block."""
+        """Copy a block to the device."""
         n, width = values.shape
         return Block(n, width, self._device.upload(values))
 
@@ -139,7 +141,7 @@ class CupySpectralOps:
     def apply(
         self, level: DeviceLevel, x: Block, y: Block, steps: Sequence[tuple[float, float, float]]
     ) -> tuple[Block, Block]:
-        """Y = alpha (P - 1) x + beta x + gamma y; see `SpectralOps`."""
+        """Compute y = alpha (P - 1) x + beta x + gamma y; see `SpectralOps`."""
         device = self._device
         sums = device.empty(level.n_runs * x.width, np.float32) if level.n_runs else None
         device.launch(
@@ -151,7 +153,7 @@ class CupySpectralOps:
         return (x, y) if len(steps) % 2 == 0 else (y, x)
 
     def gram(self, level: DeviceLevel, x: Block, y: Block) -> NDArray[np.float64]:
-        """Dot products; see `SpectralOps`."""
+        """Compute dot products; see `SpectralOps`."""
         device, m = self._device, x.width
         n_blocks = -(-x.n // BLOCK_ROWS)
         at_once = max(1, THREADS // (m * m))
@@ -166,7 +168,7 @@ class CupySpectralOps:
     def rotate(
         self, x: Block, rotation: NDArray[np.float64], offset: NDArray[np.float64], out: Block
     ) -> None:
-        """Out = x @ rotation - offset; see `SpectralOps`."""
+        """Compute out = x @ rotation - offset; see `SpectralOps`."""
         device = self._device
         both = device.upload(np.concatenate([rotation.reshape(-1), offset]))
         device.launch(
@@ -177,7 +179,7 @@ class CupySpectralOps:
     def unscale(
         self, level: DeviceLevel, x: Block, order: Array | None, n_vectors: int
     ) -> NDArray[np.float64]:
-        """Give sqrt(D) x; see `SpectralOps`."""
+        """Return sqrt(D) x; see `SpectralOps`."""
         device = self._device
         out = device.empty(x.n * n_vectors, np.float64)
         device.launch(
@@ -189,5 +191,5 @@ class CupySpectralOps:
 
 
 def _threads(n_rows: int, width: int) -> int:
-    """Count the threads for rows of some columns, of which a block takes whole ones at a time."""
+    """Return the number of threads for rows of some columns; a block processes whole rows."""
     return -(-n_rows // max(1, THREADS // width)) * THREADS

@@ -22,7 +22,7 @@ class DeviceTransform:
     Parameters
     ----------
     device
-        Where the reference is brought to.
+        The device that the reference is copied to.
     reference, steps, spec
         As for :meth:`umapcore.device.protocol.Backend.begin_transform`.
     """
@@ -47,7 +47,7 @@ class DeviceTransform:
         )
 
     def place(self, plan: TransformPlan) -> NDArray[np.float32]:
-        """Place some heads."""
+        """Return the positions of some heads."""
         n, k = plan.tails.shape
         device = self._device
         positions = device.upload(plan.start)

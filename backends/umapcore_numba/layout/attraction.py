@@ -1,6 +1,6 @@
-"""The attraction of a group of heads, as short loops over its lanes.
+"""The attraction that acts on a group of heads, as short loops over the group's lanes.
 
-Heads are columns, coordinate k of lane i at ``k * GROUP + i``.
+Heads are stored in columns: coordinate k of lane i is at ``k * GROUP + i``.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from umapcore_numba.layout.pairs import copy_pair
 
 @inline
 def spot(dims: Any, k: Any, i: Any) -> Any:
-    """Place of coordinate `k` of lane `i` in what is read from elsewhere or written there.
+    """Return the index of coordinate `k` of lane `i` in the arrays `other` and `pull`.
 
-    In two dimensions a lane's coordinates lie side by side, and move as one word of 64 bits.
+    In two dimensions the coordinates of a lane are adjacent, and are copied as one 64-bit word.
     """
     return 2 * i + k if len(dims) == 2 else k * GROUP + i
 
@@ -37,11 +37,12 @@ def take(dims: Any, d: Any, positions: Any, place: Any, other: Any, i: Any) -> N
 
 @inline
 def find_tails(dims: Any, d: Any, columns: Any, m: Any, step: Any) -> None:
-    """Write how far heads are from their tails.
+    """Compute how far the heads are from their tails.
 
-    Along the axes, squared, summed in the order of the dimensions, and as log2(a d^(2b)), the only
-    logarithm that a force needs. Two dimensions are written out: LLVM vectorises an inner loop
-    over dimensions only as long as there is little else in the outer one.
+    The results are the differences along the axes, the squared distances (summed in the order of
+    the dimensions) and log2(a d^(2b)), the only logarithm that a force needs. Two dimensions have
+    code of their own: LLVM vectorises an inner loop over dimensions only if the outer loop does
+    little else.
     """
     y, other, apart, squared, power = columns[:5]
     b, log2_a = step.b, step.log2_a
@@ -69,13 +70,13 @@ def find_tails(dims: Any, d: Any, columns: Any, m: Any, step: Any) -> None:
 
 @inline
 def whole(x: Any) -> Any:
-    """Nearest integer of a float32 within range, halves away from zero."""
+    """Round a float32 within range to the nearest integer, halves away from zero."""
     return np.int32(x + (HALF if x >= ZERO else -HALF))
 
 
 @inline
 def attract(dims: Any, d: Any, columns: Any, m: Any, step: Any) -> None:
-    """Move the heads and note what their tails have to move, as whole units."""
+    """Move the heads, and write the pulls on their tails in whole units."""
     y, apart, squared, power, pull = (
         columns.y, columns.apart, columns.squared, columns.power, columns.pull,
     )  # fmt: skip

@@ -1,8 +1,9 @@
-"""What the kernels of a layout are given, in named bundles of arrays and numbers.
+"""The arguments of the kernels of a layout, bundled in named tuples of arrays and numbers.
 
-Kernels take no objects, but named tuples: numba takes them apart when it compiles. `dims` goes
-beside them everywhere. It is a tuple as long as there are dimensions, for which a kernel is then
-compiled, or ``()`` for any number; numba leaves out branches that its length rules out.
+Kernels cannot take objects, but they can take named tuples, which numba unpacks when it compiles.
+A further argument, `dims`, goes with the bundles everywhere. It is a tuple whose length is the
+number of dimensions; a kernel is then compiled for this number. ``()`` stands for any number of
+dimensions. numba removes branches that the length of `dims` rules out.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ class Plan(NamedTuple):
 
 
 class Law(NamedTuple):
-    """The law of forces: step size of epoch 0, curve, repulsion, and numbers of things.
+    """The law of forces: step size of epoch 0, curve, repulsion, numbers of axes and samples.
 
-    `log2_a` is log2(a); `unit` is the number of whole units that a pull of length 1 is.
+    `log2_a` is log2(a); `unit` is the number of whole units in a pull of length 1.
     """
 
     n_components: Any
@@ -46,7 +47,7 @@ class Law(NamedTuple):
 
 
 class Step(NamedTuple):
-    """The law in one epoch, with all factors multiplied: no step is longer than `limit`."""
+    """The law in one epoch, factors multiplied; no coordinate of a step exceeds `limit`."""
 
     alpha: Any
     b: Any
@@ -58,14 +59,14 @@ class Step(NamedTuple):
 
 
 class State(NamedTuple):
-    """What moves, all flat, of n × d in plan order.
+    """The arrays that change. They are flat, n × d, in plan order.
 
     positions
-        float32, one row or two, of which the first counts between epochs.
+        float32, one or two rows. Between epochs the first row holds the positions.
     walked
-        float32: where the heads of a bucket went.
+        float32: positions of a bucket's heads after their walk.
     pulls
-        int32: what tails are to move, in whole units. A row for each worker, or one for all.
+        int32: pulls on tails, in whole units. One row for each worker, or one for all.
     """
 
     positions: Any
@@ -74,14 +75,14 @@ class State(NamedTuple):
 
 
 class Moves(NamedTuple):
-    """What the walkers of a bucket read and write, all flat, of n × d.
+    """The arrays that the walkers of a bucket read and write. They are flat, n × d.
 
     source, target
-        float32: positions when the bucket begins, and when it has ended; maybe one array.
+        float32: positions at the beginning and at the end of the bucket; may be the same array.
     walked
-        float32: where heads went.
+        float32: positions of heads after their walk.
     pulls
-        int32: what tails are to move. Other workers add to it as well where it is `shared`.
+        int32: pulls on tails. If it is `shared`, other workers add to it too.
     """
 
     source: Any
@@ -92,14 +93,14 @@ class Moves(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """Vertices that serve a bucket as negative samples.
+    """The vertices that serve as negative samples for a bucket.
 
     points
-        float32: their coordinates in columns, each a group longer than the pool itself.
+        float32: their coordinates in columns. Each column is one group longer than the pool.
     places
         int32: their places.
     own
-        int32: in each row entries that are heads of the bucket, and how many at its end.
+        int32: each row lists pool entries that are heads of the bucket, and ends with their number.
     """
 
     points: Any
@@ -108,10 +109,11 @@ class Pool(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Scratch of all workers, a row each; of one worker, without that axis.
+    """Scratch arrays with a row for each worker; the bundle of one worker lacks that axis.
 
-    `claims` is explained in :mod:`umapcore_numba.layout.repel_interleaved`, the words in
-    :mod:`umapcore_numba.layout.schedule`, `meets_itself` in :mod:`umapcore_numba.layout.lanes`.
+    `claims` is explained in :mod:`umapcore_numba.layout.repel_interleaved`, `fired`, `words` and
+    `before` in :mod:`umapcore_numba.layout.schedule`, `meets_itself` in
+    :mod:`umapcore_numba.layout.lanes`.
     """
 
     floats: Any
@@ -124,18 +126,18 @@ class Scratch(NamedTuple):
 
 
 class Density(NamedTuple):
-    """What preserving densities needs; see :mod:`umapcore_numba.layout.density`.
+    """The arrays of the density term; see :mod:`umapcore_numba.layout.density`.
 
     sums
-        float32, two a walker: sums of phi and of phi d². Where the first walker of a vertex is, in
-        the end those of the vertex, the second one divided by the first.
+        float32, two for each walker: its sums of phi and of phi d². In the end the entries of a
+        vertex's first walker hold the sums of the vertex, the second one divided by the first.
     radii, logs
-        float32, (n,): log radii of the data and in the embedding, in plan order.
+        float32, (n,): log radii in the data and in the embedding, in plan order.
     terms
-        float32, two a vertex: its terms s and u.
+        float32, two for each vertex: its terms s and u.
     totals
-        int64, (3,): sums over vertices of log radii, their squares, and their products with those
-        of the data.
+        int64, (3,): sums over vertices of the log radii in the embedding, of their squares, and of
+        their products with the log radii in the data.
     constants
         float64: strength, shift of the variance, number of vertices that count.
     """
@@ -151,8 +153,8 @@ class Density(NamedTuple):
 class Group(NamedTuple):
     """Walkers `first` … `last` - 1 of a bucket, in one epoch.
 
-    `key` is that of the bucket's random numbers, `bucket_start` its first walker, by which samples
-    are numbered.
+    `key` is the key of the bucket's random numbers. `bucket_start` is the bucket's first walker;
+    samples are numbered from it.
     """
 
     epoch: Any
@@ -163,17 +165,17 @@ class Group(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """The lanes of a group, coordinate k of lane i at ``k * GROUP + i``.
+    """The lanes of a group; coordinate k of lane i is at ``k * GROUP + i``.
 
     y, other, apart
-        float32, d columns: where heads are, where whom they meet is, and the difference. `other`
-        also holds where heads stood when their samples began to act.
+        float32, d columns: positions of the heads, positions of the vertices that act on them, and
+        the differences. `other` also holds where heads were when their samples began to act.
     squared, power
         float32: intermediates of a force.
     pull
-        int32, d columns: what the tails are to move, in whole units.
+        int32, d columns: pulls on the tails, in whole units.
     walker, tail
-        int32: number of each lane's walker, and place of the tail that it meets.
+        int32: number of each lane's walker, and place of the tail of its current edge.
     """
 
     y: Any
@@ -187,7 +189,7 @@ class Columns(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """Which samples a fire of the first `live` lanes meets; `m` is `live` in whole vectors."""
+    """The samples of one fire of the first `live` lanes; `m` is `live` rounded up to vectors."""
 
     live: Any
     m: Any

@@ -1,21 +1,21 @@
-"""The density term of densMAP: radii in the embedding, and what they add to an attraction.
+"""The density term of densMAP: radii in the embedding, and the force that they add to attraction.
 
-At the beginning of an epoch that preserves densities every vertex works out its radius in the
-embedding, log(eps + sum phi d² / sum phi) over its edges, where phi = 1 / (1 + a d^(2b)), as
-densMAP defines it (Narayan, Berger and Cho 2021; umap-learn recomputes it as often). The
-correlation of these with the radii of the data has a gradient to which each edge contributes
+An epoch that preserves densities begins by computing the log radius of every vertex in the
+embedding. This is log(eps + sum phi d² / sum phi) over the vertex's edges, with
+phi = 1 / (1 + a d^(2b)), as densMAP defines it (Narayan, Berger and Cho 2021; umap-learn
+recomputes it as often). Each edge contributes to the gradient of the correlation between these
+radii and the radii of the data:
 
     phi / mu_ij [(1 - b (1 - phi)) (u_i + u_j) + b (p / d²) phi (s_i + s_j)] (y_i - y_j)
 
-with p = a d^(2b) and two terms a vertex, s_i, which is the weight of its radius in the gradient
-over twice its sum of phi, and u_i = s_i / (eps + radius). The step is clipped by itself and goes
-with the attraction.
+Here p = a d^(2b), and each vertex has two terms. s_i is the weight of its radius in the gradient,
+divided by twice its sum of phi; u_i = s_i / (eps + radius). This step is clipped separately, and
+is added to the attraction.
 
-The walkers of a vertex sum its edges in order; a vertex adds its walkers in order; sums over all
-vertices are of integers: so no thread can reach the bits.
+Each walker sums its edges in order, and each vertex adds its walkers in order. Sums over all
+vertices are sums of integers. So the bits do not depend on the threads.
 
-Kernels are given all this as one :class:`.bundles.Density`, or ``()``, whose length the compiler
-knows.
+Kernels get all this as one :class:`.bundles.Density`, or get ``()``; the compiler knows which.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ if TYPE_CHECKING:
     from umapcore.layout.plan import EdgePlan
     from umapcore.layout.spec import OptimizerSpec
 
-#: Stages of the work before an epoch, one after the other.
+#: Number of stages that run, one after the other, before an epoch.
 DENSITY_STAGES = 3
-#: Walkers, or vertices, that a worker takes at a time.
+#: Number of walkers or vertices in one piece of work.
 PIECE = 1024
 
 U0 = np.uint64(0)
@@ -59,13 +59,13 @@ TWO64 = np.float64(2.0)
 LN2 = np.float32(math.log(2.0))
 EPSILON32 = np.float32(EPSILON)
 SUM_UNITS = np.float64(2.0**SUM_EXPONENT)
-#: Rates are weights in this unit.
+#: The rate of an edge is its weight times this.
 RATE_UNITS = np.float32(2.0**32)
 MOST_SLOPE32 = np.float32(MOST_SLOPE)
 
 
 def prepare_density(density: Density, plan: EdgePlan, spec: OptimizerSpec) -> bundles.Density:
-    """Make what the kernels need of densities."""
+    """Make the arrays that the kernels need for the density term."""
     n = plan.n_vertices
     return bundles.Density(
         np.zeros(2 * plan.heads.shape[0], np.float32),
@@ -98,7 +98,7 @@ def _measure_walkers(
                 difference = positions[home + np.uint64(axis)] - positions[place + np.uint64(axis)]
                 total += difference * difference
             squared[k] = total
-        # Beyond the last edge is what others left there: finite, and nobody reads it.
+        # The entries after the last edge are old but finite, and their results are not used.
         m = (np.int64(count) + GROUP_STEP - 1) // GROUP_STEP * GROUP_STEP
         for k in range(m):
             phi[k] = membership(curve_power(squared[k], b, log2_a))
@@ -113,7 +113,7 @@ def _measure_walkers(
 
 @inline
 def _log_radii(first: Any, last: Any, first_walkers: Any, density: Any) -> None:
-    """Give the vertices `first` … `last` - 1 their radii, and add these to the totals."""
+    """Compute the radii of the vertices `first` … `last` - 1, and add them to the totals."""
     sums, radii, logs, totals = density.sums, density.radii, density.logs, density.totals
     of_logs, of_squares, of_products = np.int64(0), np.int64(0), np.int64(0)
     for i in range(np.uint64(first), np.uint64(last)):
@@ -140,7 +140,7 @@ def _log_radii(first: Any, last: Any, first_walkers: Any, density: Any) -> None:
 
 @inline
 def _weigh(first: Any, last: Any, first_walkers: Any, density: Any) -> None:
-    """Give the vertices `first` … `last` - 1 their terms."""
+    """Compute the terms of the vertices `first` … `last` - 1."""
     sums, radii, logs, terms, totals, constants = density
     strength, shift, n = constants[0], constants[1], constants[2]
     of_logs = np.float64(totals[0]) / SUM_UNITS
@@ -167,7 +167,7 @@ def _weigh(first: Any, last: Any, first_walkers: Any, density: Any) -> None:
 
 @inline
 def n_pieces(count: Any) -> Any:
-    """Give the number of pieces that `count` walkers or vertices are."""
+    """Return the number of pieces into which `count` walkers or vertices are divided."""
     return (count + PIECE - 1) // PIECE
 
 
@@ -182,7 +182,7 @@ def density_piece(
     scratch: Any,
     density: Any,
 ) -> None:
-    """Do one piece of a stage: 0 measures walkers, 1 and 2 give vertices radii and terms."""
+    """Do one piece of a stage: 0 measures walkers, 1 computes radii, 2 computes terms."""
     first = piece * PIECE
     if stage == 0:
         if piece == 0:
@@ -199,17 +199,17 @@ def density_piece(
 
 @inline
 def begin_terms(n_walkers: Any, walker: Any, heads: Any, terms: Any, density: Any) -> None:
-    """Fetch the terms of a group's heads.
+    """Copy the terms of a group's heads.
 
-    `terms` has the columns s and u of the heads, then s and u of their tails side by side, then
-    the edges' rates.
+    `terms` has one column for s and one for u of the heads, then s and u of their tails in
+    adjacent pairs, then a column for the rates of the edges.
     """
     of_vertices = density.terms
     for i in range(n_walkers):
         place = np.uint64(heads[np.uint64(walker[i])])
         terms[i] = of_vertices[place + place]
         terms[GROUP + i] = of_vertices[place + place + U1]
-    # Lanes past the live ones compute something finite.
+    # Lanes after the live ones must compute finite numbers.
     for i in range(GROUP):
         terms[2 * GROUP + i] = ZERO
         terms[3 * GROUP + i] = ZERO
@@ -218,7 +218,7 @@ def begin_terms(n_walkers: Any, walker: Any, heads: Any, terms: Any, density: An
 
 @inline
 def meet(edge: Any, plan: Any, i: Any, terms: Any, density: Any) -> Any:
-    """Give the tail of the edge that lane `i` is at, having fetched what belongs to it."""
+    """Return the tail of lane `i`'s current edge, and copy the tail's terms and the rate."""
     tail = plan.tails[edge]
     lane = np.uint64(i)
     copy_pair(terms, np.uint64(GROUP) + lane, density.terms, np.uint64(tail))
@@ -228,7 +228,7 @@ def meet(edge: Any, plan: Any, i: Any, terms: Any, density: Any) -> Any:
 
 @inline
 def attract_and_spread(dims: Any, d: Any, columns: Any, m: Any, step: Any, terms: Any) -> None:
-    """Do what `attract` does, with the gradient of the densities."""
+    """Do the same as `attract`, with the gradient of the densities added."""
     y, apart, squared, power, pull = (
         columns.y, columns.apart, columns.squared, columns.power, columns.pull,
     )  # fmt: skip

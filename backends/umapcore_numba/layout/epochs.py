@@ -1,8 +1,8 @@
 """Epochs of the layout: for every bucket draw the pool, walk the heads, add the pulls.
 
-Each of these is a phase, whose pieces a queue of workers does. Pulls are integers and every head
-writes to a place of its own, so who does which piece, and when, cannot reach the bits. One thread
-is a queue of one.
+Each of these three steps is a phase. Its pieces are done by workers that share a work queue. Pulls
+are integers, and every head writes to a place of its own. So the bits do not depend on which worker
+does a piece, or when. With one thread there is one worker alone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from umapcore_numba.layout.updates import apply_updates, slice_size
 from umapcore_numba.layout.walk import walk_group
 from umapcore_numba.layout.work_queue import end_phase, next_piece, open_phase, share_of
 
-#: What is done in a bucket, one after the other, and how many phases that is.
+#: The phases of a bucket, in their order, and their number.
 _DRAW, _WALK, _ADD = 0, 1, 2
 _PHASES = 3
 
@@ -34,7 +34,7 @@ _group_size = inline(plan.group_size)
 
 @inline
 def step_of(law: Any, epoch: Any, n_epochs: Any) -> Any:
-    """Multiply the law's factors in an epoch: its step size falls linearly from `alpha` to 0."""
+    """Return the law in an epoch: its step size falls linearly from `alpha` to 0."""
     alpha = np.float32(law.alpha * (1.0 - np.float64(epoch) / np.float64(n_epochs)))
     return Step(
         alpha,
@@ -59,13 +59,13 @@ def take_part(
     queue: Any,
     density: Any,
 ) -> None:
-    """Go through the epochs of a span as worker `number`.
+    """Run the epochs of a span as worker `number`.
 
-    Bundles are those of :mod:`umapcore_numba.layout.bundles`. There are as many workers as rows of
-    scratch. `queue` is all 0 at the beginning. `density` may be ``()``: then all about it is
-    compiled away.
+    The bundles are described in :mod:`umapcore_numba.layout.bundles`. There are as many workers as
+    rows of scratch. `queue` must be all 0 at the beginning. If `density` is ``()``, the compiler
+    removes the code for densities.
     """
-    worker = np.int64(number)  # prange counts in uint64, which 0 would turn to a float
+    worker = np.int64(number)  # prange counts in uint64; combined with 0 it would become a float
     n_workers = scratch.floats.shape[0]
     own = Scratch(
         scratch.floats[worker],
@@ -97,8 +97,8 @@ def take_part(
         walkers_start, walkers_end = plan.first_walkers[start], plan.first_walkers[stop]
         a_group = max(1, _group_size(walkers_end - walkers_start))
         key = bucket_key(span.seed, epoch, bucket)
-        # Positions may go to and fro between two arrays: the buckets are even in number, so that
-        # an epoch begins and ends in the first.
+        # Positions may alternate between two arrays. The number of buckets is even, so an epoch
+        # begins and ends in the first array.
         source = state.positions[bucket % n_rows][:size]
         target = state.positions[(bucket + 1) % n_rows][:size]
         if measuring:
@@ -106,7 +106,7 @@ def take_part(
         elif kind == _DRAW:
             count = POOL_PARTS
         elif kind == _WALK:
-            # A bucket without heads is one piece, of nothing.
+            # A bucket without heads is one empty piece.
             count = max(1, (walkers_end - walkers_start + a_group - 1) // a_group)
             own.claims[0] = share_of(worker, n_workers, n_slices) * a_slice
             share_end = min(size, share_of(worker + 1, n_workers, n_slices) * a_slice)
@@ -140,8 +140,8 @@ def take_part(
         phase = end_phase(queue, n_workers, phase, done, count)
 
 
-#: One worker alone: number 0 of one. Not a function that calls the other, as LLVM would then go
-#: over all of its code once more, for a second.
+#: One worker alone, with number 0. It is not a wrapper that calls `take_part`: LLVM would then
+#: process all of that code once more, which takes a second.
 run_serial = kernel(allocates=False)(take_part)
 _take_part = inline(take_part)
 
@@ -158,6 +158,6 @@ def run_parallel(
     queue: Any,
     density: Any,
 ) -> None:
-    """Run the same epochs on as many workers as there are rows of scratch."""
+    """Run the same epochs with as many workers as there are rows of scratch."""
     for worker in prange(scratch.floats.shape[0]):
         _take_part(worker, dims, span, plan, law, state, pool, scratch, queue, density)

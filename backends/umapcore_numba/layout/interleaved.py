@@ -1,11 +1,13 @@
-"""Interleaved of operations that take turns, in LLVM's own vectors of float32 and int32.
+"""Independent chains of operations with interleaved instructions, in LLVM's own vectors.
 
-A force is a chain of some fifty operations, most of which wait for the one before: about a hundred
-cycles. A core looks ahead, but only so far that it works on two or three such chains if they follow
-one another (measured on Zen 4: 0.87 ns for one repulsion of a lane). Where the operations of ten
-chains take turns, it need not look ahead at all (0.60 ns), and intermediates stay in registers.
+A chain is the computation of one force: a sequence of some fifty operations, most of which depend
+on the one before. It takes about a hundred cycles. Chains do not depend on each other. If they
+follow one another, a core looks ahead only far enough to overlap two or three of them (measured on
+Zen 4: 0.87 ns for one repulsion of a lane). If the instructions of ten chains are interleaved, the
+core need not look ahead at all (0.60 ns), and intermediates stay in registers.
 
-Formulas are those of :mod:`umapcore_numba.floats`, operation for operation.
+Vectors are of float32 or int32. The formulas are those of :mod:`umapcore_numba.floats`, operation
+for operation.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from umapcore_numba.layout.processor import AVX512
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Lanes of a vector. Narrower processors get several of their own vectors for one.
+#: Lanes of a vector. LLVM splits it where the vectors of the processor are narrower.
 WIDTH = 16 if AVX512 else 8
 
 VECTOR = ir.VectorType(ir.FloatType(), WIDTH)
@@ -28,12 +30,12 @@ _INTS = ir.VectorType(ir.IntType(32), WIDTH)
 
 
 class Interleaved:
-    """One vector of every chain. Operations are written out in turns, a chain after the other.
+    """One vector of every chain; each operation is written out for one chain after the other.
 
-    Operands are other chains, as many, or a number that is the same for all.
+    An operand is an `Interleaved` of as many chains, or one number for all chains.
     """
 
-    #: NumPy's numbers leave operators to this class.
+    #: With this, NumPy's numbers leave operators to this class.
     __array_ufunc__ = None
 
     def __init__(self, builder: Any, vectors: list[Any]) -> None:
@@ -61,36 +63,37 @@ class Interleaved:
     def __rshift__(self, other: Any) -> Interleaved:
         return self._apply(self._builder.ashr, other)
 
-    # What follows compares float32 by their bits, as integers, which have the order of positive
-    # numbers. Comparisons of float32 would share two of a core's pipes with additions (7 % of a
-    # repulsion).
+    # The next methods compare the bits of float32 numbers as integers. Positive numbers have the
+    # same order in both forms. Comparisons of float32 would share two of a core's pipes with
+    # additions (7 % of a repulsion).
 
     def at_least(self, least: Any) -> Interleaved:
-        """Give the greater of numbers and a limit, none of them negative."""
+        """Return the greater of each number and a limit; neither may be negative."""
         return self._choose(self._builder.icmp_signed, ">", self._bits_of(least))
 
     def at_most(self, most: Any) -> Interleaved:
-        """Give the lesser of any numbers and a limit that is not negative."""
+        """Return the lesser of each number, of any sign, and a limit that is not negative."""
         return self._choose(self._builder.icmp_signed, "<", self._bits_of(most))
 
     def within(self, most: Any) -> Interleaved:
-        """Limit any numbers to [-most, most].
+        """Limit numbers of any sign to [-most, most].
 
-        Without regard to signs, all positive numbers come before -most, and those beyond it after.
+        As unsigned integers, all positive numbers are less than -most, and the negative numbers
+        outside of the limits are greater.
         """
         least = self._builder.fneg(most) if isinstance(most, ir.Value) else -most
         return self._choose(self._builder.icmp_unsigned, "<", self._bits_of(least)).at_most(most)
 
     def bits(self) -> Interleaved:
-        """Bits of float32 as int32."""
+        """Return the bits of float32 numbers as int32."""
         return self._convert(self._builder.bitcast, _INTS)
 
     def floats_of(self) -> Interleaved:
-        """Float32 that have the bits of int32."""
+        """Return the float32 numbers that have the bits of int32."""
         return self._convert(self._builder.bitcast, VECTOR)
 
     def to_floats(self) -> Interleaved:
-        """Int32 as numbers of float32."""
+        """Convert int32 numbers to float32."""
         return self._convert(self._builder.sitofp, VECTOR)
 
     @property
@@ -126,7 +129,7 @@ class Interleaved:
 
 
 def spread(builder: Any, number: Any, width: int = WIDTH) -> Any:
-    """Give a vector whose lanes all hold a number that is known when the code runs."""
+    """Return a vector whose lanes all hold a number that is known at run time only."""
     nothing = ir.Constant(ir.VectorType(number.type, width), ir.Undefined)
     first = ir.Constant(ir.IntType(32), 0)
     everywhere = ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width)
@@ -136,7 +139,7 @@ def spread(builder: Any, number: Any, width: int = WIDTH) -> Any:
 
 
 def log2(x: Interleaved) -> Interleaved:
-    """:func:`umapcore_numba.floats.log2` of chains."""
+    """Apply :func:`umapcore_numba.floats.log2` to every chain."""
     bits = x.bits()
     exponent = (bits - floats.SQRT_HALF_BITS) >> floats.EXPONENT_SHIFT
     u = (bits - (exponent << floats.EXPONENT_SHIFT)).floats_of() - floats.ONE
@@ -147,7 +150,7 @@ def log2(x: Interleaved) -> Interleaved:
 
 
 def exp2(z: Interleaved) -> Interleaved:
-    """:func:`umapcore_numba.floats.exp2` of chains."""
+    """Apply :func:`umapcore_numba.floats.exp2` to every chain."""
     z = z.within(floats.EXPONENT_LIMIT)
     shifted = z + floats.ROUNDER
     f = z - (shifted - floats.ROUNDER)
@@ -159,5 +162,5 @@ def exp2(z: Interleaved) -> Interleaved:
 
 
 def reciprocal(x: Interleaved) -> Interleaved:
-    """:func:`umapcore_numba.floats.reciprocal` of chains."""
+    """Apply :func:`umapcore_numba.floats.reciprocal` to every chain."""
     return floats.ONE / (x.at_most(floats.RECIPROCAL_LIMIT).bits() & floats.EVEN).floats_of()

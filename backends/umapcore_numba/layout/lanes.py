@@ -1,4 +1,4 @@
-"""The lanes of a group of walkers: their scratch, their order, and who meets itself in the pool."""
+"""The lanes of a group of walkers: scratch, order, and lanes whose own head is in the pool."""
 
 from __future__ import annotations
 
@@ -9,45 +9,47 @@ import numpy as np
 from umapcore._kit.jit import inline
 from umapcore.layout.constants import GROUP, MAX_POOL
 
-#: Distance of the columns of the pool.
+#: Distance between the columns of the pool.
 POOL_STRIDE = MAX_POOL + GROUP
-#: In place of the lane that would meet itself: none, or several.
+#: Values in place of the lane that would meet its own head: no lane, or several.
 NOBODY, SEVERAL = -1, -2
-#: Lanes with fewer fires are sorted by counting, those with more by insertion.
+#: Lanes with fewer fires are sorted by counting, the others by insertion.
 COUNT_BINS = 64
 
 U0, U1 = np.uint64(0), np.uint64(1)
 
 
 def float_scratch(n_components: int, *, density: bool = False) -> int:
-    """Float32 scratch: where walkers are, where they stand, whom they meet, two intermediates.
+    """Return how many float32 of scratch a walk needs.
 
-    With a density five columns more: the walkers' two terms, their tails', and rates.
+    Three columns for each dimension: positions of heads, positions of other vertices, differences;
+    and two for intermediates. A density needs five more: two terms of the heads, two of their
+    tails, and rates.
     """
     return (3 * n_components + (7 if density else 2)) * GROUP
 
 
 def int_scratch(n_components: int) -> int:
-    """Int32 scratch of a walk: seven columns of the lanes, their pulls, and the bins."""
+    """Return how many int32 of scratch a walk needs: seven columns of lanes, pulls, and bins."""
     return (7 + n_components) * GROUP + COUNT_BINS + 1
 
 
 @inline
 def dimensions(dims: Any, n_components: Any) -> Any:
-    """Give the length of `dims`, which the compiler knows, or `n_components` where that is 0."""
+    """Return the length of `dims`, known to the compiler, or `n_components` if it is 0."""
     return len(dims) if len(dims) > 0 else n_components
 
 
 @inline
 def is_plain(plan: Any) -> Any:
-    """Whether every head has one walker, numbered as it is: there are no hubs."""
+    """Return whether every head has one walker with the same number, so there are no hubs."""
     return plan.heads.shape[0] == plan.first_walkers.shape[0] - 1
 
 
 @inline
 def sort_lanes(n_walkers: Any, count: Any, lane_of: Any, bins: Any) -> None:
-    """Order walkers by falling number of fires."""
-    # Unsigned indices, as for signed ones numba adds Python's wrap-around.
+    """Sort walkers by falling number of fires."""
+    # Indices are unsigned: for signed ones numba adds Python's wrap-around.
     n = np.uint64(n_walkers)
     top = np.uint64(COUNT_BINS)
     bins[:] = 0
@@ -83,10 +85,10 @@ def mark_own(
     lane_of: Any,
     meets_itself: Any,
 ) -> None:
-    """Note at which offsets which lane of the group would meet its own head in the pool.
+    """Find the offsets at which a lane of the group would meet its own head in the pool.
 
-    `lane_of` says which lane each walker is. Lane i reads entry base + i + offset; `meets_itself`
-    receives i, or `SEVERAL`.
+    `lane_of` holds the lane of each walker. Lane i reads entry base + i + offset of the pool. For
+    such an offset `meets_itself` receives i, or `SEVERAL` if there are several such lanes.
     """
     first, last = group.first, group.last
     mask = np.int64(pool.places.shape[0] - 1)

@@ -1,6 +1,6 @@
-"""Pairs of 32-bit numbers that lie side by side, moved as one word.
+"""Operations on pairs of adjacent 32-bit numbers, which are loaded and stored as one word.
 
-LLVM does not join the two by itself: what is written might overlap with what is read next.
+LLVM does not merge the two accesses by itself: a write might overlap with the next read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _TWO_INT32 = ir.VectorType(ir.IntType(32), 2)
 
 
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, pair: Any, kind: Any) -> Any:
-    """Pointer to a pair of a one-dimensional array."""
+    """Return a pointer to a pair of a one-dimensional array."""
     data = context.make_array(array_type)(context, builder, array).data
     first = builder.shl(pair, ir.Constant(_INT64, 1))
     return builder.bitcast(builder.gep(data, [first]), kind.as_pointer())
@@ -24,7 +24,7 @@ def _pointer(context: Any, builder: Any, array_type: Any, array: Any, pair: Any,
 
 @intrinsic
 def copy_pair(typingctx: Any, target: Any, i: Any, source: Any, j: Any) -> Any:
-    """Copy pair `j` of an array to pair `i` of another, both contiguous, of 32-bit numbers."""
+    """Copy pair `j` of `source` to pair `i` of `target`: contiguous arrays of 32-bit numbers."""
     signature = types.void(target, types.uint64, source, types.uint64)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -38,7 +38,7 @@ def copy_pair(typingctx: Any, target: Any, i: Any, source: Any, j: Any) -> Any:
 
 @intrinsic
 def subtract_pair(typingctx: Any, target: Any, i: Any, source: Any, j: Any) -> Any:
-    """Subtract pair `j` of an array from pair `i` of another, both contiguous, of int32."""
+    """Subtract pair `j` of `source` from pair `i` of `target`: contiguous arrays of int32."""
     signature = types.void(target, types.uint64, source, types.uint64)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:

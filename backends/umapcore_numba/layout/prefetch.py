@@ -1,4 +1,4 @@
-"""Asking for cache lines before they are needed."""
+"""Prefetching of cache lines."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _INT32 = ir.IntType(32)
 _BYTE_POINTER = ir.IntType(8).as_pointer()
 _TO_WRITE, _KEEP, _DATA = (ir.Constant(_INT32, value) for value in (1, 3, 1))
 
-#: Numbers of 32 bits on a cache line.
+#: Number of 32-bit numbers on a cache line.
 LINE = 16
 
 
 @intrinsic
 def prefetch_to_write(typingctx: Any, array: Any, i: Any) -> Any:
-    """Ask for the line of element `i` of a contiguous array, so as to write it.
+    """Prefetch the cache line of element `i` of a contiguous array for writing.
 
-    A processor whose neighbour has written the line last gets it in one step, instead of first
-    reading it and then asking once more for the right to write.
+    If another core wrote the line last, this core gets it in one step. It need not first read the
+    line and then request the right to write it.
     """
     signature = types.void(array, types.int64)
 

@@ -1,6 +1,6 @@
 """The repulsion of many heads by several samples each, written in LLVM's vectors.
 
-See :mod:`umapcore_numba.layout.interleaved` for why.
+See :mod:`umapcore_numba.layout.interleaved` for the reason.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from umapcore_numba.layout.prefetch import LINE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Vectors of heads that are worked on side by side, each with all of its samples.
+#: Vectors of heads whose chains are interleaved, each with all of its samples.
 VECTORS = 2
-#: One line of the positions is claimed for so many lanes (a power of 2) of every sample: in small
-#: numbers, since a core has room for 64 stores that wait.
+#: One line of the positions is claimed for every ``2**CLAIM_SHIFT`` lanes of a sample. Few are
+#: claimed at a time, since a core has room for 64 waiting stores.
 CLAIM_SHIFT = 4
 
 
@@ -46,9 +46,9 @@ def repel_lanes(
 ) -> Any:
     """Move the first `m` heads away from one sample of each window of the pool.
 
-    `m` is a multiple of `WIDTH`. `dims` and `windows`, which says where windows begin in the pool,
-    are tuples of any length. `stand` may be `y`. Lines of `target` are claimed meanwhile: see
-    :func:`_claiming`.
+    `m` is a multiple of `WIDTH`. `dims` and `windows` are tuples of any length; `windows` holds the
+    entries of the pool at which windows begin. Forces act at the positions `stand`, which may be
+    `y`. Lines of `target` are claimed at the same time: see :func:`_claiming`.
     """
     signature = types.void(dims, types.int64, stand, y, points, windows, step, target, claims)
 
@@ -72,7 +72,7 @@ def repel_lanes(
 
 
 def _repel_function(module: Any, d: int, n_windows: int) -> Any:
-    """Give the function that does it; of its own, so that it has all registers for itself."""
+    """Return the function for `repel_lanes`; it is not inlined, so it can use all registers."""
     name = f"umapcore_repel_{d}_{n_windows}"
     if name in module.globals:
         return module.globals[name]
@@ -81,7 +81,7 @@ def _repel_function(module: Any, d: int, n_windows: int) -> Any:
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
     function.linkage = "internal"
     function.attributes.add("noinline")
-    # What does not fit into the registers is kept where no vector spans two cache lines.
+    # Vectors that do not fit into the registers then never span two cache lines.
     function.attributes.alignstack = 64
     builder = ir.IRBuilder(function.append_basic_block())
     m, stand, y, pool, target, claims, b, log2_a, repulsion, limit, *begins = function.args
@@ -98,7 +98,7 @@ def _repel_function(module: Any, d: int, n_windows: int) -> Any:
         return builder.load(at(array, first, offset), align=4)
 
     def repel(lane: Any, n_vectors: int) -> None:
-        """Move the heads of some vectors: each of its samples moves each of them in its turn."""
+        """Move the heads of some vectors by their samples, one sample after the other."""
         firsts = range(0, n_vectors * WIDTH, WIDTH)
         entries = [builder.add(begin, lane) for begin in begins]
         apart = []
@@ -123,7 +123,7 @@ def _repel_function(module: Any, d: int, n_windows: int) -> Any:
                 builder.store(total, at(y, lane, k * GROUP + i), align=4)
         claim(n_windows * n_vectors * WIDTH >> CLAIM_SHIFT)
 
-    # One sample alone is what is left of numbers that are not multiples of the usual one: rare.
+    # A single window occurs only if the number of samples is no multiple of `SAMPLES_A_WORD`: rare.
     n_vectors = VECTORS if n_windows > 1 else 1
     width = ir.Constant(integer, WIDTH)
     several = ir.Constant(integer, n_vectors * WIDTH)
@@ -139,14 +139,14 @@ def _repel_function(module: Any, d: int, n_windows: int) -> Any:
 
 
 def _claiming(builder: Any, target: Any, claims: Any) -> tuple[Callable[[int], None], Any]:
-    """Give a function that claims lines, and the variable that holds where the next one is.
+    """Return a function that claims lines, and the variable that holds where the next one is.
 
-    To claim a line of `target` is to get it into the cache of the worker that is going to write it
-    at the end of the bucket, by storing something there that will be overwritten. A store waits
-    for its line without holding up the work, while a request to prefetch a line that others have
-    read did nothing (measured on Zen 4: at the end of a bucket, positions that nobody has claimed
-    cost 24 microseconds, claimed ones 9). `claims` says where a worker's next line is, and where
-    its share of `target` ends.
+    A worker claims the lines of `target` that it will write at the end of the bucket. To claim a
+    line means to get it into the worker's cache by a store that will be overwritten. The store
+    waits for its line without delaying the computation. To prefetch a line that others have read
+    had no effect (measured on Zen 4: at the end of a bucket, unclaimed positions cost 24
+    microseconds, claimed ones 9). `claims` holds the position of a worker's next line, and the end
+    of its share of `target`.
     """
     integer = claims.type.pointee
     unclaimed = builder.alloca(integer)

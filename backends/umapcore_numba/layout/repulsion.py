@@ -1,7 +1,8 @@
 """The repulsion of a group of heads by their samples.
 
-All samples of a fire act on a head where its attraction left it, so that they can be worked on
-side by side, on a CPU as on a GPU: see :mod:`umapcore_numba.layout.repel_interleaved`.
+All samples of a fire act on a head at the position where its attraction left it. So they can be
+computed at the same time, on a CPU as on a GPU: see
+:mod:`umapcore_numba.layout.repel_interleaved`.
 """
 
 from __future__ import annotations
@@ -37,15 +38,16 @@ def repel_samples(
 ) -> None:
     """Move the live heads away from their samples of one fire.
 
-    Sample r of lane i is entry ``base + i + offset`` of the pool, where a hash of the key gives the
-    fire's r-th offset. `meets_itself` tells at which offsets some lane would meet its own head,
-    which exerts no force; that is rare, and such lanes are done again without it. Lines of `target`
-    are claimed meanwhile. `apart`, `squared` and `power` of the columns are overwritten.
+    Sample r of lane i is entry ``base + i + offset`` of the pool; the fire's r-th offset comes from
+    a hash of the key. A head exerts no force on itself. `meets_itself` tells at which offsets a
+    lane would meet its own head. This is rare, and such lanes are computed again without it. Lines
+    of `target` are claimed at the same time. `other`, `apart`, `squared` and `power` of the
+    columns are overwritten.
     """
     y, stand, kept, live, base = columns.y, columns.other, columns.apart, draw.live, draw.base
     n_samples = draw.n_samples
     mask = np.uint64(pool.places.shape[0] - 1)
-    # All at once, the heads need not be copied: they are read before they are written.
+    # If all samples act in one call, heads need no copy: they are read before they are written.
     at_once = len(dims) > 0 and n_samples == SAMPLES_A_WORD
     if not at_once:
         for j in range(d * GROUP):
@@ -94,7 +96,7 @@ def repel_samples(
 
 @inline
 def _themselves(lane: Any, live: Any) -> Any:
-    """Give the range of lanes that may meet their own head; those past the live ones do not."""
+    """Return the range of live lanes that may meet their own head."""
     if lane == NOBODY:
         return 0, 0
     if lane == SEVERAL:
@@ -104,13 +106,13 @@ def _themselves(lane: Any, live: Any) -> Any:
 
 @inline
 def _offset(word: Any, r: Any, mask: Any) -> Any:
-    """Offset of the r-th sample of a hash."""
+    """Return the offset of the r-th sample of a hash."""
     return (word >> (np.uint64(r) * OFFSET_BITS)) & mask
 
 
 @inline
 def _window(word: Any, r: Any, base: Any, mask: Any) -> Any:
-    """Entry of the pool that lane 0 meets as the r-th sample of a hash."""
+    """Return the entry of the pool that is the r-th sample of a hash for lane 0."""
     return (np.uint64(base) + _offset(word, r, mask)) & mask
 
 
@@ -127,7 +129,7 @@ def _repel_again(
     pool: Any,
     step: Any,
 ) -> None:
-    """Redo lane `i` from where it was kept, without samples that are its own head `home`."""
+    """Redo lane `i` from its kept position, without samples that are its own head `home`."""
     y, kept = columns.y, columns.apart
     mask = np.uint64(pool.places.shape[0] - 1)
     for k in range(d):
@@ -154,7 +156,7 @@ def _repel_alone(d: Any, i: Any, stand: Any, y: Any, points: Any, entry: Any, st
 
 @inline
 def _repel_loops(d: Any, m: Any, columns: Any, window: Any, step: Any) -> None:
-    """Move the heads away from one sample each, in any number of dimensions."""
+    """Move each head away from one sample, in any number of dimensions."""
     y, stand, squared, power = columns.y, columns.other, columns.squared, columns.power
     b, log2_a, factor, limit = step.b, step.log2_a, step.repulsion, step.limit
     for i in range(m):

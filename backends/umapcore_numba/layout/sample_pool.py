@@ -1,4 +1,4 @@
-"""The pool of vertices that serve a bucket as negative samples."""
+"""The pool of vertices that serve as negative samples for a bucket."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from umapcore._kit.rng import mix64_of
 from umapcore.layout.constants import GROUP
 from umapcore_numba.layout.lanes import POOL_STRIDE, dimensions
 
-#: Pieces of work that a pool is drawn in.
+#: Number of pieces of work in which a pool is drawn.
 POOL_PARTS = 4
 
 WORD = np.uint64(32)
@@ -20,7 +20,7 @@ LOW_WORD = np.uint64(0xFFFFFFFF)
 
 @inline
 def bucket_key(seed: Any, epoch: Any, bucket: Any) -> Any:
-    """Key of the random numbers of one bucket in one epoch."""
+    """Return the key of the random numbers of one bucket in one epoch."""
     return mix64_of(mix64_of(seed) ^ ((np.uint64(epoch) << np.uint64(32)) | np.uint64(bucket)))
 
 
@@ -35,10 +35,10 @@ def draw_pool(
     positions: Any,
     pool: Any,
 ) -> None:
-    """Draw one part of the vertices that serve a bucket as negative samples.
+    """Draw one part of the vertices that serve as negative samples for a bucket.
 
-    The bucket has the places `start` … `end` - 1. Each column of the pool is followed by its own
-    beginning: the w-th walker of a group reads entries from w on, modulo the size of the pool.
+    The bucket has the places `start` … `end` - 1. Each column of the pool is followed by a copy of
+    its beginning: the w-th walker of a group reads entries from w on, modulo the pool's size.
     """
     pool_places = pool.places
     d = dimensions(dims, n_components)

@@ -1,9 +1,10 @@
 """Which edges fire in an epoch: ``uint32(t * rate) < rate``.
 
-The edges of a block of walkers lie side by side. 64 of them are compared at a time by vectors, into
-a word with a bit for each; so nothing in here branches on a row or on a single edge (measured: 3.6
-ns a fire row by row, 2.0 so). The vectors are LLVM's own, which it maps on those of any processor.
-Where there is AVX-512, the tails of a word's edges are also listed 16 at a time (1.0 ns a fire).
+The edges of a block of walkers are contiguous. They are compared 64 at a time with vectors; the
+result is a word with one bit for each edge. So no branch here depends on a row or on a single edge
+(measured: 2.0 ns a fire, instead of 3.6 row by row). The vectors are LLVM's own, which it maps to
+those of any processor. With AVX-512, the tails of a word's edges are also listed 16 at a time (1.0
+ns a fire).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from umapcore_numba.layout.processor import AVX512
 
 U0 = np.uint64(0)
 U1 = np.uint64(1)
-#: Edges that are compared at a time, one for each bit of a word.
+#: Number of edges that are compared at a time: one for each bit of a word.
 WORD_BITS = np.uint64(64)
 _WORD_SHIFT = np.uint64(6)
 _BIT_MASK = np.uint64(63)
@@ -29,14 +30,14 @@ _BIT_MASK = np.uint64(63)
 _INT32 = ir.IntType(32)
 _INT64 = ir.IntType(64)
 _COMPARED = 16
-#: Tails that are listed at a time: a list needs room for so many more.
+#: Number of tails that are listed at a time; a list needs room for as many extra tails.
 LISTED = _COMPARED
 _COMPRESS = "llvm.x86.avx512.mask.compress.v16i32"
 
 
 @intrinsic
 def _fires_of_64(typingctx: Any, rates: Any, first: Any, epoch: Any) -> Any:
-    """Compare the rates `first` … `first` + 63; bit k of the result is that of the k-th."""
+    """Find which of the edges `first` … `first` + 63 fire; bit k stands for edge `first` + k."""
     signature = types.uint64(rates, types.uint64, types.uint32)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -68,7 +69,7 @@ def _count_ones(typingctx: Any, word: Any) -> Any:
 
 @intrinsic
 def _first_one(typingctx: Any, word: Any) -> Any:
-    """Give the number of the lowest bit that is set; there must be one."""
+    """Return the index of the lowest bit that is set; at least one bit must be set."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
@@ -80,10 +81,10 @@ def _first_one(typingctx: Any, word: Any) -> Any:
 def _list_64(
     typingctx: Any, rates: Any, values: Any, first: Any, epoch: Any, target: Any, place: Any
 ) -> Any:
-    """Do what `_fires_of_64` does, and write those of the same `values` that fire to `target`.
+    """Do the same as `_fires_of_64`, and write the `values` of the edges that fire to `target`.
 
-    They are written from `place` on, 16 at a time: what follows the last of them is overwritten.
-    Returns the word and the place after the last.
+    They are written from index `place` on, 16 at a time, so entries after the last one are
+    overwritten. Returns the word and the index after the last one.
     """
     signature = types.UniTuple(types.uint64, 2)(
         rates, values, types.uint64, types.uint32, target, types.uint64
@@ -123,7 +124,7 @@ def _list_64(
 
 @inline
 def _fires(rates: Any, first: Any, end: Any, t: Any) -> Any:
-    """Word of the edges from `first` on, at most 64 and none from `end` on."""
+    """Return the word of the edges `first` … `end` - 1, at most 64 of them."""
     if first + WORD_BITS <= np.uint64(rates.shape[0]):
         word = _fires_of_64(rates, first, t)
         if end - first < WORD_BITS:
@@ -146,11 +147,12 @@ def find_fires(group: Any, plan: Any, start: Any, count: Any, scratch: Any, dens
     group, plan
         See :mod:`umapcore_numba.layout.bundles`.
     start, count
-        Receive where each walker's fires begin in `fired`, and how many there are.
+        Receive the index in `fired` where each walker's fires begin, and their number.
     scratch
-        Of one worker. `fired` receives the tails; the edges' numbers from the first walker's first
-        on where there is a `density`. It has room for `LISTED` more than there can be. `words` and
-        `before` receive a bit for each edge, and how many fires there are before each word.
+        Scratch of one worker. `fired` receives the tails or, with a `density`, the edges' numbers,
+        counted from the first walker's first edge. It must have room for `LISTED` more entries than
+        there can be fires. `words` receives a bit for each edge, `before` the number of fires
+        before each word.
     density
         See :mod:`umapcore_numba.layout.density`; ``()`` for none.
     """
@@ -177,7 +179,7 @@ def find_fires(group: Any, plan: Any, start: Any, count: Any, scratch: Any, dens
                 fired[found] = tails[base + _first_one(word)]
             found += U1
             word &= word - U1
-    # One more, for where the last row ends.
+    # One more word, for the end of the last row.
     words[n_words] = U0
     before[n_words] = found
     fires_before: Any = np.int32(0)

@@ -1,17 +1,17 @@
-"""How many threads a running layout takes, by watching how fast it goes.
+"""Choice of the number of threads of a running layout, from its measured speed.
 
-A layout has thousands of short phases, at whose ends threads wait for one another. On a busy
-machine, or on processors that are far from each other, one thread can be faster than two. Since
-the bits do not depend on the number of threads, it is changed freely while a layout runs.
+A layout has thousands of short phases, and threads wait for one another at the end of each. On a
+busy machine, or on processors that are far from each other, one thread can be faster than two. The
+bits do not depend on the number of threads, so it can change freely while a layout runs.
 """
 
 from __future__ import annotations
 
-#: Below this share of the processor time asked for, the threads were not getting processors.
+#: Threads that got less than this share of the possible processor time lacked processors.
 _STARVED = 0.8
-#: A graph whose epochs take longer is not tried on fewer threads without a reason.
+#: Without a reason, fewer threads are tried only if epochs are shorter than this, in seconds.
 _SHORT_EPOCH = 0.05
-#: Spans after which a slower number of threads is tried again on a starved machine.
+#: Number of spans after which slower numbers of threads are tried again on a starved machine.
 _PATIENCE = 12
 
 
@@ -21,7 +21,7 @@ class ThreadTuner:
     Parameters
     ----------
     most
-        Largest number of threads that may be taken.
+        Largest number of threads allowed.
     """
 
     def __init__(self, most: int) -> None:
@@ -34,18 +34,18 @@ class ThreadTuner:
         self._compared = False
 
     def threads(self) -> int:
-        """Give the number of threads for the next span."""
+        """Return the number of threads for the next span."""
         return self._untried[0] if self._untried else self._current
 
     def record(self, threads: int, seconds: float, processor_seconds: float) -> None:
-        """Note how long an epoch took on average in the span just run.
+        """Record how long an epoch took on average in the span that has just run.
 
         Parameters
         ----------
         threads
-            Threads that the span ran on.
+            Number of threads that the span ran on.
         seconds, processor_seconds
-            Wall time and processor time of the process, for one epoch.
+            Wall time and processor time of the process, per epoch.
         """
         self._seconds[threads] = seconds
         self._spans_since_trial += 1

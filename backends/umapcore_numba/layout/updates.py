@@ -1,4 +1,4 @@
-"""The end of a bucket: heads stand where they walked to, and everything moves by its pulls."""
+"""The end of a bucket: heads get their walked positions, and every vertex moves by its pulls."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from umapcore.layout.constants import GROUP_STEP
 from umapcore_numba.floats import ONE
 from umapcore_numba.layout.prefetch import LINE, prefetch_to_write
 
-#: Positions that are one piece of work, at most.
+#: Largest number of flat positions in one piece of work.
 SLICE = 16_384
-#: Positions that are moved while the lines of those after them are asked for. A worker's scratch
-#: of integers has room for them.
+#: Number of flat positions that are moved while the lines of the next ones are prefetched. A
+#: worker's scratch of integers has room for them.
 CHUNK = 2048
 
 
 @inline
 def slice_size(size: Any, n_workers: Any) -> Any:
-    """Give the length of the slices of `size` flat positions."""
+    """Return the length of the slices into which `size` flat positions are divided."""
     return min(SLICE, (size // (4 * n_workers) // GROUP_STEP + 1) * GROUP_STEP)
 
 
@@ -36,15 +36,15 @@ def apply_updates(
     unit: Any,
     scratch: Any,
 ) -> None:
-    """Bring the flat positions `first` … `last` - 1 from `source` to the end of the bucket.
+    """Move the flat positions `first` … `last` - 1 from `source` to `target` when a bucket ends.
 
-    Heads of the bucket stand where they walked to; then everything moves by its pulls, of which
-    every row of `pulls` holds a part. Clears the pulls. With one row of positions `target` is
-    `source`.
+    Heads of the bucket first get their walked positions. Then every vertex moves by its pulls;
+    each row of `pulls` holds a part of them. The pulls are cleared. With one row of positions
+    `target` is `source`.
 
-    With several workers, most of these lines were last written by another one, so they are asked
-    for ahead, and every loop writes one array only: a store that waits for its line holds up
-    those behind it (measured for two workers: 3 nanoseconds a line, in one loop 5).
+    With several workers, most of these lines were last written by another worker. So they are
+    prefetched, and every loop writes one array only: a store that waits for its line delays the
+    stores behind it (measured for two workers: 3 nanoseconds a line, in one loop 5).
     """
     walked, pulls = state.walked, state.pulls
     in_place = state.positions.shape[0] == 1
@@ -80,7 +80,7 @@ def apply_updates(
                 total[i] += pull[i]
             for i in range(size):
                 pull[i] = 0
-        if in_place:  # LLVM's loop for two arrays is slow where they are the same
+        if in_place:  # LLVM's loop for two arrays is slow if they are the same
             for i in range(size):
                 moved[i] += np.float32(total[i]) * back
         else:

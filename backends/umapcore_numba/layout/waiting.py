@@ -1,4 +1,4 @@
-"""Waiting for another worker: a hint to the processor, and giving the processor up."""
+"""Waiting for another worker: a hint to the processor, and yielding the processor."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from numba.extending import intrinsic
 
 _VOID = ir.FunctionType(ir.VoidType(), [])
 _INT32 = ir.IntType(32)
-#: LLVM's name of the instruction that tells a processor that it is waiting, which saves power and
-#: leaves more to another thread on the same core; and its arguments.
+#: LLVM's name of the instruction that marks a waiting loop, and its arguments. The instruction
+#: saves power and leaves more of the core to another thread on it.
 _HINTS: dict[str, tuple[str, list[ir.Constant]]] = {
     "x86_64": ("llvm.x86.sse2.pause", []),
     "amd64": ("llvm.x86.sse2.pause", []),
@@ -23,7 +23,7 @@ _HINTS: dict[str, tuple[str, list[ir.Constant]]] = {
 }
 _HINT = _HINTS.get(platform.machine().lower())
 
-# Cached kernels name the function and find it when they are loaded, wherever it then is.
+# Cached kernels refer to the function by name; its address is looked up when they are loaded.
 _YIELD = "umapcore_yield_processor"
 if sys.platform == "win32":
     _function = ctypes.windll.kernel32.SwitchToThread
@@ -49,7 +49,7 @@ def pause(typingctx: Any) -> Any:
 
 @intrinsic
 def yield_processor(typingctx: Any) -> Any:
-    """Let another thread have the processor, if one wants it."""
+    """Let another thread use the processor, if one is ready to run."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         known = builder.module.globals.get(_YIELD)

@@ -1,21 +1,21 @@
 """The walk of one group of walkers: the inner loop of the layout.
 
-A walker takes its head along a row, one firing edge after another, seeing all other vertices as
-they stood when the bucket began. SIMD runs over walkers: every lane is one of the group, in the
-order of their ranks by falling fires, so that in round r those that still have an r-th fire are a
-prefix, and that the samples of all of them are one stretch of the pool.
+A walker moves its head along a row, one firing edge after another. It sees all other vertices at
+their positions when the bucket began. SIMD runs over walkers: every lane is one walker of the
+group, and lanes are sorted by falling number of fires. So in round r the walkers that still have an
+r-th fire are a prefix, and their samples are one contiguous part of the pool.
 
-The attraction of a round is split into short loops over small arrays instead of one loop. A fused
-loop carries a chain of some hundred cycles of dependent operations, of which a core can overlap
-only two or three; the short loops overlap well (measured: 1.3 ns instead of 2.2 a pair). The
-repulsions, which do not wait for one another, are written as chains that take turns instead:
+The attraction of a round is split into short loops over small arrays. One fused loop would have a
+chain of dependent operations of some hundred cycles, and a core can overlap only two or three such
+chains; the short loops overlap well (measured: 1.3 ns instead of 2.2 a pair). The repulsions do not
+depend on one another, so their instructions are interleaved instead:
 :mod:`umapcore_numba.layout.interleaved`.
 
-Scalar loops index by unsigned integers: for a signed index numba adds Python's wrap-around, which
-cost more than the loads themselves (measured: 2.8 ns an edge scanned instead of 1.0).
+Scalar loops use unsigned indices: for a signed index numba adds Python's wrap-around, which cost
+more than the loads themselves (measured: 2.8 ns an edge scanned instead of 1.0).
 
-Lanes past the live ones, up to a multiple of ``GROUP_STEP``, compute something finite that nobody
-reads: cheaper than a scalar remainder.
+Lanes after the live ones, up to a multiple of ``GROUP_STEP``, compute finite numbers that are not
+used. This is cheaper than a scalar loop for the remainder.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ def walk_group(
     own: Any,
     density: Any,
 ) -> None:
-    """Take a group through one epoch; bundles are those of :mod:`umapcore_numba.layout.bundles`.
+    """Walk a group through one epoch; see :mod:`umapcore_numba.layout.bundles` for the bundles.
 
     `own` is the scratch of the worker. Lane i reads the pool's entries from ``i`` on. Lines of the
-    target are claimed meanwhile: see :mod:`umapcore_numba.layout.repel_interleaved`. `density`: see
-    :mod:`umapcore_numba.layout.density`, or ``()``.
+    target are claimed at the same time: see :mod:`umapcore_numba.layout.repel_interleaved`.
+    `density` is described in :mod:`umapcore_numba.layout.density`, or is ``()``.
     """
     d = dimensions(dims, law.n_components)
     stride = np.uint64(d)
@@ -106,7 +106,7 @@ def walk_group(
     longest_move = np.float32(LONGEST_MOVE)
     base = group.first - group.bucket_start
     own.meets_itself[:] = NOBODY
-    # `count` now says which lane each walker is.
+    # `count` now holds the lane of each walker.
     mark_own(plain, base, group, first_walkers, pool, count, own.meets_itself)
     sample_key = mix64_of(~group.key)
     live = n_walkers
@@ -123,7 +123,7 @@ def walk_group(
                 for k in range(d):
                     walked[np.uint64(home) * stride + np.uint64(k)] = y[k * GROUP + live]
             else:
-                # A hub stays, and is moved by its walkers' pulls on it: their mean move.
+                # A hub does not move here. Its walkers pull on it, in total by their mean move.
                 share = ONE / np.float32(n_sharing)
                 for k in range(d):
                     i = home * d + k

@@ -1,16 +1,16 @@
-"""A queue of workers that goes through the phases of a layout together.
+"""A work queue, which workers share to go through the phases of a layout together.
 
-The work of a phase is a number of pieces, which workers draw. A phase ends when all its pieces are
-done, whoever did them, and not when all workers have come: one that the system has not started
-yet, or holds up between two pieces, holds up nobody, and a queue of which only one ever runs does
-all the work. Whoever finishes the last piece opens the next phase. Workers wait by looking, since
-phases are shorter than it takes a system to wake a thread (a region of a threading layer costs
-some 5 microseconds, this less than 1).
+The work of a phase is divided into pieces, which workers draw from the queue. A phase ends when all
+its pieces are done, by any workers; it does not need all workers to arrive. So a worker that the
+operating system has not started yet, or interrupts between two pieces, does not delay the others,
+and one worker alone can do all the work. The worker that finishes the last piece opens the next
+phase. Workers wait by polling, since a phase is shorter than the time in which a system wakes a
+thread (a region of a threading layer costs some 5 microseconds, this less than 1).
 
-The state is an int64 array in which every number has two cache lines to itself: the phase that is
-open, how many of its pieces are done, and a counter of drawn pieces for each worker's share. Upper
-halves of the counters name the phase, so that nobody draws a piece of a phase that it believes in
-but that is over.
+The state is an int64 array in which every number has two cache lines to itself. The numbers are the
+phase that is open, how many of its pieces are done, and a counter of drawn pieces for each worker's
+share. The upper half of a counter holds the phase, so that a worker that is late cannot draw a
+piece of a phase that is over.
 """
 
 from __future__ import annotations
@@ -28,38 +28,38 @@ from umapcore._kit.atomics import (
 from umapcore._kit.jit import inline
 from umapcore_numba.layout.waiting import pause, yield_processor
 
-#: Distance of the numbers of the state.
+#: Distance between the numbers of the state.
 STRIDE = 16
 _OPEN, _DONE, _DRAWN = 0, STRIDE, 2 * STRIDE
 _HALF = 32
 _LOWER_HALF = (1 << _HALF) - 1
-#: Looks at the open phase before the processor is offered to others: some 20 microseconds.
+#: Number of polls before a waiting worker yields its processor: some 20 microseconds.
 _LOOKS = 1000
 
 
 def queue_state_size(n_workers: int) -> int:
-    """Numbers in the state of a queue; all of them begin at 0."""
+    """Return how many numbers are in the state of a queue; all of them begin at 0."""
     return (2 + n_workers) * STRIDE
 
 
 @inline
 def open_phase(queue: Any) -> Any:
-    """Give the phase that is open."""
+    """Return the phase that is open."""
     return load_in_order(queue, _OPEN)
 
 
 @inline
 def share_of(worker: Any, n_workers: Any, count: Any) -> Any:
-    """Give the first of the `count` pieces that are a worker's share."""
+    """Return the first piece of a worker's share of `count` pieces."""
     return worker * count // n_workers
 
 
 @inline
 def next_piece(queue: Any, worker: Any, n_workers: Any, phase: Any, count: Any) -> Any:
-    """Draw the next of the `count` pieces of a phase, -1 when none is left or the phase is over.
+    """Draw the next of the `count` pieces of a phase: -1 if none is left or the phase is over.
 
-    Every worker begins with its own share, which is the same part of the vertices in every bucket,
-    so that most of what it reads is in its own cache; then it helps the others.
+    Every worker begins with its own share. The share is the same part of the vertices in every
+    bucket, so most of what it reads is in its own cache. Then it draws from the other shares.
     """
     for turn in range(n_workers):
         owner = (worker + turn) % n_workers
@@ -77,9 +77,9 @@ def next_piece(queue: Any, worker: Any, n_workers: Any, phase: Any, count: Any) 
 
 @inline
 def end_phase(queue: Any, n_workers: Any, phase: Any, done: Any, count: Any) -> Any:
-    """Report `done` pieces of a phase, wait for the others, and give the phase that is then open.
+    """Report `done` pieces of a phase, wait for its end, and return the phase that is then open.
 
-    At least one of the `count` pieces of a phase must be there, or nobody would end it.
+    `count`, the number of pieces of the phase, must be at least 1, or the phase would never end.
     """
     if done > 0 and fetch_add_in_order(queue, _DONE, done) + done == count:
         queue[_DONE] = 0

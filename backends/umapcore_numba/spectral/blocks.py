@@ -1,9 +1,9 @@
 """Kernels over blocks of vectors: the inner loops of the spectral start.
 
-LLVM does not vectorise a sum over edges whose eight lanes lie side by side, whichever way the
-loops are written (measured: 7 to 10 ns an edge); with the vectors written out it takes 2. The
-vectors are those of LLVM's language, which it maps on whatever the processor has: their lanes are
-added and multiplied one by one, so the bits do not depend on it.
+LLVM does not vectorise a sum over edges with eight adjacent lanes, however the loops are written
+(measured: 7 to 10 ns an edge); with explicit vectors it takes 2. The vectors are those of LLVM's
+language, which it maps to the vectors of the processor. Lanes are added and multiplied separately,
+so the bits do not depend on the processor.
 """
 
 from __future__ import annotations
@@ -94,12 +94,12 @@ def apply(
     beta: Any,
     gamma: Any,
 ) -> None:
-    """Y = alpha (P - 1) x + beta x + gamma y; see `SpectralOps`."""
+    """Compute y = alpha (P - 1) x + beta x + gamma y; see `SpectralOps`."""
     indptr, indices, weights = graph
     width = np.uint64(x.shape[1])
     x, y = x.reshape(-1), y.reshape(-1)
     total, part = np.empty(BLOCK_COLUMNS, np.float32), np.empty(BLOCK_COLUMNS, np.float32)
-    # Unsigned indices need no check for counting from the end.
+    # Unsigned indices need no check for negative indices.
     for i in range(np.uint64(first), np.uint64(last)):
         begin, end = np.uint64(indptr[i]), np.uint64(indptr[i + U1])
         factor = alpha * inverse[i]
@@ -134,7 +134,7 @@ def gram(first: Any, last: Any, degrees: Any, x: Any, y: Any, parts: Any) -> Non
 
 @kernel()
 def rotate(first: Any, last: Any, x: Any, rotation: Any, offset: Any, out: Any) -> None:
-    """Out = x @ rotation - offset, row by row."""
+    """Compute out = x @ rotation - offset, row by row."""
     m = x.shape[1]
     row = np.empty(m)
     for i in range(first, last):
@@ -160,7 +160,7 @@ def degrees(first: Any, last: Any, indptr: Any, weights: Any, out: Any) -> None:
 
 @kernel()
 def unscale(first: Any, last: Any, degrees: Any, x: Any, order: Any, out: Any) -> None:
-    """Write sqrt(D) x; see `SpectralOps`."""
+    """Compute sqrt(D) x; see `SpectralOps`."""
     for i in range(first, last):
         root = np.sqrt(degrees[i])
         row = order[i] if order.shape[0] > 0 else i

@@ -1,14 +1,15 @@
 """Coarsening of a graph by heavy-edge matching, the same for any number of threads.
 
-In every round each free vertex proposes to its heaviest free neighbour, and pairs who chose each
-other are matched (Karypis and Kumar, SIAM J. Sci. Comput. 20, 1998; in parallel as "locally
-dominant" edges: Preis, STACS 1999). Edges weigh W_ij / sqrt(D_i D_j), so that large aggregates
-are not preferred; ties are broken by a hash of the edge, since fuzzy graphs have many edges of
-weight 1.
+In every round each free vertex chooses its heaviest free neighbour, and two vertices that chose
+each other are matched (Karypis and Kumar, SIAM J. Sci. Comput. 20, 1998; in parallel as "locally
+dominant" edges: Preis, STACS 1999). The weight of an edge is W_ij / sqrt(D_i D_j), so that large
+aggregates are not preferred. Ties are broken by a hash of the edge, since fuzzy graphs have many
+edges of weight 1.
 
-What is left has mostly no free neighbour, such as the leaves of a star. Two of these with the
-same heaviest neighbour become an aggregate, and one that remains joins its neighbour's. So no
-level has much more than half the vertices of the one before, and no aggregate more than four.
+Most of the remaining vertices have no free neighbour, for example the leaves of a star. Two of them
+with the same heaviest neighbour become an aggregate. A single one joins its neighbour's aggregate.
+So no level has many more than half the vertices of the level before, and no aggregate has more than
+four.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ if TYPE_CHECKING:
     from umapcore._kit.parallel import Ranges
     from umapcore_numba.spectral.level import NumbaLevel
 
-#: Aggregates that one task contracts at most, which bounds its memory.
+#: Largest number of aggregates that one task contracts; it bounds the memory of the task.
 _CONTRACTED = 262_144
 
 
 def coarsen(ranges: Ranges, level: NumbaLevel) -> tuple[NumbaLevel, Aggregates]:
-    """Make a level of about half as many vertices, and say which belong together."""
+    """Make a level of about half as many vertices; return it and its aggregates."""
     root = _matched(ranges, level)
     is_root = root == np.arange(root.shape[0], dtype=np.int32)
     number = np.cumsum(is_root, dtype=np.int32) - np.int32(1)
@@ -44,14 +45,14 @@ def coarsen(ranges: Ranges, level: NumbaLevel) -> tuple[NumbaLevel, Aggregates]:
     np.cumsum(sizes, out=offsets[1:])
     members = group(coarse, offsets)
     smaller = contract(ranges, level, offsets, members, coarse)
-    # One addition after the other, in the order of the vertices.
+    # `bincount` adds one number after the other, in the order of the vertices.
     degrees = np.bincount(coarse, level.degrees).astype(np.float64, copy=False)
     shares = row_sums(ranges, smaller) / degrees
     return make_level(smaller, degrees, shares), Aggregates(coarse, offsets, members)
 
 
 def _matched(ranges: Ranges, level: NumbaLevel) -> NDArray[np.int32]:
-    """Give every vertex the first vertex of the pair that its aggregate is made of."""
+    """Return for every vertex the first vertex of the pair on which its aggregate is built."""
     n = level.n_vertices
     root = np.arange(n, dtype=np.int32)
     stays = level.shares < SECLUDED * np.median(level.shares)
@@ -63,7 +64,7 @@ def _matched(ranges: Ranges, level: NumbaLevel) -> NDArray[np.int32]:
     for _ in range(ROUNDS):
         propose(ranges, level, free, scale, taken, least, choice)
         chosen = choice[free]
-        # Whoever was chosen is free, so its own choice is of this round too.
+        # A vertex that was chosen is free, so its own choice is of this round too.
         mutual = (chosen >= 0) & (choice[chosen] == free)
         pairs = free[mutual]
         root[pairs] = np.minimum(pairs, chosen[mutual])
@@ -84,9 +85,10 @@ def _place_leftovers(
     stays: NDArray[np.bool_],
     root: NDArray[np.int32],
 ) -> None:
-    """Pair vertices with the same heaviest neighbour; the odd ones join it, unless it `stays`.
+    """Pair vertices with the same heaviest neighbour; a vertex without a partner is odd.
 
-    Where that is odd itself, as along a path of rising weights, coins decide who goes first.
+    An odd vertex joins the neighbour, unless the neighbour `stays`. If the neighbour is odd too, as
+    along a path of rising weights, coin tosses decide which odd vertices join first.
     """
     order = np.argsort(heaviest, kind="stable")
     free, heaviest = free[order], heaviest[order]
@@ -107,7 +109,7 @@ def _place_leftovers(
             coins = mix64(lone.astype(np.uint64) + np.uint64(toss << 32)) >> np.uint64(63)
             heads = np.zeros(root.shape[0], np.bool_)
             heads[lone[coins == 1]] = True
-            # No two odd vertices have the same heaviest neighbour, so nobody is joined twice.
+            # No two odd vertices have the same heaviest neighbour, so no vertex is joined twice.
             joins = heads[lone] & is_lone[neighbour] & ~heads[neighbour]
         root[lone[joins]] = root[neighbour[joins]]
         is_lone[lone[joins]] = is_lone[neighbour[joins]] = False
@@ -131,17 +133,17 @@ def propose(
     least: Any,
     choice: Any,
 ) -> None:
-    """Write the heaviest neighbour of some vertices into their places in `choice`.
+    """Write the heaviest neighbours of some vertices to the vertices' entries in `choice`.
 
-    Heaviest by ``weights[e] * scale[neighbour]``, of equals the one whose edge has the largest
-    hash; neighbours that are `taken` do not count; -1 where there is none.
+    The heaviest neighbour has the largest ``weights[e] * scale[neighbour]``; among equal ones, its
+    edge has the largest hash. Neighbours that are `taken` do not count. -1 means none.
     """
     source = (vertices, level.graph, scale, taken, least, choice)
     ranges.over(vertices.shape[0], lambda a, b: contraction.propose(a, b, *source))
 
 
 def group(coarse: Any, offsets: Any) -> NDArray[np.int32]:
-    """Sort vertices by aggregate, and within it by number."""
+    """Sort vertices by aggregate, and within an aggregate by number."""
     members = np.empty(coarse.shape[0], np.int32)
     contraction.group(coarse, offsets[:-1].copy(), members)
     return members
@@ -150,9 +152,9 @@ def group(coarse: Any, offsets: Any) -> NDArray[np.int32]:
 def contract(ranges: Ranges, level: NumbaLevel, offsets: Any, members: Any, coarse: Any) -> Csr:
     """Add up the edges between aggregates.
 
-    Aggregate c has the vertices ``members[offsets[c]:offsets[c + 1]]``; `coarse` is the aggregate
-    of every vertex. In a row of the result neighbours come in the order in which the members'
-    edges first meet them; weights are summed in that order in float64.
+    Aggregate c has the vertices ``members[offsets[c]:offsets[c + 1]]``; `coarse` holds the
+    aggregate of every vertex. In a row of the result, neighbours are in the order in which the
+    members' edges first lead to them. Weights are summed in that order in float64.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Kernels that make a graph smaller: proposals of a matching, sums of edges."""
+"""Kernels that make a graph smaller: proposals of a matching, and sums of edges."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HALF_WORD = np.uint64(32)
 
 @inline
 def edge_hash(i: Any, j: Any) -> Any:
-    """Give the two directions of an edge one number, unlike that of other edges."""
+    """Return a hash of an edge: equal for both directions, different for different edges."""
     return mix64_of((np.uint64(min(i, j)) << _HALF_WORD) | np.uint64(max(i, j)))
 
 
@@ -62,10 +62,10 @@ def contract(
     counts: Any,
     seen: Any,
 ) -> Any:
-    """Add up the edges of the aggregates `first` … `last` - 1, packed from place 0 on.
+    """Add up the edges of the aggregates `first` … `last` - 1, packed from index 0 on.
 
-    `seen` starts as -1: where in the output an aggregate was written last. Places of earlier
-    rows are below that where the row at hand begins, so it never has to be cleared.
+    `seen` holds the output index at which each aggregate was last written; it starts as -1. Indices
+    of earlier rows are below the start of the current row, so `seen` never has to be cleared.
 
     Returns
     -------

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NumbaLevel:
-    """See :class:`umapcore.device.spectral_ops.Level`.
+    """A level in host memory; see :class:`umapcore.device.spectral_ops.Level`.
 
     Attributes
     ----------
     graph
         CSR with float32 weights and no self-loops.
     degrees
-        float64, (n,): weight of every vertex, that of edges inside of an aggregate included.
+        float64, (n,): sum of the weights of every vertex, including edges inside an aggregate.
     shares
-        float64, (n,): what of its degree leaves a vertex, by the edges that are stored.
+        float64, (n,): share of each degree that belongs to stored edges, which leave the vertex.
     inverse
         float32, (n,): 1 / degrees.
     """
@@ -42,18 +42,18 @@ class NumbaLevel:
 
     @property
     def bound(self) -> float:
-        """No eigenvalue of 1 - P is above this."""
+        """Upper bound of the eigenvalues of 1 - P."""
         return BOUND * float(self.shares.max())
 
 
 @dataclass(frozen=True)
 class Aggregates:
-    """Which vertices of a level are one vertex of the next.
+    """Which vertices of a level become one vertex of the next level.
 
     Attributes
     ----------
     coarse
-        int32, (n,): aggregate of every vertex.
+        int32, (n,): aggregate of each vertex.
     offsets, members
         Aggregate c has the vertices ``members[offsets[c]:offsets[c + 1]]``.
     """
@@ -64,8 +64,8 @@ class Aggregates:
 
 
 def make_level(graph: Csr, degrees: NDArray[np.float64], shares: NDArray[np.float64]) -> NumbaLevel:
-    """Put a level together; its arrays become read-only."""
-    # Divided in float64: an inverse of one rounding.
+    """Make a level of its arrays, which become read-only."""
+    # Divide in float64, so that an inverse is rounded to float32 only once.
     inverse = np.minimum(1.0 / degrees, LARGEST_INVERSE).astype(np.float32)
     return NumbaLevel(
         Csr(*map(read_only, graph)), read_only(degrees), read_only(shares), read_only(inverse)

@@ -1,4 +1,4 @@
-"""The spectral start's operations on the CPU, over ranges of rows in threads."""
+"""The operations of the spectral start on the CPU, in threads over ranges of rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from umapcore._kit.arrays import csr_arrays
 from umapcore._kit.parallel import Ranges
-from umapcore.device.spectral_ops import BLOCK_ROWS, HostLevel
+from umapcore.device.spectral_ops import BLOCK_ROWS
 from umapcore.graph.components import connected_components
 from umapcore.graph.permute import permute
 from umapcore_numba.spectral import blocks
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
 
+    from umapcore._kit.arrays import Csr
     from umapcore_numba.spectral.level import Aggregates, NumbaLevel
 
 
@@ -31,7 +32,7 @@ class NumbaSpectralOps:
     Parameters
     ----------
     n_threads
-        Threads to run on; None takes the settings' number. No result depends on it.
+        Number of threads; None uses the number in the settings. No result depends on it.
     """
 
     def __init__(self, n_threads: int | None = None) -> None:
@@ -48,7 +49,7 @@ class NumbaSpectralOps:
         return connected_components(graph, n_threads=self._ranges.n_threads)
 
     def to_host(self, graph: csr_array[Any, Any]) -> csr_array[Any, Any]:
-        """Give a graph as it is."""
+        """Return the graph unchanged."""
         return graph
 
     def finest(self, graph: csr_array[Any, Any]) -> NumbaLevel:
@@ -61,14 +62,14 @@ class NumbaSpectralOps:
         """Make a smaller level; see :mod:`umapcore_numba.spectral.coarsen`."""
         return coarsen(self._ranges, level)
 
-    def bring(self, level: NumbaLevel) -> HostLevel:
-        """Give a level as it is."""
-        return HostLevel(*level.graph, level.degrees)
+    def bring(self, level: NumbaLevel) -> tuple[Csr, NDArray[np.float64]]:
+        """Return the arrays of a level without copying them."""
+        return level.graph, level.degrees
 
     def apply(
         self, level: NumbaLevel, x: Any, y: Any, steps: Sequence[tuple[float, float, float]]
     ) -> tuple[Any, Any]:
-        """Y = alpha (P - 1) x + beta x + gamma y; see `SpectralOps`."""
+        """Compute y = alpha (P - 1) x + beta x + gamma y; see `SpectralOps`."""
         for step in steps:
             source = (level.graph, level.inverse, x, y, *map(np.float32, step))
             self._ranges.over(level.n_vertices, partial(_apply, source))
@@ -76,11 +77,11 @@ class NumbaSpectralOps:
         return x, y
 
     def gram(self, level: NumbaLevel, x: Any, y: Any) -> NDArray[np.float64]:
-        """Dot products; see `SpectralOps`."""
+        """Compute dot products; see `SpectralOps`."""
         n, m = x.shape
         parts = np.zeros((-(-n // BLOCK_ROWS), 3, m, m))
         self._ranges.over(n, lambda a, b: blocks.gram(a, b, level.degrees, x, y, parts))
-        # A fixed tree: NumPy's own sums depend on the machine.
+        # Sum by a fixed tree, since NumPy's own sums depend on the machine.
         while parts.shape[0] > 1:
             half = parts.shape[0] // 2
             parts[:half] += parts[-half:]
@@ -90,7 +91,7 @@ class NumbaSpectralOps:
     def rotate(
         self, x: Any, rotation: NDArray[np.float64], offset: NDArray[np.float64], out: Any
     ) -> None:
-        """Out = x @ rotation - offset; see `SpectralOps`."""
+        """Compute out = x @ rotation - offset; see `SpectralOps`."""
         self._ranges.over(x.shape[0], lambda a, b: blocks.rotate(a, b, x, rotation, offset, out))
 
     def unfold(
@@ -111,11 +112,11 @@ class NumbaSpectralOps:
         return make_level(renumbered, level.degrees[order], level.shares[order])
 
     def source(self, aggregates: Aggregates) -> NDArray[np.int32]:
-        """Rows to prolong from; see `SpectralOps`."""
+        """Return the rows to prolong from; see `SpectralOps`."""
         return aggregates.coarse
 
     def block(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take values as they are."""
+        """Return the values unchanged."""
         return values
 
     def zeros_like(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -128,7 +129,7 @@ class NumbaSpectralOps:
         return rows
 
     def unscale(self, level: NumbaLevel, x: Any, order: Any, n_vectors: int) -> NDArray[np.float64]:
-        """Give sqrt(D) x; see `SpectralOps`."""
+        """Compute sqrt(D) x; see `SpectralOps`."""
         out = np.empty((x.shape[0], n_vectors))
         where = np.empty(0, np.int32) if order is None else order
         self._ranges.over(

@@ -1,1 +1,1 @@
-"""New points in an embedding, on the CPU."""
+"""Placement of new points in an embedding, on the CPU."""

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     from umapcore.layout.spec import OptimizerSpec
 
-#: Dimensions for which the kernel is compiled specially.
+#: Numbers of dimensions for which a special kernel is compiled.
 SPECIAL_DIMENSIONS = (1, 2, 3)
-#: Heads that a thread takes at a time.
+#: Number of heads that a thread processes at a time.
 _ROWS_PER_TASK = 1024
 
 
 class NumbaTransform:
-    """Places heads in a reference; see :class:`umapcore.device.protocol.Transform`.
+    """Place new heads in a reference; see :class:`umapcore.device.protocol.Transform`.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class NumbaTransform:
         self._n_threads = n_threads
 
     def place(self, plan: TransformPlan) -> NDArray[np.float32]:
-        """Place some heads."""
+        """Return the positions of some heads."""
         placed = plan.start.copy()
         flat = placed.reshape(-1)
 

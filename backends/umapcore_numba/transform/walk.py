@@ -1,9 +1,9 @@
-"""The walk of new heads among vertices that stay where they are.
+"""The walk of new heads among vertices that do not move.
 
-Nothing that a new head sees ever moves, so it is taken through all epochs at once, whatever the
-others do. SIMD runs over heads: every lane has one, at a fire of its own in an epoch of its own;
-a lane whose head is done takes the next. The arithmetic of a round is split into short loops over
-the lanes, as in :mod:`umapcore_numba.layout.walk`.
+The vertices that act on a new head never move. So each head goes through all epochs independently
+of the other heads. SIMD runs over heads: every lane has one head, at its own fire in its own epoch.
+A lane whose head is done continues with the next head. The arithmetic of a round is split into
+short loops over the lanes, as in :mod:`umapcore_numba.layout.walk`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from umapcore._kit.rng import mix64_of
 from umapcore_numba.floats import ZERO, clip, exp2
 from umapcore_numba.forces import CLIP, attraction, curve_exponent, repulsion
 
-#: Heads that are walked side by side.
+#: Number of lanes: heads that are walked at the same time.
 HEADS = 64
-#: Loops over lanes are rounded up to this, the lanes of the widest vectors.
+#: Loops over lanes are rounded up to a multiple of this, the lanes of the widest vectors.
 HEADS_STEP = 16
 TWO = np.float32(2.0)
 U0, U1 = np.uint64(0), np.uint64(1)
@@ -29,7 +29,7 @@ LOW_WORD = np.uint64(0xFFFFFFFF)
 
 @inline
 def _next_fire(rates: Any, row: Any, k: Any, n_epochs: Any, epoch: Any, edge: Any) -> Any:
-    """Epoch and edge of the first fire from an edge of an epoch on; epoch `n_epochs`: none."""
+    """Return epoch and edge of the first fire from (epoch, edge) on; epoch `n_epochs` if none."""
     while epoch < n_epochs:
         t = np.uint32(epoch)
         while edge < k:
@@ -47,7 +47,7 @@ def _next_fire(rates: Any, row: Any, k: Any, n_epochs: Any, epoch: Any, edge: An
 def _measure(
     d: Any, y: Any, other: Any, squared: Any, power: Any, m: Any, b: Any, log2_a: Any
 ) -> None:
-    """Write squared distances, summed in the order of the dimensions, and log2(a d^(2b))."""
+    """Compute squared distances, summed in the order of the dimensions, and log2(a d^(2b))."""
     for i in range(m):
         squared[i] = ZERO
     for k in range(d):
@@ -60,7 +60,7 @@ def _measure(
 
 @inline
 def _move(d: Any, y: Any, stand: Any, other: Any, coefficient: Any, alpha: Any, m: Any) -> None:
-    """Move the heads by what acts on them where they stand."""
+    """Move the heads by the forces that act on them at the positions `stand`."""
     for k in range(d):
         for i in range(m):
             j = k * HEADS + i
@@ -88,22 +88,22 @@ def transform_rows(
     law: Any,
     positions: Any,
 ) -> None:
-    """Take the heads `first` … `last` - 1 from where they start to where they end.
+    """Walk the heads `first` … `last` - 1 from their start to their final positions.
 
     Parameters
     ----------
     dims
-        A tuple as long as there are dimensions, for which it is then compiled, or empty.
+        A tuple whose length is the number of dimensions that the kernel is compiled for, or ``()``.
     plan
         A :class:`umapcore.layout.transform_plan.TransformPlan`, read-only.
     reference
-        float32, flat: positions of the vertices that stay.
+        float32, flat: positions of the vertices that do not move.
     steps
         float32, (n_epochs,): step sizes; the first one is not used.
     law
         See :class:`Law`.
     positions
-        float32, flat: of the heads, moved in place.
+        float32, flat: positions of the heads, changed in place.
     """
     tails, rates, keys = plan.tails, plan.rates, plan.keys
     b, log2_a, gamma, n_samples = law.b, law.log2_a, law.gamma, law.n_samples
@@ -127,7 +127,7 @@ def transform_rows(
     edge = np.zeros(HEADS, np.uint64)
     E = np.uint64(n_epochs)
 
-    # All lanes begin as if they had just finished a head that there is not.
+    # All lanes begin as if they had just finished a head; `none` means that there was no head.
     none = ~U0
     head[:] = none
     epoch[:] = E
@@ -135,7 +135,7 @@ def transform_rows(
     end = np.uint64(last)
     live = HEADS
     while True:
-        # From the last lane down: one that takes the place of another has been seen to.
+        # From the last lane down: a lane that replaces another has then been handled already.
         for i in range(live - 1, -1, -1):
             t, e = _next_fire(rate, head[i] * k, k, E, epoch[i], edge[i])
             while t >= E:
@@ -152,7 +152,7 @@ def transform_rows(
                 t, e = _next_fire(rate, head[i] * k, k, E, U1, U0)
             if t < E:
                 epoch[i] = t
-                # Where to look for the next one.
+                # The search for the next fire begins here.
                 edge[i] = e + U1
                 alpha[i] = steps[t]
                 continue
@@ -181,7 +181,7 @@ def transform_rows(
         for j in range(d * HEADS):
             stand[j] = y[j]
         for r in range(n_samples):
-            # A hash gives two samples, the first by its upper half.
+            # A hash gives two samples: the first from its upper half, the second from its lower.
             if r % 2 == 0:
                 for i in range(m):
                     word[i] = mix64_of(counters[i])

@@ -1,1 +1,1 @@
-"""Parts of ``python -m benchmarks.gpu --ten-minutes OUT``, each a command of its own."""
+"""Parts of ``python -m benchmarks.gpu --ten-minutes OUT``; each is a separate command."""

@@ -1,9 +1,10 @@
-"""Bits of small layouts on the GPU and on the CPU, stage by stage, so that a difference is located.
+"""Compare bits of small layouts on GPU and CPU stage by stage, to locate a difference.
 
 ``python -m benchmarks.gpu.parts.bits --out bits.json``. For each case of
-:mod:`benchmarks.gpu.parts.cases`: the graph as it comes back from the device, every array of the
-plan, the spectral start, and the positions before and after some epochs, which go on from the same
-start on both. Then new points placed in a layout. The first stage that differs is where to look.
+:mod:`benchmarks.gpu.parts.cases`, it compares the graph copied to the device and back, every array
+of the plan, the spectral start, and the positions before and after some epochs. Both backends run
+these epochs from the same start. Finally, new points are placed in a layout. The first stage that
+differs is where to look.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ if TYPE_CHECKING:
 
     Stages = list[dict[str, Any]]
 
-#: Epochs after which positions are compared. The first is launched kernel by kernel, the others
+#: Epochs after which positions are compared. The first is launched kernel by kernel; the others
 #: are played from a recording.
 EPOCHS = (0, 1, 2, 5, 20)
 PLACED, PLACEMENT_EPOCHS = 300, 30
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compare, and write what was found; 1 when anything differs or was not compared."""
+    """Compare and write the results; return 1 if anything differs or was not compared."""
     results = from_command_line(__doc__, arguments)
     return compare(results, CupyBackend)
 
@@ -51,7 +52,7 @@ def compare(
     open_backend: Callable[[], CupyBackend],
     given: Sequence[Case] | None = None,
 ) -> int:
-    """Do the work of :func:`main` with any backend, and on other cases where they are given."""
+    """Do the work of :func:`main` with any backend, and on the given cases if there are any."""
     found = results.found
     made = results.steps.run("making the cases", cases) if given is None else given
     for case in made or []:
@@ -70,7 +71,7 @@ def compare(
 
 
 def _compare_case(case: Case, backend: CupyBackend, results: Results, stages: Stages) -> None:
-    """Compare the stages of one case, each on its own."""
+    """Compare the stages of one case separately."""
     run = results.steps.run
     try:
         run(f"{case.name}: graph", graph, case, backend, stages)
@@ -78,12 +79,12 @@ def _compare_case(case: Case, backend: CupyBackend, results: Results, stages: St
         run(f"{case.name}: spectral start", start, case, backend, stages)
         run(f"{case.name}: epochs", epochs, case, backend, plan, stages)
     finally:
-        # A context that is broken cannot be tidied up either.
+        # Closing is a step, too: it fails if the CUDA context is broken.
         run(f"{case.name}: end", backend.close)
 
 
 def graph(case: Case, backend: CupyBackend, stages: Stages) -> None:
-    """Bring the graph to the device and back."""
+    """Copy the graph to the device and back, and compare it."""
     back = to_host(backend.device, bring_graph(backend.device, case.graph))
     for name in ("indptr", "indices", "data"):
         wanted = getattr(case.graph, name)
@@ -91,7 +92,7 @@ def graph(case: Case, backend: CupyBackend, stages: Stages) -> None:
 
 
 def planned(case: Case, backend: CupyBackend, stages: Stages) -> GPUPlan:
-    """Plan on both; where the plans differ, the layout is given that of the CPU."""
+    """Plan on both and return the GPU's plan; if the plans differ, a copy of the CPU's plan."""
     there, here = backend.plan(case.graph, case.spec), build_plan(case.graph, case.spec)
     first = len(stages)
     for field in fields(EdgePlan):
@@ -106,7 +107,7 @@ def planned(case: Case, backend: CupyBackend, stages: Stages) -> GPUPlan:
 
 
 def start(case: Case, backend: CupyBackend, stages: Stages) -> None:
-    """Work out the spectral start on both."""
+    """Compute and compare the spectral start on both."""
     d = case.spec.n_components
     with backend.spectral_ops() as ops:
         found = spectral_layout(case.graph, d, seed=0, ops=ops)
@@ -114,7 +115,7 @@ def start(case: Case, backend: CupyBackend, stages: Stages) -> None:
 
 
 def epochs(case: Case, backend: CupyBackend, plan: GPUPlan | None, stages: Stages) -> None:
-    """Carry the layout forward on both, and stop now and then."""
+    """Run the layout on both, and compare positions at some epochs."""
     given = (case.start, case.spec)
     if plan is None:  # making it failed
         brought = bring(backend.device, build_plan(case.graph, case.spec), with_edges=True)
@@ -132,7 +133,7 @@ def epochs(case: Case, backend: CupyBackend, plan: GPUPlan | None, stages: Stage
 
 
 def stops(case: Case) -> list[int]:
-    """List the epochs after which positions are compared."""
+    """Return the epochs after which positions are compared."""
     last = case.spec.epochs_for(case.graph.shape[0]) - 1
     some = {*EPOCHS, last}
     if case.density is not None:
@@ -142,7 +143,7 @@ def stops(case: Case) -> list[int]:
 
 
 def placement(backend: CupyBackend) -> dict[str, Any]:
-    """Place new points on both."""
+    """Place new points on both, and compare their positions."""
     rng = np.random.default_rng(0)
     points, new = rng.normal(size=(2 * PLACED, 4)), rng.normal(size=(PLACED, 4))
     reference = rng.random((2 * PLACED, 2), np.float32) * 10

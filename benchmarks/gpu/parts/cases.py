@@ -1,4 +1,4 @@
-"""Small graphs to compare the bits of layouts on: of each kind that the kernels treat apart."""
+"""Small graphs for comparing bits: one of each kind that the kernels treat differently."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 N_VERTICES, N_EPOCHS, N_HUBS = 3000, 60, 3
-#: Of the vertices, those that are joined to a hub: far more than one walker takes.
+#: Share of the vertices that are joined to a hub: far more than one walker takes.
 SHARE_OF_A_HUB = 0.9
 
 
 @dataclass(frozen=True)
 class Case:
-    """A graph, how it is laid out, and from where."""
+    """A graph, its specification and its start positions."""
 
     name: str
     graph: sparse.csr_array[Any, Any]
@@ -34,7 +34,7 @@ class Case:
 
 
 def cases(n: int = N_VERTICES, n_epochs: int = N_EPOCHS) -> list[Case]:
-    """Give the cases, the plainest first."""
+    """Return the cases, the simplest first."""
     plain = generated(n)
     graph = prepare_graph(plain.graph)
     spec = OptimizerSpec(seed=3, n_epochs=n_epochs)
@@ -60,6 +60,6 @@ def with_hubs(graph: sparse.csr_array[Any, Any]) -> sparse.csr_array[Any, Any]:
 
 
 def distances(graph: sparse.csr_array[Any, Any]) -> sparse.csr_array[Any, Any]:
-    """Give the edges of a graph arbitrary lengths."""
+    """Return arbitrary lengths for the edges of a graph."""
     lengths = np.random.default_rng(0).lognormal(size=graph.nnz)
     return sparse.csr_array((lengths, graph.indices, graph.indptr), shape=graph.shape)

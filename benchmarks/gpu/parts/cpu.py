@@ -1,4 +1,4 @@
-"""The CPU beside the GPU: layouts on 1, 2, 4, … threads. ``python -m benchmarks.gpu.parts.cpu``."""
+"""Time layouts on the GPU machine's CPU by threads: ``python -m benchmarks.gpu.parts.cpu``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 THREADS = (1, 2, 4, 8, 16)
 RUNS = 3
-#: Vertices of a graph that is large enough for several threads, to compile the kernels on.
+#: Vertices of the warm-up graph, which is large enough for several threads.
 WARM = 15_000
 
 
@@ -30,11 +30,11 @@ class Workload:
     Attributes
     ----------
     n_vertices
-        Of the graph.
+        Vertices of the graph.
     n_epochs
-        Of the layout that is planned.
+        Epochs of the planned layout.
     run
-        Of these, the first so many, of which the first does nothing.
+        Number of epochs that are run, from the first on; the first does nothing.
     """
 
     n_vertices: int
@@ -42,12 +42,12 @@ class Workload:
     run: int
 
 
-#: As large as fashion_mnist70k, and a million.
+#: As large as fashion_mnist70k, and a million vertices.
 WORKLOADS = (Workload(70_000, 200, 200), Workload(1_000_000, 200, 21))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, and write what was found; 1 when the bits depend on the threads."""
+    """Measure and write the results; return 1 if the bits depend on the number of threads."""
     return measure(from_command_line(__doc__, arguments))
 
 
@@ -95,7 +95,7 @@ def warm_up(threads: Sequence[int]) -> None:
 
 
 def on_threads(bench: Generated, workload: Workload, n_threads: int) -> dict[str, Any]:
-    """Time the plan and the epochs on so many threads, after a few epochs for warmth."""
+    """Time the plan and the epochs on `n_threads` threads, after a few warm-up epochs."""
     backend, spec = NumbaBackend(), OptimizerSpec(seed=0, n_epochs=workload.n_epochs)
     began = time.perf_counter()
     plan = backend.plan(bench.graph, spec, n_threads=n_threads)
@@ -120,7 +120,7 @@ def on_threads(bench: Generated, workload: Workload, n_threads: int) -> dict[str
 
 
 def thread_counts() -> list[int]:
-    """List the numbers of threads up to the cores that this process may use."""
+    """Return the numbers of threads up to the number of cores that this process may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return [n for n in THREADS if n <= (cores or 1)]
 

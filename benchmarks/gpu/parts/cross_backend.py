@@ -1,4 +1,4 @@
-"""A user's call on the CPU and on the GPU: ``python -m benchmarks.gpu.parts.cross_backend``."""
+"""Compare a user's call on CPU and GPU: ``python -m benchmarks.gpu.parts.cross_backend``."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from scipy import sparse
 
 SIZES = (10_000, 100_000, 1_000_000)
-#: Vertices of a graph that compiles and loads what both methods need, for several threads too.
+#: Vertices of the warm-up graph, for which both methods compile and load all they need, also for
+#: several threads.
 WARM = 15_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, and write what was found; 1 when bits differ or the GPU was not used."""
+    """Measure and write the results; return 1 if bits differ or the GPU was not used."""
     umapcore.settings.gpu_fallback = False
     return compare(from_command_line(__doc__, arguments))
 
@@ -58,7 +59,7 @@ def compare(results: Results, sizes: Sequence[int] = SIZES, warm: int = WARM) ->
 def embed(
     graph: sparse.csr_array[Any, Any], method: str, n_epochs: int | None = None
 ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-    """Lay a graph out, from its spectral start on, and time it by stage."""
+    """Lay out a graph from its spectral start, and time each stage."""
     spec = umapcore.OptimizerSpec(seed=0, n_epochs=n_epochs)
     stages: dict[str, float] = {}
     began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Where two arrays differ that are meant to have the same bits."""
+"""Find where two arrays differ that should have the same bits."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Rows that are shown where they differ.
+#: Most differing rows that are shown.
 SHOWN = 8
 
 
 def difference(found: NDArray[Any], wanted: NDArray[Any]) -> dict[str, Any]:
-    """Compare arrays bit by bit: how many rows differ, the first of them, and by how much."""
+    """Compare arrays bit by bit: return how many rows differ, the first ones, and by how much."""
     if (found.shape, found.dtype) != (wanted.shape, wanted.dtype):
         kinds = [f"{array.dtype} {array.shape}" for array in (found, wanted)]
         return {"equal": False, "found": kinds[0], "wanted": kinds[1]}
@@ -31,7 +31,7 @@ def difference(found: NDArray[Any], wanted: NDArray[Any]) -> dict[str, Any]:
         "first_rows": some.tolist(),
         "found": [str(row) for row in found[some].tolist()],
         "wanted": [str(row) for row in wanted[some].tolist()],
-        # As words: JSON has neither infinity nor NaN.
+        # As text, since JSON has neither infinity nor NaN.
         "largest_difference": str(apart.max()),
     }
 

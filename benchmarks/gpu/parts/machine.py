@@ -1,4 +1,4 @@
-"""What the machine is, and what is installed: ``python -m benchmarks.gpu.parts.machine``."""
+"""Describe the machine and its software: ``python -m benchmarks.gpu.parts.machine``."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ COMMANDS = (
 
 
 def main() -> int:
-    """Print everything that can be found; 1 when there is no usable GPU."""
+    """Print everything that can be found; return 1 without a usable GPU, else 0."""
     for command in COMMANDS:
         print(f"--- {' '.join(command)}", flush=True)
         print(output(command), flush=True)
-    # Allowed are often fewer than there are.
+    # A process may often use fewer cores than the machine has.
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     _print({**report.machine(), "cores_allowed": allowed, "load": report.load_average()})
     _print(report.versions())
@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def output(command: list[str]) -> str:
-    """Give what a command prints, or why it prints nothing."""
+    """Return the output of a command, or why there is none."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -1,4 +1,4 @@
-"""NVIDIA's profiler and sanitizer, where they are: ``python -m benchmarks.gpu.parts.profilers``."""
+"""Run NVIDIA's profiler and sanitizer if found: ``python -m benchmarks.gpu.parts.profilers``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WORKLOAD = (sys.executable, "-m", "benchmarks.gpu.parts.workload")
-#: Of the first epoch, from its fourth bucket on.
+#: Profiles kernels of the first epoch, from its fourth bucket on.
 NCU = (
     "--clock-control", "none", "--set", "detailed", "-k", "regex:walk|apply|draw_pool",
     "-s", "9", "-c", "6", *WORKLOAD, "1000000",
@@ -30,9 +30,9 @@ RUNS = (
         for tool in ("memcheck", "racecheck", "synccheck")
     ),
 )
-#: Of the time, beside 1 for the others: it runs kernels again and again, and a large graph.
+#: Shares of the time; other tools have 1. ncu repeats kernels, and runs them on a large graph.
 SHARES = {"ncu": 2.0}
-#: Least seconds in which one of them can be expected to do anything.
+#: A tool does not start with fewer seconds than this.
 LEAST = 3.0
 
 
@@ -41,7 +41,7 @@ def main(
     runs: Sequence[tuple[str, Sequence[str]]] = RUNS,
     folders: Sequence[Path] | None = None,
 ) -> int:
-    """Run what there is and print what it says; 1 when one of them failed."""
+    """Run the tools that are found and print their output; return 1 if one of them failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--limit", type=float, default=100.0, help="seconds for all of them")
     end = time.perf_counter() + parser.parse_args(arguments).limit
@@ -49,7 +49,7 @@ def main(
     shares = [SHARES.get(Path(path).name, 1.0) for path, _ in there]
     failed = False
     for i, (tool, given) in enumerate(there):
-        # What one leaves of its share is the others'.
+        # Time that a tool does not use goes to the others.
         seconds = (end - time.perf_counter()) * shares[i] / sum(shares[i:])
         print(f"--- {tool} {' '.join(given)}", flush=True)
         if seconds < LEAST:
@@ -65,7 +65,7 @@ def main(
 
 
 def find(name: str, folders: Sequence[Path] | None = None) -> str | None:
-    """Give the path of a tool of the CUDA toolkit, which is often not on PATH."""
+    """Return the path of a tool of the CUDA toolkit, which is often not on PATH."""
     if folders is None:
         folders = sorted(Path("/usr/local").glob("cuda*/bin"), reverse=True)
     return shutil.which(name) or next(

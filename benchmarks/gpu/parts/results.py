@@ -1,4 +1,4 @@
-"""What a part finds, kept in a file while it is being found."""
+"""Results of a part, written to a file while the part runs."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 
 class Results:
-    """Findings of a part, written before each of its steps.
+    """Results of a part, written before each of its steps.
 
     Parameters
     ----------
     path
-        JSON to write.
+        JSON file to write.
     limit
-        Seconds after which no step is begun.
+        Seconds after which no step begins.
 
     Attributes
     ----------
     found
-        What goes into the file, to be filled.
+        Content of the file, to be filled by the part.
     steps
         Runs the steps.
     """
@@ -39,13 +39,13 @@ class Results:
         self.steps = Sections(limit, self.keep)
 
     def keep(self) -> None:
-        """Write what has been found so far."""
+        """Write the results so far."""
         steps = self.steps
         known = {"skipped": steps.skipped, "failed": steps.failed, "under_way": steps.under_way}
         report.write_json(self._path, {**self.found, **known, "seconds": steps.seconds}, tell=False)
 
     def end(self, *, good: bool) -> int:
-        """Write everything, and give the exit status: 0 when all is good and nothing failed."""
+        """Write everything and return the exit status: 0 if all is good and nothing failed."""
         self.keep()
         if self.steps.failed:
             print(f"failed: {', '.join(self.steps.failed)}")
@@ -53,11 +53,13 @@ class Results:
 
 
 def from_command_line(what: str | None, arguments: Sequence[str] | None = None) -> Results:
-    """Read the options that parts have in common."""
+    """Read the options that all parts share, and return empty results."""
     parser = argparse.ArgumentParser(description=(what or "").split("\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
-    parser.add_argument("--limit", type=float, default=100.0, help="seconds to begin steps in")
+    parser.add_argument(
+        "--limit", type=float, default=100.0, help="seconds after which no step begins"
+    )
     options = parser.parse_args(arguments)
-    # When its time is over, a part says where it was, even from within a call that never returns.
+    # When its time is over, a part prints its traceback, even within a call that never returns.
     faulthandler.register(signal.SIGINT, chain=True)
     return Results(options.out, options.limit)

@@ -1,4 +1,4 @@
-"""Something to look at with a profiler: ``python -m benchmarks.gpu.parts.workload VERTICES``."""
+"""Run a small workload for a profiler: ``python -m benchmarks.gpu.parts.workload VERTICES``."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def main(
     arguments: Sequence[str] | None = None,
     open_backend: Callable[[], CupyBackend] = CupyBackend,
 ) -> int:
-    """Lay a generated graph out for a few epochs."""
+    """Lay out a generated graph for a few epochs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("vertices", type=int)
     parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--start", action="store_true", help="work out the spectral start before")
+    parser.add_argument("--start", action="store_true", help="compute the spectral start first")
     options = parser.parse_args(arguments)
     bench, spec = generated(options.vertices), OptimizerSpec(seed=0, n_epochs=200)
     backend = open_backend()
