@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from umapcore.anndata_io.read import (
     read_start,
     start_kind,
 )
-from umapcore.anndata_io.write import check_target, copied, write_embedding
+from umapcore.anndata_io.write import check_target, copied, write_transaction
 from umapcore.errors import bad_type
 from umapcore.layout.embed import embed
 from umapcore.layout.spec import OptimizerSpec
@@ -252,10 +252,10 @@ def umap(
         embedding=positions_digest(embedding, n_threads=n_threads),
         density=origin.density,
     )
-    more = {"provenance": provenance.to_dict()}
+    entry: dict[str, Any] = {"params": written, "provenance": provenance.to_dict()}
     if recorder is not None and recorder is not snapshots:
-        more["snapshots"] = recorder.to_dict()
-    write_embedding(target, key_obsm, key_uns, embedding, written, more)
+        entry["snapshots"] = recorder.to_dict()
+    write_transaction(target, [("obsm", key_obsm, embedding), ("uns", key_uns, entry)])
     run.close()
     if timings is not None:
         timings["read"] = read - began

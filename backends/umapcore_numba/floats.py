@@ -21,6 +21,7 @@ from umapcore._kit.jit import inline
 ZERO = np.float32(0.0)
 ONE = np.float32(1.0)
 HALF = np.float32(0.5)
+TWO = np.float32(2.0)
 
 # log2(1 + u) / u on [sqrt(1/2) - 1, sqrt(2) - 1]: minimax polynomial, error of log2 below 1.5e-5.
 LOG2_C0 = np.float32(1.4425785541534424)

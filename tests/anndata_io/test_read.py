@@ -15,7 +15,7 @@ from scipy import sparse
 
 from tests.support.anndatas import assert_equal_contents, contents, put_neighbors, sheet
 from umapcore.anndata_io.read import read_neighbors, read_representation, read_start
-from umapcore.anndata_io.write import copied, write_embedding
+from umapcore.anndata_io.write import copied, write_transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -211,6 +211,13 @@ class TestStart:
     def test_bad(self, init_pos: object, error: type[Exception], message: str) -> None:
         with pytest.raises(error, match=message):
             self.read(sheet(30), init_pos, 9)
+
+
+def write_embedding(
+    adata: Any, key_obsm: str, key_uns: str, embedding: Any, params: dict[str, float]
+) -> None:
+    entries = [("obsm", key_obsm, embedding), ("uns", key_uns, {"params": params})]
+    write_transaction(adata, entries)
 
 
 class TestWriting:

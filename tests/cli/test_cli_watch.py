@@ -142,8 +142,8 @@ class TestMovie:
 
         from umapcore.pl.movie_file import MovieFile
 
-        film = MovieFile(Path("m.gif"))
-        assert [film.snapshots(n).every for n in (0, 1, 50, 51, 200, 500)] == [1, 1, 1, 2, 4, 10]
+        movie = MovieFile(Path("m.gif"))
+        assert [movie.snapshots(n).every for n in (0, 1, 50, 51, 200, 500)] == [1, 1, 1, 2, 4, 10]
 
     def test_all_or_nothing(
         self, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any

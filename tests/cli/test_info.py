@@ -76,7 +76,7 @@ def test_cached_kernels_are_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setenv("UMAPCORE_CACHE_DIR", str(tmp_path))
     assert info._gpu()["cached kernels"] == "0 in 0 bytes"
     kernel_cache.cached(kernel_cache.digest("info"), lambda: bytes(2000))
-    kernel_cache.forget()
+    kernel_cache._in_process.clear()
     gpu = info._gpu()
     assert gpu["kernel cache"] == str(tmp_path / "kernels")
     assert gpu["cached kernels"] == "1 in 2,090 bytes"

@@ -41,7 +41,7 @@ class Builder:
 def _get(key: str = KEY, code: bytes = CODE, *, fresh_process: bool = True) -> int:
     """Look an entry up; returns how often it had to be built."""
     if fresh_process:
-        kernel_cache.forget()
+        kernel_cache._in_process.clear()
     build = Builder(code)
     assert kernel_cache.cached(key, build) == code
     return build.calls
@@ -214,7 +214,7 @@ def test_threads_and_one_entry(place: Path) -> None:
 
     def look_up() -> None:
         for _ in range(20):
-            kernel_cache.forget()
+            kernel_cache._in_process.clear()
             found.append(kernel_cache.cached(KEY, lambda: CODE))
 
     threads = [threading.Thread(target=look_up) for _ in range(4)]

@@ -92,13 +92,13 @@ print(parallel._is_initialized)
     assert run(text) == "False"
 
 
-def spans(pace: ThreadTuner, seconds: dict[int, float], busy: float, count: int) -> list[int]:
+def spans(tuner: ThreadTuner, seconds: dict[int, float], busy: float, count: int) -> list[int]:
     """Simulate spans whose epochs take `seconds` by number of threads."""
     taken = []
     for _ in range(count):
-        threads = pace.threads()
+        threads = tuner.threads()
         taken.append(threads)
-        pace.record(threads, seconds[threads], seconds[threads] * threads * busy)
+        tuner.record(threads, seconds[threads], seconds[threads] * threads * busy)
     return taken
 
 
@@ -114,9 +114,9 @@ def test_pace_takes_fewer_threads_when_they_are_faster() -> None:
 
 
 def test_pace_returns_when_the_machine_is_idle_again() -> None:
-    pace = ThreadTuner(2)
-    assert spans(pace, {1: 0.010, 2: 0.030}, busy=0.4, count=30)[-1] == 1
-    assert spans(pace, {1: 0.018, 2: 0.010}, busy=1.0, count=40)[-1] == 2
+    tuner = ThreadTuner(2)
+    assert spans(tuner, {1: 0.010, 2: 0.030}, busy=0.4, count=30)[-1] == 1
+    assert spans(tuner, {1: 0.018, 2: 0.010}, busy=1.0, count=40)[-1] == 2
 
 
 def test_pace_does_not_try_fewer_threads_on_long_epochs_without_a_reason() -> None:

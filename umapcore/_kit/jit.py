@@ -17,12 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numba
+import numpy as np
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 from umapcore.logs import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+#: Unsigned: for signed indices numba adds Python's wrap-around, and it widens bare literals.
+U0, U1 = np.uint64(0), np.uint64(1)
 
 # Imports for type checkers are indented, so they do not match.
 _IMPORT = re.compile(r"^from (umapcore[\w.]*) import (\([^)]*\)|.*)$", re.MULTILINE)

@@ -15,6 +15,9 @@ from umapcore._kit.jit import inline
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+#: Bits in half a hash, and its lower half.
+HALF_WORD, LOW_HALF = np.uint64(32), np.uint64(0xFFFFFFFF)
+
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 from umapcore.errors import bad_type
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    import numpy as np
     from anndata import AnnData
-    from numpy.typing import NDArray
 
 _ABSENT = object()
 
@@ -84,31 +82,3 @@ def copied(adata: AnnData) -> AnnData:
         return adata.copy()
     except (AttributeError, NotImplementedError):  # arrays on disk cannot be copied
         return adata.to_memory(copy=True)
-
-
-def write_embedding(
-    adata: AnnData,
-    key_obsm: str,
-    key_uns: str,
-    embedding: NDArray[np.float32],
-    params: Any,
-    more: Mapping[str, Any] | None = None,
-) -> None:
-    """Write an embedding and its parameters, or nothing if anything fails.
-
-    Parameters
-    ----------
-    adata
-        Receives ``obsm[key_obsm]`` and ``uns[key_uns] = {'params': params, **more}``. A view
-        becomes a full object, as after any write to it.
-    key_obsm, key_uns
-        The keys.
-    embedding
-        (n_obs, n_components).
-    params
-        Plain Python numbers.
-    more
-        Other entries that belong to the embedding.
-    """
-    entry = {"params": dict(params)} | dict(more or {})
-    write_transaction(adata, [("obsm", key_obsm, embedding), ("uns", key_uns, entry)])

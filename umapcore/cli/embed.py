@@ -31,6 +31,27 @@ _OPTIONS = {
     "neighbors_key": "--neighbors-key",
 }
 
+# Option, type, default, name of the value and help of each parameter of the layout.
+_LAYOUT: tuple[tuple[str, Any, Any, str, str], ...] = (
+    ("--min-dist", float, 0.5, "X", "from 0 to spread"),
+    ("--spread", float, 1.0, "X", "above 0"),
+    ("--a", float, None, "X", "curve parameter, with --b, instead of the two above"),
+    ("--b", float, None, "X", "curve parameter, with --a"),
+    ("--n-components", int, 2, "N", "dimensions"),
+    ("--maxiter", int, None, "N", "epochs (default: 500 up to 10000 cells, else 200)"),
+    ("--alpha", float, 1.0, "X", "step size of the first epoch"),
+    ("--gamma", float, 1.0, "X", "weight of the repulsion"),
+    ("--negative-sample-rate", int, 5, "N", "negative samples for each firing edge"),
+    ("--density-weight", float, 0.0, "X",
+     "above 0: preserve local densities (densMAP); umap-learn uses 2"),
+    ("--density-fraction", float, 0.3, "X",
+     "share of the epochs, at the end, that preserve densities"),
+    ("--density-shift", float, 0.1, "X",
+     "added to the variance of the log radii in the embedding"),
+    ("--init-pos", str, "spectral", "START", "spectral, random, paga, or a key of obsm"),
+    ("--random-state", int, 0, "N", "seed"),
+)  # fmt: skip
+
 
 def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     """Declare the command and its options."""
@@ -95,77 +116,9 @@ def _add_neighbors(embed: argparse.ArgumentParser) -> None:
 
 def _add_layout(embed: argparse.ArgumentParser) -> None:
     layout = embed.add_argument_group("layout")
-    layout.add_argument(
-        "--min-dist",
-        type=float,
-        default=0.5,
-        metavar="X",
-        help="from 0 to spread (default: %(default)s)",
-    )
-    layout.add_argument(
-        "--spread", type=float, default=1.0, metavar="X", help="above 0 (default: %(default)s)"
-    )
-    layout.add_argument(
-        "--a", type=float, metavar="X", help="curve parameter, with --b, instead of the two above"
-    )
-    layout.add_argument("--b", type=float, metavar="X", help="curve parameter, with --a")
-    layout.add_argument(
-        "--n-components", type=int, default=2, metavar="N", help="dimensions (default: %(default)s)"
-    )
-    layout.add_argument(
-        "--maxiter", type=int, metavar="N", help="epochs (default: 500 up to 10000 cells, else 200)"
-    )
-    layout.add_argument(
-        "--alpha",
-        type=float,
-        default=1.0,
-        metavar="X",
-        help="step size of the first epoch (default: %(default)s)",
-    )
-    layout.add_argument(
-        "--gamma",
-        type=float,
-        default=1.0,
-        metavar="X",
-        help="weight of the repulsion (default: %(default)s)",
-    )
-    layout.add_argument(
-        "--negative-sample-rate",
-        type=int,
-        default=5,
-        metavar="N",
-        help="negative samples for each firing edge (default: %(default)s)",
-    )
-    layout.add_argument(
-        "--density-weight",
-        type=float,
-        default=0.0,
-        metavar="X",
-        help="above 0: preserve local densities (densMAP); umap-learn uses 2 (default: 0)",
-    )
-    layout.add_argument(
-        "--density-fraction",
-        type=float,
-        default=0.3,
-        metavar="X",
-        help="share of the epochs, at the end, that preserve densities (default: %(default)s)",
-    )
-    layout.add_argument(
-        "--density-shift",
-        type=float,
-        default=0.1,
-        metavar="X",
-        help="added to the variance of the log radii in the embedding (default: %(default)s)",
-    )
-    layout.add_argument(
-        "--init-pos",
-        default="spectral",
-        metavar="START",
-        help="spectral, random, paga, or a key of obsm (default: %(default)s)",
-    )
-    layout.add_argument(
-        "--random-state", type=int, default=0, metavar="N", help="seed (default: %(default)s)"
-    )
+    for option, kind, default, metavar, text in _LAYOUT:
+        shown = text if default is None else f"{text} (default: %(default)s)"
+        layout.add_argument(option, type=kind, default=default, metavar=metavar, help=shown)
 
 
 def _add_picture(embed: argparse.ArgumentParser) -> None:
@@ -233,7 +186,7 @@ def run(args: argparse.Namespace) -> None:
         except ValueError as error:
             args.refuse(f"--plot: {error}")
 
-    film = None
+    movie = None
     if args.movie is None and args.movie_every is not None:
         args.refuse("--movie-every needs --movie FILE")
     if args.movie is not None:
@@ -242,7 +195,7 @@ def run(args: argparse.Namespace) -> None:
         from umapcore.pl.movie_file import MovieFile
 
         try:
-            film = MovieFile(args.movie, args.color[0] if args.color else None, args.movie_every)
+            movie = MovieFile(args.movie, args.color[0] if args.color else None, args.movie_every)
         except ValueError as error:
             args.refuse(f"--movie: {error}")
 
@@ -255,7 +208,7 @@ def run(args: argparse.Namespace) -> None:
         args.output,
         overwrite=args.overwrite,
         picture=picture,
-        film=film,
+        movie=movie,
         checkpoint=args.checkpoint,
         neighbors=graph,
         maxiter=args.maxiter,
@@ -279,7 +232,7 @@ def run(args: argparse.Namespace) -> None:
         print(f"{args.checkpoint}: continued after {done.continued:,} epochs, and removed")
     if picture is not None:
         print(f"{args.plot}: the picture")
-    if film is not None:
+    if movie is not None:
         print(f"{args.movie}: the movie")
     print(f"{sum(stages.values()):.2f} s ({said}){once}")
 

@@ -38,7 +38,7 @@ def embed_file(
     *,
     overwrite: bool = False,
     picture: Picture | None = None,
-    film: MovieFile | None = None,
+    movie: MovieFile | None = None,
     checkpoint: Path | None = None,
     neighbors: Mapping[str, Any] | None = None,
     **parameters: Any,
@@ -56,8 +56,8 @@ def embed_file(
         Paths; they may be the same with `overwrite`. If their formats differ, everything is
         read and written.
     overwrite
-        Whether an existing target, picture and film may be replaced.
-    picture, film
+        Whether an existing target, picture and movie may be replaced.
+    picture, movie
         What to draw, and where; None draws nothing.
     checkpoint
         File that the run is saved to and continued from; removed when the target is written.
@@ -78,7 +78,7 @@ def embed_file(
     # Follow a link, so that its target file is replaced and not the link.
     target = target.resolve()
     check_paths(source, target, overwrite=overwrite)
-    drawings = [drawing for drawing in (picture, film) if drawing is not None]
+    drawings = [drawing for drawing in (picture, movie) if drawing is not None]
     for drawing in drawings:
         check_target(drawing.path.resolve(), overwrite=overwrite)
     _check_distinct([target, *(drawing.path for drawing in drawings)], checkpoint)
@@ -98,11 +98,11 @@ def embed_file(
     try:
         for drawing in drawings:
             drawing.check(adata)
-        if film is not None:
+        if movie is not None:
             weight = parameters.get("density_weight", 0.0)
             spec = OptimizerSpec(n_epochs=parameters.get("maxiter"), density_weight=weight)
             epochs = spec.epochs_for(adata.n_obs)
-            parameters["snapshots"] = film.snapshots(epochs)
+            parameters["snapshots"] = movie.snapshots(epochs)
         if checkpoint is not None:
             continued = _epoch_of(checkpoint)
             parameters["checkpoint"] = Checkpoint(checkpoint, keep=True)
@@ -113,7 +113,7 @@ def embed_file(
         snapshots = parameters.get("snapshots")
         with (
             _drawn(picture, adata, key_obsm, timings),
-            _rendered(film, adata, key_obsm, snapshots, timings),
+            _rendered(movie, adata, key_obsm, snapshots, timings),
         ):
             # Some systems cannot replace an open file.
             if adata.file.is_open:
@@ -184,15 +184,15 @@ def _drawn(
 
 @contextmanager
 def _rendered(
-    film: MovieFile | None, adata: AnnData, basis: str, snapshots: Any, timings: dict[str, float]
+    movie: MovieFile | None, adata: AnnData, basis: str, snapshots: Any, timings: dict[str, float]
 ) -> Iterator[None]:
     """Do the same as `_drawn`, for a movie."""
-    if film is None:
+    if movie is None:
         yield
         return
-    with atomic_write(film.path.resolve()) as beside:
+    with atomic_write(movie.path.resolve()) as beside:
         began = time.perf_counter()
-        film.draw(adata, snapshots, basis, beside)
+        movie.draw(adata, snapshots, basis, beside)
         timings["draw"] = timings.get("draw", 0.0) + time.perf_counter() - began
         yield
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 KERNELS = Path(__file__).parents[1] / "kernels"
 
-#: Compute capabilities, times ten, that tests compile for; others work too.
-ARCHITECTURES = (75, 80, 86, 89, 90, 100, 120)
 
 #: Options for the same bits as the CPU: no contraction to fused multiply-add, no flushing of
 #: subnormal numbers, division and square root correctly rounded.

@@ -62,11 +62,6 @@ def cached(key: str, build: Callable[[], bytes]) -> bytes:
     return payload
 
 
-def forget() -> None:
-    """Clear the entries of this process, so that the next look-up goes to disk."""
-    _in_process.clear()
-
-
 def folder() -> Path | None:
     """Return the folder of the entries on disk.
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from umapcore.device.spectral_ops import BLOCK_ROWS, RUN
+from umapcore.device import spectral_ops
 from umapcore.layout import constants
 from umapcore_cupy.host.compile import KERNELS
 
@@ -54,7 +54,12 @@ def defines(name: str, dimensions: int = 2, samples: int = 5) -> dict[str, int |
     if name == "plan":
         return _shared("N_BUCKETS", "N_PHASES", "LONGEST_WALK") | {"THREADS": THREADS}
     if name == "spectral":
-        return {"THREADS": THREADS, "RUN": RUN, "BLOCK_ROWS": BLOCK_ROWS, "LONG_ROW": LONG_ROW}
+        numbers = {
+            "STRONG": _single(spectral_ops.STRONG),
+            "LARGEST_INVERSE": repr(spectral_ops.LARGEST_INVERSE),
+        }
+        own = {"THREADS": THREADS, "LONG_ROW": LONG_ROW}
+        return own | numbers | {"RUN": spectral_ops.RUN, "BLOCK_ROWS": spectral_ops.BLOCK_ROWS}
     macros = _shared("CLIP", "TINY", "NEAR") | {"DIMENSIONS": dimensions, "N_SAMPLES": samples}
     if name == "transform":
         return macros
@@ -69,22 +74,13 @@ def defines(name: str, dimensions: int = 2, samples: int = 5) -> dict[str, int |
 
 
 def _shared(*names: str) -> dict[str, int | str]:
-    """Return constants of :mod:`umapcore.layout.constants`, real numbers as float32."""
+    """Return constants of :mod:`umapcore.layout.constants`, the real ones as float32."""
     values = {name: getattr(constants, name) for name in names}
-    return {
-        name: value if isinstance(value, int) else f"{float(np.float32(value))!r}f"
-        for name, value in values.items()
-    }
+    return {name: x if isinstance(x, int) else _single(x) for name, x in values.items()}
 
 
-def variants(name: str) -> list[dict[str, int | str]]:
-    """Return the macros of every form of a program that tests should compile."""
-    if name not in {"layout", "epochs", "density", "transform"}:
-        return [defines(name)]
-    # The usual form first. With more than 4, 10 and 16 dimensions, less is kept in shared memory or
-    # in registers. With other numbers of samples than 5, a word of offsets may be used only partly.
-    forms = ((2, 5), (1, 5), (3, 5), (5, 5), (10, 5), (17, 7), (2, 0), (3, 12))
-    return [defines(name, dimensions, samples) for dimensions, samples in forms]
+def _single(value: float) -> str:
+    return f"{float(np.float32(value))!r}f"
 
 
 class Kernel(NamedTuple):

@@ -2,9 +2,6 @@
 #pragma once
 #include "cuda.cuh"
 
-// Limit of inverse degrees: a degree can be so small that its inverse exceeds float32.
-#define LARGEST_INVERSE 1e38
-
 // Writes the share of its degree that leaves a vertex, as a number and as bits (in the same order),
 // and the inverse of the degree, which must fit into float32.
 DEVICE void measure_vertex(int64 vertex, double leaving, double degree, double* shares,

@@ -3,9 +3,6 @@
 #include "cooperative.cuh"
 #include "floats.cuh"
 
-// A vertex makes no proposal along an edge of less than this share of its heaviest weight.
-#define STRONG 0.25f
-
 // Both directions of an edge have the same number, and no other edge has it.
 DEVICE uint64 edge_hash(int64 i, int64 j) {
   const uint64 low = (uint64)(i < j ? i : j), high = (uint64)(i < j ? j : i);

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from umapcore._kit.atomics import fetch_add
-from umapcore._kit.jit import inline
+from umapcore._kit.jit import U1, inline
 from umapcore.layout.constants import (
     EPSILON,
     GROUP,
@@ -53,8 +53,6 @@ DENSITY_STAGES = 3
 #: Number of walkers or vertices in one piece of work.
 PIECE = 1024
 
-U0 = np.uint64(0)
-U1 = np.uint64(1)
 TWO64 = np.float64(2.0)
 LN2 = np.float32(math.log(2.0))
 EPSILON32 = np.float32(EPSILON)

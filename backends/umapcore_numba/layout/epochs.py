@@ -14,6 +14,7 @@ from numba import prange
 
 from umapcore._kit.jit import inline, kernel
 from umapcore.layout import plan
+from umapcore_numba.floats import TWO
 from umapcore_numba.forces import CLIP
 from umapcore_numba.layout.bundles import Group, Moves, Scratch, Step
 from umapcore_numba.layout.density import DENSITY_STAGES, density_piece, n_pieces
@@ -27,7 +28,6 @@ from umapcore_numba.layout.work_queue import end_phase, next_piece, open_phase, 
 _DRAW, _WALK, _ADD = 0, 1, 2
 _PHASES = 3
 
-TWO = np.float32(2.0)
 
 _group_size = inline(plan.group_size)
 

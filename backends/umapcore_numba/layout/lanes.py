@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from umapcore._kit.jit import inline
+from umapcore._kit.jit import U0, U1, inline
 from umapcore.layout.constants import GROUP, MAX_POOL
 
 #: Distance between the columns of the pool.
@@ -15,8 +15,6 @@ POOL_STRIDE = MAX_POOL + GROUP
 NOBODY, SEVERAL = -1, -2
 #: Lanes with fewer fires are sorted by counting, the others by insertion.
 COUNT_BINS = 64
-
-U0, U1 = np.uint64(0), np.uint64(1)
 
 
 def float_scratch(n_components: int, *, density: bool = False) -> int:

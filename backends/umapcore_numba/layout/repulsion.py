@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from umapcore._kit.jit import inline
+from umapcore._kit.jit import U1, inline
 from umapcore._kit.rng import mix64_of
 from umapcore.layout.constants import GROUP, SAMPLE_BITS, SAMPLES_A_WORD
 from umapcore_numba.floats import ZERO, clip, exp2
@@ -19,7 +19,6 @@ from umapcore_numba.forces import curve_exponent, curve_power, repulsion
 from umapcore_numba.layout.lanes import NOBODY, POOL_STRIDE, SEVERAL, is_plain
 from umapcore_numba.layout.repel_interleaved import repel_lanes
 
-U1 = np.uint64(1)
 OFFSET_BITS = np.uint64(SAMPLE_BITS)
 
 

@@ -7,15 +7,12 @@ from typing import Any
 import numpy as np
 
 from umapcore._kit.jit import inline
-from umapcore._kit.rng import mix64_of
+from umapcore._kit.rng import HALF_WORD, LOW_HALF, mix64_of
 from umapcore.layout.constants import GROUP
 from umapcore_numba.layout.lanes import POOL_STRIDE, dimensions
 
 #: Number of pieces of work in which a pool is drawn.
 POOL_PARTS = 4
-
-WORD = np.uint64(32)
-LOW_WORD = np.uint64(0xFFFFFFFF)
 
 
 @inline
@@ -52,8 +49,8 @@ def draw_pool(
     for e in range(part * quota, (part + 1) * quota):
         # Both halves of a hash are used: the upper one for entry e, the lower for half + e.
         bits = mix64_of(key + np.uint64(e))
-        pool_places[e] = np.int64(((bits >> WORD) * n) >> WORD)
-        pool_places[half + e] = np.int64(((bits & LOW_WORD) * n) >> WORD)
+        pool_places[e] = np.int64(((bits >> HALF_WORD) * n) >> HALF_WORD)
+        pool_places[half + e] = np.int64(((bits & LOW_HALF) * n) >> HALF_WORD)
     for begin in (part * quota, half + part * quota):
         for e in range(begin, begin + quota):
             place = pool_places[e]

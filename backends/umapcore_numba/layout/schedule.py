@@ -16,12 +16,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from umapcore._kit.jit import inline
+from umapcore._kit.jit import U0, U1, inline
 from umapcore_numba.layout.interleaved import spread
 from umapcore_numba.layout.processor import AVX512
 
-U0 = np.uint64(0)
-U1 = np.uint64(1)
 #: Number of edges that are compared at a time: one for each bit of a word.
 WORD_BITS = np.uint64(64)
 _WORD_SHIFT = np.uint64(6)

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from umapcore._kit.atomics import fetch_add
-from umapcore._kit.jit import inline
+from umapcore._kit.jit import U0, U1, inline
 from umapcore._kit.rng import mix64_of
 from umapcore.layout.constants import GROUP, GROUP_STEP, LONGEST_MOVE
 from umapcore_numba.floats import ONE, clip
@@ -36,9 +36,6 @@ from umapcore_numba.layout.lanes import NOBODY, dimensions, is_plain, mark_own, 
 from umapcore_numba.layout.pairs import subtract_pair
 from umapcore_numba.layout.repulsion import repel_samples
 from umapcore_numba.layout.schedule import find_fires
-
-U0 = np.uint64(0)
-U1 = np.uint64(1)
 
 
 @inline

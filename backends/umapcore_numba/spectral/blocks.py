@@ -16,11 +16,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from umapcore._kit.jit import kernel
+from umapcore._kit.jit import U0, U1, kernel
 from umapcore.device.spectral_ops import BLOCK_COLUMNS, BLOCK_ROWS, RUN
 
-U0 = np.uint64(0)
-U1 = np.uint64(1)
 U_COLUMNS = np.uint64(BLOCK_COLUMNS)
 U_RUN = np.uint64(RUN)
 

@@ -6,19 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from umapcore._kit.jit import inline, kernel
-from umapcore._kit.rng import mix64_of
+from umapcore._kit.jit import U1, inline, kernel
+from umapcore._kit.rng import HALF_WORD, mix64_of
 from umapcore.device.spectral_ops import STRONG
 
-U1 = np.uint64(1)
 _STRONG = np.float32(STRONG)
-_HALF_WORD = np.uint64(32)
 
 
 @inline
 def edge_hash(i: Any, j: Any) -> Any:
     """Return a hash of an edge: equal for both directions, different for different edges."""
-    return mix64_of((np.uint64(min(i, j)) << _HALF_WORD) | np.uint64(max(i, j)))
+    return mix64_of((np.uint64(min(i, j)) << HALF_WORD) | np.uint64(max(i, j)))
 
 
 @kernel()

@@ -12,19 +12,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from umapcore._kit.jit import inline, kernel
-from umapcore._kit.rng import mix64_of
-from umapcore_numba.floats import ZERO, clip, exp2
+from umapcore._kit.jit import U0, U1, inline, kernel
+from umapcore._kit.rng import HALF_WORD, LOW_HALF, mix64_of
+from umapcore_numba.floats import TWO, ZERO, clip, exp2
 from umapcore_numba.forces import CLIP, attraction, curve_exponent, repulsion
 
 #: Number of lanes: heads that are walked at the same time.
 HEADS = 64
 #: Loops over lanes are rounded up to a multiple of this, the lanes of the widest vectors.
 HEADS_STEP = 16
-TWO = np.float32(2.0)
-U0, U1 = np.uint64(0), np.uint64(1)
-WORD = np.uint64(32)
-LOW_WORD = np.uint64(0xFFFFFFFF)
 
 
 @inline
@@ -187,8 +183,8 @@ def transform_rows(
                     word[i] = mix64_of(counters[i])
                     counters[i] += U1
             for i in range(live):
-                half = word[i] >> WORD if r % 2 == 0 else word[i] & LOW_WORD
-                place = ((half * n_reference) >> WORD) * stride
+                half = word[i] >> HALF_WORD if r % 2 == 0 else word[i] & LOW_HALF
+                place = ((half * n_reference) >> HALF_WORD) * stride
                 for c in range(d):
                     other[c * HEADS + i] = reference[place + np.uint64(c)]
             _measure(d, stand, other, squared, power, m, b, log2_a)
