@@ -29,6 +29,9 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(_ROOT), str(_ROOT / "backends"), *filter(None, [os.environ.get("PYTHONPATH")])]
 )
 
+# Likewise the libraries of the stand-in for a GPU: pytest's workers build each one once.
+cuda_host._folder()
+
 GRAPHS = {
     "clusters": lambda: graphs.clusters(220),
     "surface": lambda: graphs.surface(260),

@@ -7,7 +7,10 @@ used and released in turn. It says nothing about CuPy, NVRTC or a real device.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import hashlib
+import os
 import shutil
 import subprocess
 import tempfile
@@ -72,20 +75,36 @@ def build(program: str, macros: tuple[tuple[str, int], ...]) -> ctypes.CDLL:
 
 
 def library(text: str, flags: Sequence[str] = ()) -> ctypes.CDLL:
-    """Compile C++ and load it."""
-    folder = Path(tempfile.mkdtemp(prefix="umapcore-host-kernels-"))
-    try:
-        source, built = folder / "kernels.cpp", folder / "kernels.so"
+    """Compile C++, unless a process of this test run has done so before, and load it."""
+    named = hashlib.blake2b(repr((text, *flags, _headers())).encode(), digest_size=16)
+    built = _folder() / f"{named.hexdigest()}.so"
+    if not built.exists():
+        source = built.with_suffix(f".{os.getpid()}.cpp")
         source.write_text(text, encoding="utf-8")
         assert COMPILER is not None
         done = subprocess.run(
-            [COMPILER, *FLAGS, *flags, str(source), "-o", str(built)],
+            [COMPILER, *FLAGS, *flags, str(source), "-o", str(source.with_suffix(".so"))],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        return ctypes.CDLL(str(built))
-    finally:
-        shutil.rmtree(folder)
+        source.with_suffix(".so").replace(built)
+    return ctypes.CDLL(str(built))
+
+
+def _headers() -> list[str]:
+    """Read everything that a source may include."""
+    files = [Path(__file__).parent / "cuda_shim.h", *sorted(KERNELS.glob("*.cu*"))]
+    return [file.read_text(encoding="utf-8") for file in files]
+
+
+@cache
+def _folder() -> Path:
+    """Return the folder of the libraries, which the processes that this one starts share."""
+    if "UMAPCORE_TEST_LIBRARIES" not in os.environ:
+        made = tempfile.mkdtemp(prefix="umapcore-host-kernels-")
+        os.environ["UMAPCORE_TEST_LIBRARIES"] = made
+        atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return Path(os.environ["UMAPCORE_TEST_LIBRARIES"])
 
 
 class HostDevice:

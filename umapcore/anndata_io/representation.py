@@ -86,7 +86,7 @@ def choose_representation(
     points = _checked(adata.obsm[use_rep], adata.n_obs, f".obsm[{use_rep!r}]")
     if n_pcs:
         if n_pcs > points.shape[1]:
-            msg = f"n_pcs={n_pcs}: .obsm[{use_rep!r}] has only {points.shape[1]} columns."
+            msg = f"n_pcs={n_pcs}: .obsm[{use_rep!r}] has {points.shape[1]} columns only."
             raise ValueError(msg)
         points = points[:, :n_pcs]
         points = points if is_sparse(points) else np.ascontiguousarray(points)
