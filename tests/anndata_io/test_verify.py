@@ -434,7 +434,7 @@ class TestSnapshotsAndCheckpoints:
         def fail(*_: object) -> None:
             raise MemoryError
 
-        monkeypatch.setattr("umapcore.tl.write_embedding", fail)
+        monkeypatch.setattr("umapcore.tl.write_transaction", fail)
         with pytest.raises(MemoryError):
             embedded(adata, checkpoint=path)
         assert path.exists()

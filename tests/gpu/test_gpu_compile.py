@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-#: What all forms of a program are compiled for; for the others, the first form is.
-# Compute capabilities, times ten, that tests compile for; others work too.
+#: Compute capabilities, times ten, that tests compile for; others work too.
 ARCHITECTURES = (75, 80, 86, 89, 90, 100, 120)
-SOME_ARCHITECTURES = (75, 90, 120)
+#: Those for which all forms of a program are compiled on every run, and in the slow tests.
+USUAL_ARCHITECTURES, SLOW_ARCHITECTURES = (90,), (75, 120)
 #: NVRTC writes one PTX, but for the name, for architectures before 10.0, and another from there on.
 PTX_ARCHITECTURES = (75, 120)
 
@@ -50,18 +50,26 @@ def variants(name: str) -> list[dict[str, int | str]]:
     return [defines(name, dimensions, samples) for dimensions, samples in forms]
 
 
-def _cases(for_all: tuple[int, ...], for_one: tuple[int, ...] = ()) -> list[Any]:
+def _cases(architectures: tuple[int, ...], usual: tuple[int, ...]) -> list[Any]:
+    """Return the first form of every program for all architectures, and all forms for some.
+
+    The other forms are slow for those of `SLOW_ARCHITECTURES` that are not `usual`.
+    """
     cases = []
     for name in PROGRAMS:
         forms = variants(name)
-        usual = defines(name)
         for form in forms:
             # Only what tells the forms of a program apart.
             of_form = [k for k in sorted(form) if any(f.get(k) != form[k] for f in forms)]
             label = "-".join([name, *(f"{k}={form[k]}" for k in of_form)])
-            for architecture in (*for_all, *(for_one if form == usual else ())):
+            for architecture in architectures:
+                marks = []
+                if form != defines(name) and architecture not in usual:
+                    if architecture not in SLOW_ARCHITECTURES:
+                        continue
+                    marks = [pytest.mark.slow]
                 case_id = f"sm_{architecture}-{label}"
-                cases.append(pytest.param(architecture, name, form, id=case_id))
+                cases.append(pytest.param(architecture, name, form, id=case_id, marks=marks))
     return cases
 
 
@@ -82,7 +90,7 @@ def architecture(request: pytest.FixtureRequest) -> int:
 class TestPrograms:
     @pytest.mark.parametrize(
         ("architecture", "program", "form"),
-        _cases(SOME_ARCHITECTURES, tuple(a for a in ARCHITECTURES if a not in SOME_ARCHITECTURES)),
+        _cases(ARCHITECTURES, USUAL_ARCHITECTURES),
     )
     def test_compiles_without_a_warning(
         self,
@@ -96,7 +104,7 @@ class TestPrograms:
         assert elf.problem(cubin) is None
         assert not caplog.messages
 
-    @pytest.mark.parametrize(("architecture", "program", "form"), _cases(PTX_ARCHITECTURES))
+    @pytest.mark.parametrize(("architecture", "program", "form"), _cases(PTX_ARCHITECTURES, (75,)))
     def test_ptx_keeps_the_bits(
         self, architecture: int, program: str, form: dict[str, int]
     ) -> None:

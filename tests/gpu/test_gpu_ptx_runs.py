@@ -40,7 +40,7 @@ needs_compiler = pytest.mark.skipif(cuda_host.MISSING is not None, reason=str(cu
 ARCHITECTURES = (75, 120)
 
 
-@pytest.fixture(params=ARCHITECTURES, ids=lambda number: f"sm_{number}")
+@pytest.fixture(params=[75, pytest.param(120, marks=pytest.mark.slow)], ids=["sm_75", "sm_120"])
 def architecture(request: pytest.FixtureRequest) -> int:
     if request.param not in compilation.known_architectures():
         version = ".".join(map(str, compilation.nvrtc_version()))
@@ -131,6 +131,7 @@ class TestKernels:
         found = placed_by(open_backend(architecture), plan, reference, spec, 30)
         assert_equal_bits(found, placed_by(NumbaBackend(), plan, reference, spec, 30))
 
+    @pytest.mark.parametrize("architecture", ARCHITECTURES, indirect=True)
     def test_every_kernel(self, architecture: int, monkeypatch: pytest.MonkeyPatch) -> None:
         """Those, too, that adopt what is on the device, and samples that fill no word."""
         monkeypatch.setattr(layouts, "MOST_TOGETHER", -1)
