@@ -154,7 +154,8 @@ for dimensions in json.loads(sys.argv[3]):
             digest = hashlib.sha256(running.positions().tobytes()).hexdigest()
             digests.setdefault(f"{name} {dimensions}-D", set()).add(digest)
 # With densities.
-for dimensions, name in ((2, "hub"), (2, "surface"), (3, "hub")):
+several = 3 in json.loads(sys.argv[3])
+for dimensions, name in ((2, "hub"), (2, "surface"), (3, "hub"))[: 3 if several else 2]:
     graph = prepare_graph(graphs.hub(1300) if name == "hub" else graphs.surface(260))
     spec = OptimizerSpec(
         n_components=dimensions, n_epochs=12, density_weight=2.0, density_fraction=0.8
@@ -179,8 +180,7 @@ whole = {
     "sheet": (sheet, 2),
     "tall sheet": (sheet, 10),
     "clusters": (graphs.clusters(220), 2),
-    "hub": (graphs.hub(1300), 3),
-}
+} | ({"hub": (graphs.hub(1300), 3)} if several else {})
 for name, (graph, dimensions) in whole.items():
     for workers in json.loads(sys.argv[4]):
         found = simplicial_set_embedding(
@@ -251,12 +251,18 @@ def test_threading_layers(layer: str) -> None:
     assert result["digests"] == expected()
 
 
-@pytest.mark.parametrize(
-    "processor",
-    ["generic", *(pytest.param(p, marks=pytest.mark.slow) for p in ("nehalem", "haswell"))],
-)
-def test_processors(processor: str) -> None:
+SLOW = [
+    pytest.param(name, [2, 3, 10], marks=pytest.mark.slow, id=f"{name}, all dimensions")
+    for name in ("generic", "nehalem", "haswell")
+]
+
+
+@pytest.mark.parametrize(("processor", "dimensions"), [("generic", [2, 10]), *SLOW])
+def test_processors(processor: str, dimensions: list[int]) -> None:
     """No bit depends on the vector width or on whether there is a fused multiply-add."""
     # Without features of its own accord, numba would add all those of the machine at hand.
     environment = {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": ""}
-    assert in_process([2, 3, 10], [1], environment)["digests"] == expected()
+    found = in_process(dimensions, [1], environment)["digests"]
+    assert isinstance(found, dict)
+    assert len(found) >= 9
+    assert found.items() <= expected().items()
