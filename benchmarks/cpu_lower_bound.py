@@ -158,13 +158,10 @@ def _attract_all(repeats: Any, scratch: Any, pulls: Any, dims: Any, step: Any) -
         scratch[6 * GROUP : 8 * GROUP],
         scratch[4 * GROUP : 5 * GROUP],
         scratch[5 * GROUP : 6 * GROUP],
-        pulls,
-        pulls,
-        pulls,
     )
     for _ in range(repeats):
         find_tails(dims, 2, columns, GROUP, step)
-        attract(dims, 2, columns, GROUP, step)
+        attract(dims, 2, columns, pulls, GROUP, step)
 
 
 @numba.njit(error_model="numpy", _nrt=False)

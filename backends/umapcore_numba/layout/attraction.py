@@ -44,7 +44,7 @@ def find_tails(dims: Any, d: Any, columns: Any, m: Any, step: Any) -> None:
     code of their own: LLVM vectorises an inner loop over dimensions only if the outer loop does
     little else.
     """
-    y, other, apart, squared, power = columns[:5]
+    y, other, apart, squared, power = columns
     b, log2_a = step.b, step.log2_a
     if len(dims) == 2:
         for i in range(m):
@@ -75,11 +75,9 @@ def whole(x: Any) -> Any:
 
 
 @inline
-def attract(dims: Any, d: Any, columns: Any, m: Any, step: Any) -> None:
-    """Move the heads, and write the pulls on their tails in whole units."""
-    y, apart, squared, power, pull = (
-        columns.y, columns.apart, columns.squared, columns.power, columns.pull,
-    )  # fmt: skip
+def attract(dims: Any, d: Any, columns: Any, pull: Any, m: Any, step: Any) -> None:
+    """Move the heads, and write the pulls on their tails in whole units, d columns of int32."""
+    y, apart, squared, power = columns.y, columns.apart, columns.squared, columns.power
     limit, unit = step.limit, step.unit
     for i in range(m):
         squared[i] = step.attraction * attraction(squared[i], exp2(power[i]))

@@ -167,15 +167,14 @@ class Group(NamedTuple):
 class Columns(NamedTuple):
     """The lanes of a group; coordinate k of lane i is at ``k * GROUP + i``.
 
+    Only what every force needs: each array is seven words in each call of a function that LLVM
+    does not inline (three more arrays made layouts in three dimensions 3 % slower).
+
     y, other, apart
         float32, d columns: positions of the heads, positions of the vertices that act on them, and
         the differences. `other` also holds where heads were when their samples began to act.
     squared, power
         float32: intermediates of a force.
-    pull
-        int32, d columns: pulls on the tails, in whole units.
-    walker, tail
-        int32: number of each lane's walker, and place of the tail of its current edge.
     """
 
     y: Any
@@ -183,9 +182,6 @@ class Columns(NamedTuple):
     apart: Any
     squared: Any
     power: Any
-    pull: Any
-    walker: Any
-    tail: Any
 
 
 class Draw(NamedTuple):

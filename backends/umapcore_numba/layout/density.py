@@ -196,7 +196,7 @@ def density_piece(
 
 
 @inline
-def begin_terms(n_walkers: Any, walker: Any, heads: Any, terms: Any, density: Any) -> None:
+def begin_terms(n_walkers: Any, home: Any, terms: Any, density: Any) -> None:
     """Copy the terms of a group's heads.
 
     `terms` has one column for s and one for u of the heads, then s and u of their tails in
@@ -204,7 +204,7 @@ def begin_terms(n_walkers: Any, walker: Any, heads: Any, terms: Any, density: An
     """
     of_vertices = density.terms
     for i in range(n_walkers):
-        place = np.uint64(heads[np.uint64(walker[i])])
+        place = np.uint64(home[i])
         terms[i] = of_vertices[place + place]
         terms[GROUP + i] = of_vertices[place + place + U1]
     # Lanes after the live ones must compute finite numbers.
@@ -225,11 +225,11 @@ def meet(edge: Any, plan: Any, i: Any, terms: Any, density: Any) -> Any:
 
 
 @inline
-def attract_and_spread(dims: Any, d: Any, columns: Any, m: Any, step: Any, terms: Any) -> None:
+def attract_and_spread(
+    dims: Any, d: Any, columns: Any, pull: Any, m: Any, step: Any, terms: Any
+) -> None:
     """Do the same as `attract`, with the gradient of the densities added."""
-    y, apart, squared, power, pull = (
-        columns.y, columns.apart, columns.squared, columns.power, columns.pull,
-    )  # fmt: skip
+    y, apart, squared, power = columns.y, columns.apart, columns.squared, columns.power
     b, limit, unit = step.b, step.limit, step.unit
     step_size = step.alpha * RATE_UNITS
     for i in range(m):

@@ -16,7 +16,7 @@ from umapcore._kit.rng import mix64_of
 from umapcore.layout.constants import GROUP, SAMPLE_BITS, SAMPLES_A_WORD
 from umapcore_numba.floats import ZERO, clip, exp2
 from umapcore_numba.forces import curve_exponent, curve_power, repulsion
-from umapcore_numba.layout.lanes import NOBODY, POOL_STRIDE, SEVERAL, is_plain
+from umapcore_numba.layout.lanes import NOBODY, POOL_STRIDE, SEVERAL
 from umapcore_numba.layout.repel_interleaved import repel_lanes
 
 OFFSET_BITS = np.uint64(SAMPLE_BITS)
@@ -28,8 +28,8 @@ def repel_samples(
     d: Any,
     draw: Any,
     columns: Any,
+    home: Any,
     step: Any,
-    plan: Any,
     pool: Any,
     meets_itself: Any,
     target: Any,
@@ -39,9 +39,9 @@ def repel_samples(
 
     Sample r of lane i is entry ``base + i + offset`` of the pool; the fire's r-th offset comes from
     a hash of the key. A head exerts no force on itself. `meets_itself` tells at which offsets a
-    lane would meet its own head. This is rare, and such lanes are computed again without it. Lines
-    of `target` are claimed at the same time. `other`, `apart`, `squared` and `power` of the
-    columns are overwritten.
+    lane would meet its own head, whose place is in `home`. This is rare, and such lanes are
+    computed again without it. Lines of `target` are claimed at the same time. `other`, `apart`,
+    `squared` and `power` of the columns are overwritten.
     """
     y, stand, kept, live, base = columns.y, columns.other, columns.apart, draw.live, draw.base
     n_samples = draw.n_samples
@@ -83,14 +83,11 @@ def repel_samples(
                 else:
                     _repel_loops(d, draw.m, columns, pool.points[np.int64(window) :], step)
         if someone:
-            plain = is_plain(plan)
+            seen_from = kept if at_once else stand
             for r in range(n):
                 begin, end = _themselves(meets_itself[_offset(word, r, mask)], live)
                 for i in range(begin, end):
-                    walker = columns.walker[i]
-                    home = np.int64(walker) if plain else np.int64(plan.heads[walker])
-                    seen_from = kept if at_once else stand
-                    _repel_again(d, i, home, word, n, base, columns, seen_from, pool, step)
+                    _repel_again(d, i, home[i], word, n, base, columns, seen_from, pool, step)
 
 
 @inline

@@ -68,37 +68,37 @@ def walk_group(
     cursor = ints[4 * GROUP : 5 * GROUP]
     left = ints[6 * GROUP : 7 * GROUP]
     bins = ints[(7 + d) * GROUP :]
+    home = ints[3 * GROUP : 4 * GROUP]
+    tail = ints[5 * GROUP : 6 * GROUP]
+    pull = ints[7 * GROUP : (7 + d) * GROUP]
     columns = Columns(
         floats[0 : d * GROUP],
         floats[d * GROUP : 2 * d * GROUP],
         floats[2 * d * GROUP : 3 * d * GROUP],
         floats[3 * d * GROUP : (3 * d + 1) * GROUP],
         floats[(3 * d + 1) * GROUP : (3 * d + 2) * GROUP],
-        ints[7 * GROUP : (7 + d) * GROUP],
-        ints[3 * GROUP : 4 * GROUP],
-        ints[5 * GROUP : 6 * GROUP],
     )
-    y, pull, walker, tail = columns.y, columns.pull, columns.walker, columns.tail
+    y = columns.y
 
     find_fires(group, plan, start, count, own, density)
     sort_lanes(n_walkers, count, lane_of, bins)
     plain = is_plain(plan)
     for i in range(n_walkers):
         w = np.uint64(lane_of[i])
-        walker[i] = np.uint64(group.first) + w
         cursor[i] = start[w]
         left[i] = count[w]
         count[w] = i
-        place = np.uint64(walker[i])
+        place = np.uint64(group.first) + w
         if not plain:
             place = np.uint64(heads[place])
+        home[i] = place
         for k in range(d):
             y[k * GROUP + i] = positions[place * stride + np.uint64(k)]
 
     if len(density) > 0:
         terms = floats[(3 * d + 2) * GROUP :]
         first_edge = np.uint64(plan.row_offsets[group.first])
-        begin_terms(n_walkers, walker, heads, terms, density)
+        begin_terms(n_walkers, home, terms, density)
 
     longest_move = np.float32(LONGEST_MOVE)
     base = group.first - group.bucket_start
@@ -111,19 +111,18 @@ def walk_group(
     while True:
         while live > 0 and np.uint64(left[live - 1]) <= fire:
             live -= 1
-            home = np.int64(walker[live])
+            head = np.int64(home[live])
             n_sharing = np.int64(1)
             if not plain:
-                home = np.int64(heads[home])
-                n_sharing = first_walkers[home + 1] - first_walkers[home]
+                n_sharing = first_walkers[head + 1] - first_walkers[head]
             if n_sharing == 1:
                 for k in range(d):
-                    walked[np.uint64(home) * stride + np.uint64(k)] = y[k * GROUP + live]
+                    walked[np.uint64(head) * stride + np.uint64(k)] = y[k * GROUP + live]
             else:
                 # A hub does not move here. Its walkers pull on it, in total by their mean move.
                 share = ONE / np.float32(n_sharing)
                 for k in range(d):
-                    i = home * d + k
+                    i = head * d + k
                     walked[i] = positions[i]
                     move = clip((y[k * GROUP + live] - positions[i]) * share, longest_move * share)
                     units = whole(move * step.unit)
@@ -143,9 +142,9 @@ def walk_group(
             take(dims, d, positions, np.uint64(j), columns.other, i)
         find_tails(dims, d, columns, m, step)
         if len(density) > 0:
-            attract_and_spread(dims, d, columns, m, step, terms)
+            attract_and_spread(dims, d, columns, pull, m, step, terms)
         else:
-            attract(dims, d, columns, m, step)
+            attract(dims, d, columns, pull, m, step)
         if moves.shared:
             for i in range(live):
                 for k in range(d):
@@ -160,6 +159,6 @@ def walk_group(
 
         draw = Draw(live, m, fire, sample_key, base, law.n_samples)
         repel_samples(
-            dims, d, draw, columns, step, plan, pool, own.meets_itself, moves.target, own.claims
+            dims, d, draw, columns, home, step, pool, own.meets_itself, moves.target, own.claims
         )
         fire += U1
