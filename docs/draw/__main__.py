@@ -9,8 +9,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-# The oracle, in which a walk can be followed step by step, is one of the tests' modules.
-sys.path[:0] = [str(HERE), str(ROOT), str(ROOT / "backends"), str(ROOT / "tests")]
+# The oracle, in which a walk can be followed step by step, is a module of the tests.
+sys.path[:0] = [str(HERE), str(ROOT), str(ROOT / "backends")]
 
 import buckets  # noqa: E402
 import curve  # noqa: E402

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import oracle
 from style import GREY, ORANGE, bare, figure
 
 import umapcore as uc
+from tests.support import oracle
 from umapcore.demo import load_cells
 from umapcore.graph.csr import prepare_graph
 from umapcore.layout.plan import build_plan

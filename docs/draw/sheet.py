@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-import graphs
-
 import umapcore as uc
+from tests.support import graphs
 from umapcore.layout.plan import build_plan
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-import graphs
 import numpy as np
 from style import bare, figure
 
+from tests.support import graphs
 from umapcore.init import multilevel
 from umapcore_numba.spectral.ops import NumbaSpectralOps
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import oracle
 from sheet import EPOCH, SPEC, sheet
 from style import BLUE, GREEN, GREY, ORANGE, bare, figure
+
+from tests.support import oracle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
