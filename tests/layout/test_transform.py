@@ -42,8 +42,8 @@ def assert_equal_bits(found: np.ndarray, expected: np.ndarray) -> None:
 def placed_by(
     backend: Backend, plan: Any, reference: np.ndarray, spec: OptimizerSpec, n_epochs: int
 ) -> np.ndarray:
-    placer = backend.begin_transform(reference, transform_steps(spec, n_epochs), spec)
-    found = placer.place(plan)
+    running = backend.begin_transform(reference, transform_steps(spec, n_epochs), spec)
+    found = running.place(plan)
     backend.close()
     return found
 

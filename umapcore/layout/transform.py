@@ -151,7 +151,7 @@ def _place(
 ) -> NDArray[np.float32]:
     n, d = indices.shape[0], reference.shape[1]
     placed = np.empty((n, d), np.float32)
-    placer: Transform | None = None
+    running: Transform | None = None
     with ProgressBar(n, run.progress, unit="cell") as bar:
         for first in range(0, n, _CHUNK):
             rows = slice(first, first + _CHUNK)
@@ -159,12 +159,12 @@ def _place(
                 indices[rows], distances[rows], reference, spec.seed, n_threads=run.n_threads
             )
             if n_epochs > 1:
-                if placer is None:
+                if running is None:
                     steps = transform_steps(spec, n_epochs)
-                    placer = backend.begin_transform(
+                    running = backend.begin_transform(
                         reference, steps, spec, n_threads=run.n_threads
                     )
-                placed[rows] = placer.place(plan)
+                placed[rows] = running.place(plan)
             else:
                 placed[rows] = plan.start
             bar.update(plan.start.shape[0])
