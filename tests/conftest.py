@@ -30,7 +30,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 
 # Likewise the libraries of the stand-in for a GPU: pytest's workers build each one once.
-cuda_host._folder()
+cuda_host.folder_of_libraries()
 
 GRAPHS = {
     "clusters": lambda: graphs.clusters(220),

@@ -10,10 +10,9 @@ import numpy as np
 from umapcore._kit.checks import check_integer
 from umapcore._kit.seeds import seed_from, stored_seed
 from umapcore.anndata_io.ingest import ingest
+from umapcore.anndata_io.job import read_job
 from umapcore.anndata_io.read import (
-    read_distances,
     read_neighbors,
-    read_representation,
     read_start,
     start_kind,
 )
@@ -23,7 +22,7 @@ from umapcore.layout.embed import embed
 from umapcore.layout.spec import OptimizerSpec
 from umapcore.logs import logger
 from umapcore.runs.digest import positions_digest
-from umapcore.runs.job import Job, Run
+from umapcore.runs.job import Run
 from umapcore.runs.provenance import Origin, Provenance
 from umapcore.runs.snapshots import recorder_for
 from umapcore.version import __version__
@@ -211,28 +210,14 @@ def umap(
     spec.check_dimensions(adata.n_obs)
 
     began = time.perf_counter()
-    stored, name, params = read_neighbors(adata, neighbors_key)
-    distances, distances_name = None, "distances"
-    if spec.density_weight > 0:
-        distances, distances_name = read_distances(adata, neighbors_key)
+    neighbors = read_neighbors(adata, neighbors_key)
     on_cpu = method == "umap"
     init = read_start(
         adata, init_pos, n_components=spec.n_components, seed=spec.seed, leave_on_gpu=not on_cpu
     )
+    job = read_job(adata, neighbors_key, neighbors, spec, init)
     read = time.perf_counter()
 
-    job = Job(
-        graph=stored,
-        spec=spec,
-        init=init,
-        distances=distances,
-        # A function: the coordinates are read only for a graph of several components.
-        representation=lambda: read_representation(adata, params),
-        metric=str(params.get("metric", "euclidean")),
-        graph_name=name,
-        distances_name=distances_name,
-        n_vertices=adata.n_obs,
-    )
     embedding = embed(job, run)
     embedded = time.perf_counter()
     target = copied(adata) if copy else adata

@@ -9,19 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from umapcore._kit.arrays import in_memory, is_sparse
-from umapcore.anndata_io.read import (
-    read_distances,
-    read_neighbors,
-    read_representation,
-    read_start,
-)
+from umapcore.anndata_io.job import read_job
+from umapcore.anndata_io.read import read_neighbors, read_start
 from umapcore.errors import bad_type, did_you_mean
 from umapcore.graph.csr import prepare_graph
 from umapcore.init.positions import check_positions, scaled_start
 from umapcore.layout.embed import embed
 from umapcore.layout.spec import LAYOUT_VERSION
 from umapcore.runs.digest import graph_digest, positions_digest
-from umapcore.runs.job import Job, Run
+from umapcore.runs.job import Run
 from umapcore.runs.provenance import Origin, Provenance
 from umapcore.version import __version__
 
@@ -206,19 +202,7 @@ def verify(
     elif made.start_kind == "paga":
         d, seed = made.spec.n_components, made.spec.seed
         init = read_start(adata, "paga", n_components=d, seed=seed)
-    distances, distances_name = None, "distances"
-    if made.spec.density_weight > 0:
-        distances, distances_name = read_distances(adata, made.neighbors_key)
-    job = Job(
-        graph=graph,
-        spec=made.spec,
-        init=init,
-        distances=distances,
-        representation=lambda: read_representation(adata, params),
-        metric=str(params.get("metric", "euclidean")),
-        graph_name=name,
-        distances_name=distances_name,
-    )
+    job = read_job(adata, made.neighbors_key, (graph, name, params), made.spec, init)
     run = Run(
         method=method,
         n_threads=n_threads,

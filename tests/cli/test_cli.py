@@ -386,7 +386,6 @@ def _process(*arguments: object, **options: Any) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)),
         **options,
     )
 

@@ -52,7 +52,7 @@ def _as_a_user(before: str = "", **environment: str) -> dict[str, list[str]]:
     variables = {k: v for k, v in os.environ.items() if k != "UMAPCORE_GPU_FALLBACK"}
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env=variables | {"PYTHONPATH": os.pathsep.join(sys.path)} | environment,
+        env=variables | environment,
         capture_output=True,
         text=True,
         timeout=300,
@@ -126,7 +126,6 @@ for method in ("umap", "auto", "rapids"):
 """
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         check=True,

@@ -24,7 +24,7 @@ import numpy as np
 
 from umapcore.errors import GPUMemoryError
 from umapcore_cupy.host.compile import KERNELS
-from umapcore_cupy.host.device import Array, Arrays, parts_of
+from umapcore_cupy.host.device import Array, Arrays
 from umapcore_cupy.host.programs import (
     GRID_WORDS,
     PROGRAMS,
@@ -77,7 +77,7 @@ def build(program: str, macros: tuple[tuple[str, int], ...]) -> ctypes.CDLL:
 def library(text: str, flags: Sequence[str] = ()) -> ctypes.CDLL:
     """Compile C++, unless a process of this test run has done so before, and load it."""
     named = hashlib.blake2b(repr((text, *flags, _headers())).encode(), digest_size=16)
-    built = _folder() / f"{named.hexdigest()}.so"
+    built = folder_of_libraries() / f"{named.hexdigest()}.so"
     if not built.exists():
         source = built.with_suffix(f".{os.getpid()}.cpp")
         source.write_text(text, encoding="utf-8")
@@ -98,7 +98,7 @@ def _headers() -> list[str]:
 
 
 @cache
-def _folder() -> Path:
+def folder_of_libraries() -> Path:
     """Return the folder of the libraries, which the processes that this one starts share."""
     if "UMAPCORE_TEST_LIBRARIES" not in os.environ:
         made = tempfile.mkdtemp(prefix="umapcore-host-kernels-")
@@ -177,12 +177,7 @@ class HostDevice:
         return array
 
     def empties(self, *shapes: tuple[int, DTypeLike]) -> list[Array]:
-        n_bytes, ranges = parts_of(shapes)
-        whole = self.empty(n_bytes, np.uint8)
-        return [
-            self.arrays.hold(whole.values[begin:end].view(dtype), whole)
-            for (begin, end), (_, dtype) in zip(ranges, shapes, strict=True)
-        ]
+        return self.arrays.parts(self.empty, shapes)
 
     def part(self, array: Array, start: int, count: int) -> Array:
         assert 0 <= start <= start + count <= array.values.shape[0]

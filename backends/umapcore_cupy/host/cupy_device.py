@@ -1,4 +1,4 @@
-"""The current CUDA device, through CuPy. Nothing else in the package launches or allocates."""
+"""The current CUDA device, through CuPy: all that a layout or a transform launches or allocates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from umapcore.errors import GPUError, GPUMemoryError
 from umapcore.logs import logger
 from umapcore_cupy.host.compile import cached_program, import_cupy
-from umapcore_cupy.host.device import Array, Arrays, parts_of
+from umapcore_cupy.host.device import Array, Arrays
 from umapcore_cupy.host.memory import in_words
 from umapcore_cupy.host.programs import (
     GRID_WORDS,
@@ -109,12 +109,7 @@ class CupyDevice:
 
     def empties(self, *shapes: tuple[int, DTypeLike]) -> list[Array]:
         """Allocate one array and return parts of it."""
-        n_bytes, ranges = parts_of(shapes)
-        whole = self.empty(n_bytes, np.uint8)
-        return [
-            self._arrays.hold(whole.values[begin:end].view(dtype), whole)
-            for (begin, end), (_, dtype) in zip(ranges, shapes, strict=True)
-        ]
+        return self._arrays.parts(self.empty, shapes)
 
     def part(self, array: Array, start: int, count: int) -> Array:
         """Return a slice."""

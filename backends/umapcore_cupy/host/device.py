@@ -36,16 +36,6 @@ class Array:
 ALIGNMENT = 256
 
 
-def parts_of(shapes: Sequence[tuple[int, DTypeLike]]) -> tuple[int, list[tuple[int, int]]]:
-    """Return the bytes of an allocation for several arrays, and where each begins and ends."""
-    size, ranges = 0, []
-    for count, dtype in shapes:
-        begin = -(-size // ALIGNMENT) * ALIGNMENT
-        size = begin + count * np.dtype(dtype).itemsize
-        ranges.append((begin, size))
-    return size, ranges
-
-
 class Arrays:
     """The arrays of a device that are in use."""
 
@@ -57,6 +47,21 @@ class Arrays:
         array = Array(values, whole)
         self._live.add(array)
         return array
+
+    def parts(
+        self, empty: Callable[[int, DTypeLike], Array], shapes: Sequence[tuple[int, DTypeLike]]
+    ) -> list[Array]:
+        """Allocate one array by `empty`, and return parts of it with these lengths and types."""
+        size, ranges = 0, []
+        for count, dtype in shapes:
+            begin = -(-size // ALIGNMENT) * ALIGNMENT
+            size = begin + count * np.dtype(dtype).itemsize
+            ranges.append((begin, size))
+        whole = empty(size, np.uint8)
+        return [
+            self.hold(whole.values[begin:end].view(dtype), whole)
+            for (begin, end), (_, dtype) in zip(ranges, shapes, strict=True)
+        ]
 
     def n_bytes(self) -> int:
         """Return the number of bytes of all arrays."""
