@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 from umapcore.logs import logger
 from umapcore.neighbors import descent
 from umapcore.neighbors.directions import directions
-from umapcore.neighbors.knn import given_matrix
+from umapcore.neighbors.knn import given_neighbours
 from umapcore.neighbors.metrics import (
     METRICS,
     OWN_METRICS,
@@ -55,27 +55,10 @@ def checked_neighbours(
     ------
     ValueError, TypeError
         When the shapes do not match, an index is out of range or twice in a row, or a distance is
-        negative or NaN.
+        negative, NaN, or finite and beyond float32.
     """
-    rows = _matrix(indices, f"{name}_indices", "iu", "integers")
-    lengths = _matrix(distances, f"{name}_distances", "iuf", "real numbers")
-    if rows.shape != lengths.shape:
-        msg = f"{name}_indices has shape {rows.shape} and {name}_distances {lengths.shape}: "
-        msg += "they must be equal."
-        raise ValueError(msg)
-    if rows.size and (int(rows.min()) < -1 or int(rows.max()) >= n_reference):
-        msg = f"{name}_indices has entries outside of 0 to {n_reference - 1}; -1 stands for none."
-        raise ValueError(msg)
-    with np.errstate(over="ignore"):
-        found = np.array(lengths, np.float32)
-    absent = (rows < 0) | (found == np.inf)
-    if not (found[~absent] >= 0).all():
-        msg = f"{name}_distances has entries that are NaN or negative: distances are at least 0."
-        raise ValueError(msg)
-    places = np.array(rows, np.int32)
-    places[absent] = -1
-    found[absent] = np.inf
-    found += np.float32(0)  # no negative zeros
+    places, found = given_neighbours(indices, distances, name, n_points=n_reference)
+    found = found + np.float32(0)  # no negative zeros
     if (found[:, 1:] < found[:, :-1]).any():
         logger.info("%s: rows sorted by distance", name)
         order = np.argsort(found, axis=1, kind="stable")
@@ -187,16 +170,13 @@ def _by_pynndescent(
         metric=metric,
         metric_kwds=dict(metric_kwds),
         n_neighbors=max(k, 15),
-        random_state=seed % 2**32,
+        random_state=descent.random_state(seed),
+        # Its result depends on the number of threads.
+        n_jobs=1,
     )
     indices, distances = index.query(queries, k=k, epsilon=0.12)
-    return indices.astype(np.int32), distances.astype(np.float32)
-
-
-def _matrix(value: Any, name: str, kinds: str, what: str) -> NDArray[Any]:
-    allowed = f"a matrix of {what}, one row a new point and one column a neighbour"
-    array = given_matrix(value, name, kinds, allowed)
-    if array.shape[1] == 0:
-        msg = f"{name} has shape {array.shape}: it must be {allowed}."
-        raise ValueError(msg)
-    return array
+    absent = indices < 0
+    missing = int(absent.any(axis=1).sum())
+    if missing:
+        logger.warning("%d new points have fewer than %d neighbours", missing, k)
+    return indices.astype(np.int32), np.where(absent, np.inf, distances).astype(np.float32)
