@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _WEIGHTS = "a square sparse matrix or array of weights: real numbers, finite and at least 0"
 #: Weights whose largest is beyond 2 to the power of plus or minus this are scaled. Sums and squares
 #: of the others stay within the range of float32.
-_MOST_EXPONENT = 64
+MOST_EXPONENT = 64
 #: If w_ij and w_ji differ by less than this share of the largest weight, it counts as rounding.
 _ROUNDING = 1e-5
 
@@ -174,7 +174,7 @@ def _checked_weights(data: NDArray[Any], name: str) -> NDArray[np.float32]:
             raise ValueError(msg)
         # Only ratios of weights matter, so all may be scaled.
         exponent = int(np.frexp(high)[1]) if data.dtype.kind == "f" else 0
-        if abs(exponent) > _MOST_EXPONENT:
+        if abs(exponent) > MOST_EXPONENT:
             wide = np.promote_types(data.dtype, np.float64)
             data = np.ldexp(data.astype(wide, copy=False), -exponent)
     return np.ascontiguousarray(data, dtype=np.float32)

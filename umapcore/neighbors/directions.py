@@ -22,6 +22,10 @@ def directions(points: Any, *, centred: bool) -> Any:
     if is_sparse(points) and centred:
         points = points.toarray()
     if is_sparse(points):
+        # Powers of two, so that the squares fit in float32; the directions keep their bits.
+        largest = abs(points).max(axis=1).toarray().ravel().astype(np.float64)
+        powers = np.ldexp(1.0, -np.frexp(largest)[1])
+        points = sparse.csr_array(sparse.diags_array(powers).tocsr() @ points).astype(np.float32)
         squares = np.asarray(points.multiply(points).sum(axis=1, dtype=np.float64)).ravel()
         scale = 1.0 / np.sqrt(np.where(squares > 0.0, squares, 1.0))
         scaled = sparse.csr_array(sparse.diags_array(scale).tocsr() @ points).astype(np.float32)

@@ -11,6 +11,7 @@ from umapcore.logs import logger
 from umapcore.neighbors import descent
 from umapcore.neighbors.directions import directions
 from umapcore.neighbors.knn import given_neighbours
+from umapcore.neighbors.magnitudes import scaled, small_exponent, unscaled
 from umapcore.neighbors.metrics import (
     METRICS,
     OWN_METRICS,
@@ -112,16 +113,21 @@ def nearest(
     Raises
     ------
     ValueError, ImportError
-        When no search supports the metric, or pynndescent is needed and not installed.
+        When no search supports the metric, pynndescent is needed and not installed, or
+        coordinates are so large that squares of distances may be beyond float32.
     """
     points, queries = (np.ascontiguousarray(rows, np.float32) for rows in (reference, new))
     if metric in OWN_METRICS:
+        exponent = small_exponent(metric, points, queries)
+        if exponent:
+            points, queries = scaled(points, exponent), scaled(queries, exponent)
         n, own = points.shape[0], OWN_METRICS[metric]
         if own in {"cosine", "correlation"}:
             both = directions(np.vstack([points, queries]), centred=own == "correlation")
             points, queries = both[:n], both[n:]
         indices, squares = knn_by_tiles(points, queries, k, n_threads)
-        return indices, from_squares(squares, own)
+        distances = from_squares(squares, own)
+        return indices, unscaled(distances, exponent, metric) if exponent else distances
     if has_exact(metric, is_sparse=False):
         return _by_scipy(points, queries, k, metric, metric_kwds or {})
     return _by_pynndescent(points, queries, k, metric, metric_kwds or {}, seed)
@@ -145,7 +151,11 @@ def _by_scipy(
             raise ValueError(msg)
         order = np.argsort(block, axis=1, kind="stable")[:, :k]
         indices[rows] = order
-        distances[rows] = np.take_along_axis(block, order, axis=1)
+        found = np.take_along_axis(block, order, axis=1)
+        if (found > np.finfo(np.float32).max).any():
+            msg = f"metric={metric!r} gives distances that are beyond float32 for these data."
+            raise ValueError(msg)
+        distances[rows] = found
     return indices, distances
 
 
