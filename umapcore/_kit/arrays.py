@@ -259,10 +259,12 @@ def row_pieces(representation: Any, name: str = "representation") -> Iterator[tu
             if rows.dtype.kind not in REAL:
                 raise bad_type(name, representation, allowed)
             rows = sound_sparse(rows, name)
-            known = rows.dtype in (np.float32, np.float64)
-            yield first, rows if known else rows.astype(np.float64)
+            if rows.dtype not in (np.float32, np.float64):
+                rows = rows.astype(np.float64)
         else:
-            yield first, given_array(rows, name, allowed).astype(np.float64, copy=False)
+            with np.errstate(over="ignore"):
+                rows = given_array(rows, name, allowed).astype(np.float64, copy=False)
+        yield first, rows
 
 
 def csr_arrays(matrix: Any) -> Csr:

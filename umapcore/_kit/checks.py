@@ -33,11 +33,9 @@ def check_integer(
         The message names the parameter, its value and what is allowed.
     """
     value = _scalar(value)
-    # The general upper bound is of interest only to those who exceed it.
-    above = _is_number(value) and value > most
-    bound = f"of at least {least}" if most == MOST and not above else f"from {least} to {most}"
+    bound = f"of at least {least}" if most == MOST else f"from {least} to {most}"
     allowed = ("None or " if or_none else "") + f"an integer {bound}"
-    if isinstance(value, (bool, np.bool_)):
+    if isinstance(value, (bool, np.bool_, np.timedelta64)):
         raise bad_type(name, value, allowed)
     if isinstance(value, (float, np.floating)):
         # YAML files and R users pass integers as 5.0; 5.5 is a mistake.
@@ -48,6 +46,9 @@ def check_integer(
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         raise bad_type(name, value, allowed) from None
+    if number > most == MOST:
+        # The general upper bound is of interest only to those who exceed it.
+        allowed += f" and at most {most}"
     if not least <= number <= most:
         raise bad_value(name, value, allowed)
     return number
@@ -87,4 +88,6 @@ def _scalar(value: object) -> object:
 
 
 def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(
+        value, (bool, np.timedelta64)
+    )

@@ -164,6 +164,8 @@ def _checked(distances: Any, n: int, name: str) -> sparse.csr_array[Any, Any]:
         msg = f"{name} has shape {tuple(matrix.shape)}: it must be ({n}, {n}), as the graph is."
         raise ValueError(msg)
     data, indices, indptr = csr_parts(matrix)
+    with np.errstate(over="ignore"):
+        data = data.astype(np.float64)  # kernels are compiled for one dtype only
     # With larger distances, float64 could not hold the sums of their squares.
     wrong = data.size - int(((data >= 0) & (data <= _LARGEST)).sum())
     if wrong:
@@ -172,8 +174,7 @@ def _checked(distances: Any, n: int, name: str) -> sparse.csr_array[Any, Any]:
             f"it must be {_ACCEPTED}."
         )
         raise ValueError(msg)
-    # Kernels are compiled for one dtype only.
-    csr: Any = sparse.csr_array((data.astype(np.float64), indices, indptr), shape=(n, n))
+    csr: Any = sparse.csr_array((data, indices, indptr), shape=(n, n))
     if not csr.has_canonical_format:
         csr = csr.copy()
         csr.sum_duplicates()
