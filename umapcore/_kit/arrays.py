@@ -188,6 +188,8 @@ def _fault_of_sparse(matrix: Any) -> str | None:
         return _fault_of_indices("row", matrix.row, n_rows, stored) or _fault_of_indices(
             "col", matrix.col, n_columns, stored
         )
+    if matrix.format == "dia" and matrix.offsets.shape != matrix.data.shape[:1]:
+        return f"its data have shape {matrix.data.shape} and its offsets {matrix.offsets.shape}"
     if matrix.format == "lil" and [*map(len, matrix.rows)] != [*map(len, matrix.data)]:
         return "its rows and data differ in length"
     if matrix.format not in {"csr", "csc", "bsr"}:
