@@ -244,7 +244,10 @@ def test_scales_of_two_change_nothing(form: str, exponent: int, weights: sparse.
 def test_sums_of_large_weights_are_finite(weights: sparse.csr_array) -> None:
     large = weights * (np.finfo(np.float32).max / weights.max())
     both = sparse.coo_array(
-        (np.r_[large.data, large.data], tuple(np.r_[i, i] for i in (large.tocoo().row, large.tocoo().col))),
+        (
+            np.r_[large.data, large.data],
+            tuple(np.r_[i, i] for i in (large.tocoo().row, large.tocoo().col)),
+        ),
         shape=large.shape,
     )
     layout = simplicial_set_embedding(both, OptimizerSpec(n_epochs=3))

@@ -38,6 +38,21 @@ def by_start(positions: Any) -> Any:
     return found.obsm["X_umap"]
 
 
+def by_points(points: Any) -> Any:
+    found = ad.AnnData(np.zeros((N, 1), np.float32))
+    found.obsm["X_rep"] = points
+    uc.pp.neighbors(found, n_neighbors=3, use_rep="X_rep")
+    return found.obsp["connectivities"].toarray()
+
+
+def by_reference(points: Any) -> Any:
+    reference, new = (ad.AnnData(np.zeros((N, 1), np.float32)) for _ in range(2))
+    reference.obsm["X_rep"], reference.obsm["X_umap"] = POINTS, POINTS[:, :2]
+    new.obsm["X_rep"] = points
+    uc.tl.ingest(new, reference, use_rep="X_rep", embedding_method="umap", a=1, b=1, maxiter=3)
+    return new.obsm["X_umap"]
+
+
 def by_knn(indices: Any, distances: Any) -> Any:
     found = ad.AnnData(np.zeros((N, 1), np.float32))
     uc.pp.neighbors(found, n_neighbors=3, precomputed_knn=(indices, distances))
@@ -90,6 +105,12 @@ INPUTS: dict[str, tuple[str, Any, Callable[[Any], Any], tuple[int, ...]]] = {
         "precomputed_knn_distances", LENGTHS, lambda x: by_knn(KNN, x), (N, N),
     ),
 }  # fmt: skip
+
+#: Likewise; but AnnData does not take all forms.
+STORED: dict[str, tuple[str, Any, Callable[[Any], Any], tuple[int, ...]]] = {
+    "obsm of pp.neighbors": ("X_rep|representation", POINTS, by_points, (N, N)),
+    "obsm of tl.ingest": ("X_rep|representation", POINTS, by_reference, (N, 2)),
+}
 
 
 def one(value: float) -> Callable[[np.ndarray], Any]:
@@ -205,10 +226,20 @@ def test_forms_that_change_nothing(name: str) -> None:
         assert bytes_of(given) == before, form
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("name", INPUTS)
+#: Forms that AnnData itself refuses.
+REFUSED = {
+    "an empty list", "a number", "text", "a dictionary", "ragged", "a nullable data frame",
+    "COO matrix",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [(name, form) for name in INPUTS for form in FORMS]
+    + [(name, form) for name in STORED for form in FORMS if form not in REFUSED],
+)
 def test_finite_or_named(name: str, form: str) -> None:
-    said, good, call, shape = INPUTS[name]
+    said, good, call, shape = (INPUTS | STORED)[name]
     with np.errstate(all="ignore"):
         try:
             given = FORMS[form](good)

@@ -26,8 +26,6 @@ class Csr(NamedTuple):
     weights: NDArray[Any]
 
 
-#: NumPy's kinds of real numbers, for :func:`given_array`.
-REAL = "buif"
 #: Number of entries of a representation that are in memory at a time.
 _CHUNK_ENTRIES = 2**23
 
@@ -78,6 +76,10 @@ def read_only(array: NDArray[Any]) -> NDArray[Any]:
     view = array.view(np.ndarray)
     view.flags.writeable = False
     return view
+
+
+#: NumPy's kinds of real numbers.
+REAL = "buif"
 
 
 def given_array(

@@ -115,9 +115,6 @@ def compare(
         moved = int((~((one == other) | (np.isnan(one) & np.isnan(other))).all(axis=1)).sum())
     n_shared = len(one)
     one, other = one[finite], other[finite]
-    with np.errstate(over="ignore"):
-        largest = float(np.abs(one - other).max()) if alike and one.size else None
-    one, other = _of_unit_size(one), _of_unit_size(other)
     return Comparison(
         equal=equal,
         shapes=shapes,
@@ -126,7 +123,7 @@ def compare(
         same_order=same_order,
         n_shared=n_shared,
         n_moved=moved,
-        largest_difference=largest,
+        largest_difference=float(np.abs(one - other).max()) if alike and one.size else None,
         procrustes=_procrustes(one, other),
         neighbor_overlap=_overlap(one, other, min(k, len(one) - 1)),
         k=min(k, max(len(one) - 1, 0)),
@@ -173,13 +170,6 @@ def _matched(a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[np.intp], NDArra
     places = second.get_indexer(first)
     rows = np.flatnonzero(places >= 0)
     return rows, np.asarray(places[rows], dtype=np.intp)
-
-
-def _of_unit_size(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scale by a power of two, so that squares of coordinates are numbers above 0."""
-    exponent = np.frexp(np.abs(points).max(initial=0.0))[1]
-    scaled: NDArray[np.float64] = np.ldexp(points, -exponent)
-    return scaled
 
 
 def _procrustes(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:
