@@ -145,7 +145,7 @@ def given_points(
     if points.shape != shape if shape is not None else 0 in points.shape:
         msg = f"{name} has shape {points.shape}: it must be {allowed}."
         raise ValueError(msg)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         finite = np.isfinite(points.astype(np.float32, copy=False)).all(axis=1)
     if not finite.all():
         msg = (
@@ -266,7 +266,7 @@ def row_pieces(representation: Any, name: str = "representation") -> Iterator[tu
             if rows.dtype not in (np.float32, np.float64):
                 rows = rows.astype(np.float64)
         else:
-            with np.errstate(over="ignore"):
+            with np.errstate(over="ignore", under="ignore"):
                 rows = given_array(rows, name, allowed).astype(np.float64, copy=False)
         yield first, rows
 

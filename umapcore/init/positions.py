@@ -171,7 +171,7 @@ def _scaled(positions: NDArray[np.float64]) -> NDArray[np.float32]:
     extent = high - low
     flat = extent == 0.0
     # No float64 is as large as EXTENT over the smallest extents.
-    more = np.where(extent < _TINY_EXTENT, 512, 0)
+    more = np.where(extent < _TINY_EXTENT, np.int32(512), np.int32(0))
     scaled = np.ldexp(positions - low, more) * (
         EXTENT / np.where(flat, 1.0, np.ldexp(extent, more))
     )

@@ -38,7 +38,8 @@ def directions(points: Any, *, centred: bool) -> Any:
         dense -= _row_sums(dense)[:, None] / max(1, dense.shape[1])
     largest = np.abs(dense).max(axis=1, initial=0.0)
     # After centring, a constant point consists of rounding errors only.
-    nothing = largest <= 1e-6 * np.abs(points).max(axis=1, initial=0.0)
+    with np.errstate(under="ignore"):
+        nothing = largest <= 1e-6 * np.abs(points).max(axis=1, initial=0.0)
     dense /= np.where(nothing, 1.0, largest)[:, None]
     dense /= np.sqrt(np.where(nothing, 1.0, _row_sums(dense * dense)))[:, None]
     dense[nothing] = 0.0

@@ -170,7 +170,7 @@ def given_neighbours(
     if (present & ~(lengths >= 0)).any():
         msg = f"{name}_distances has entries that are NaN or negative: distances are at least 0."
         raise ValueError(msg)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         narrow = np.ascontiguousarray(lengths, dtype=np.float32)
     if lengths.dtype != np.float32:
         beyond = int((present & (narrow == np.inf)).sum())

@@ -57,7 +57,8 @@ def scaled(points: Any, exponent: int) -> Any:
 def unscaled(distances: Any, exponent: int, metric: str) -> Any:
     """Return the distances between the points before they were scaled."""
     power = 2 if OWN_METRICS[metric] == "sqeuclidean" else 1
-    found = np.ldexp(distances.astype(np.float64), power * exponent).astype(np.float32)
+    with np.errstate(under="ignore"):
+        found = np.ldexp(distances.astype(np.float64), power * exponent).astype(np.float32)
     lost = int(((found == 0) & (distances > 0)).sum())
     if lost:
         logger.warning("%d distances above 0 are 0 in float32 (metric=%r)", lost, metric)
