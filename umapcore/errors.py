@@ -45,5 +45,8 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str:
 
 def _short(value: object, limit: int = 80) -> str:
     """Return the repr of a value, cut so that an array does not fill the screen."""
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # Python refuses to write out integers of thousands of digits
+        text = f"<{type(value).__name__} without a repr>"
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -177,7 +177,9 @@ def neighbors(
             exact=exact,
             n_threads=n_threads,
         )
-    connectivities = fuzzy_graph(knn, float(n_neighbors), n_threads=n_threads)
+    connectivities = fuzzy_graph(
+        knn, float(n_neighbors), n_threads=n_threads, name="precomputed_knn"
+    )
 
     prefix = "" if key_added is None else f"{key_added}_"
     key = "neighbors" if key_added is None else key_added

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ from umapcore.errors import bad_type, bad_value, did_you_mean
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
+_MOST_THREADS = 2**31 - 1
 
 
 @dataclass
@@ -39,11 +41,25 @@ class Settings:
         if name == "gpu_fallback" and not isinstance(value, bool):
             raise bad_type(full_name, value, "True or False")
         if name == "n_threads" and value is not None:
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise bad_type(full_name, value, "None or an integer of at least 1")
-            if value < 1:
-                raise bad_value(full_name, value, "None or an integer of at least 1")
+            value = _threads(full_name, value)
         object.__setattr__(self, name, value)
+
+
+def _threads(name: str, value: object) -> int:
+    """Check a number of threads without NumPy, whose import takes longer than all of this one."""
+    allowed = "None or an integer of at least 1"
+    if isinstance(value, bool):
+        raise bad_type(name, value, allowed)
+    is_whole = getattr(value, "is_integer", None)  # floats, of NumPy too, as from YAML files
+    if callable(is_whole) and is_whole():
+        value = int(value)  # type: ignore[call-overload]
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise bad_type(name, value, allowed) from None
+    if not 1 <= number <= _MOST_THREADS:
+        raise bad_value(name, value, allowed)
+    return number
 
 
 def _flag(variable: str, *, default: bool) -> bool:
@@ -62,7 +78,8 @@ def _count(variable: str) -> int | None:
     text = os.environ.get(variable, "").strip()
     if not text:
         return None
-    if not text.isdecimal() or int(text) < 1:
+    # Python reads no integers of thousands of digits.
+    if not text.isdecimal() or len(text) > len(str(_MOST_THREADS)) or int(text) < 1:
         name = f"environment variable {variable}"
         raise bad_value(name, text, "an integer of at least 1")
     return int(text)

@@ -124,6 +124,8 @@ UNTIDY = {
         (graph.data, graph.indices.astype(np.int64), graph.indptr.astype(np.int64)),
         shape=graph.shape,
     ),
+    "of huge weights": lambda graph: graph * np.float32(1e37),
+    "of tiny weights": lambda graph: graph * np.float32(1e-30),
     "with a loop": lambda graph: sp.csr_array(graph + sp.eye_array(300, dtype=np.float32)),
 }
 
@@ -164,9 +166,14 @@ def test_damaged_graphs_on_the_device(gpu: list[cuda_host.HostDevice]) -> None:
     graph = canonical(60)
     indices = graph.indices.copy()
     indices[3] = 1000
-    with pytest.raises(ValueError, match="edges to vertices outside"):
+    with pytest.raises(ValueError, match="graph is damaged: its indices go beyond 0 to 59"):
         simplicial_set_embedding(
             GPUMatrix(_Damaged(graph.data, indices, graph.indptr, graph.shape)),
+            SPEC, init="random", method="rapids",
+        )  # fmt: skip
+    with pytest.raises(ValueError, match=r"graph is damaged: its offsets \(indptr\) have shape"):
+        simplicial_set_embedding(
+            GPUMatrix(_Damaged(graph.data, graph.indices, graph.indptr[:-9], graph.shape)),
             SPEC, init="random", method="rapids",
         )  # fmt: skip
 

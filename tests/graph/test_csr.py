@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import anndata
 import h5py
@@ -12,7 +13,9 @@ import pytest
 from scipy import sparse
 
 from tests.support.graphs import clusters
+from umapcore import OptimizerSpec, simplicial_set_embedding
 from umapcore.graph.csr import prepare_graph
+from umapcore.layout.density import density_of
 
 
 @pytest.fixture(scope="module")
@@ -218,10 +221,40 @@ def test_what_was_changed_is_logged(
     assert f"{weights.nnz} duplicate entries summed" in caplog.text
 
 
-@pytest.mark.parametrize("scale", [1e-300, 1e-42, 1e300])
+@pytest.mark.parametrize("scale", [1e-300, 1e-42, 1e-37, 1e30, 3e37, 1e300])
 def test_weights_beyond_float32_keep_their_ratios(scale: float, weights: sparse.csr_array) -> None:
     ready = prepare_graph(weights.astype(np.float64) * scale)
-    np.testing.assert_allclose(ready.data / ready.data.max(), weights.data / weights.data.max())
+    np.testing.assert_allclose(
+        ready.data / ready.data.max(), weights.data / weights.data.max(), rtol=2e-7
+    )
+
+
+@pytest.mark.parametrize("form", ["coo duplicates", "self-loops", "triangle", "dense"])
+@pytest.mark.parametrize("exponent", [-1000, -140, -70, 70, 120, 1000])
+def test_scales_of_two_change_nothing(form: str, exponent: int, weights: sparse.csr_array) -> None:
+    wide = weights.astype(np.float64)
+    expected = prepare_graph(FORMS[form](wide))
+    ready = prepare_graph(FORMS[form](wide) * 2.0**exponent)
+    ratio = float(expected.data[0] / ready.data[0])
+    assert 2.0 ** np.log2(ratio).round() == ratio
+    np.testing.assert_array_equal(ready.data * np.float32(ratio), expected.data)
+    np.testing.assert_array_equal(ready.indices, expected.indices)
+
+
+def test_sums_of_large_weights_are_finite(weights: sparse.csr_array) -> None:
+    large = weights * (np.finfo(np.float32).max / weights.max())
+    both = sparse.coo_array(
+        (
+            np.r_[large.data, large.data],
+            tuple(np.r_[i, i] for i in (large.tocoo().row, large.tocoo().col)),
+        ),
+        shape=large.shape,
+    )
+    layout = simplicial_set_embedding(both, OptimizerSpec(n_epochs=3))
+    assert np.isfinite(layout).all()
+    np.testing.assert_array_equal(
+        layout, simplicial_set_embedding(weights, OptimizerSpec(n_epochs=3))
+    )
 
 
 @pytest.mark.parametrize(("n", "entries"), [(1, 0), (1, 1), (2, 0), (3, 0), (2, 2)])
@@ -264,9 +297,73 @@ BAD = {
         ValueError,
         "damaged",
     ),
+    "negative offsets": (lambda g: damaged(g, "indptr", 0, -1), ValueError, "indptr"),
     "falling offsets": (lambda g: damaged(g, "indptr", 5, 10**6), ValueError, "indptr"),
     "offsets beyond the end": (lambda g: damaged(g, "indptr", 60, 10**6), ValueError, "indptr"),
 }
+
+
+def with_array(matrix: Any, name: str, change: Any) -> Any:
+    matrix = matrix.copy()
+    setattr(matrix, name, change(getattr(matrix, name)))
+    return matrix
+
+
+#: Changes of one array of a matrix, after which it does not fit the others.
+DAMAGES = {
+    "shorter": lambda x: x[:-1],
+    "shorter by many": lambda x: x[: x.shape[0] // 2],
+    "of one": lambda x: x[:1],
+    "empty": lambda x: x[:0],
+    "two-dimensional": lambda x: x[None],
+    "of floats": lambda x: x.astype(np.float64),
+    "reversed": lambda x: x[::-1].copy(),
+    "negative": lambda x: x - 1,
+    "too large": lambda x: x + 60,
+    "beyond int32": lambda x: x.astype(np.int64) + 2**32,
+    "unsigned": lambda x: x.astype(np.uint64) + np.uint64(2**63),
+    "longer": lambda x: np.r_[x, x[-1:]],
+    "longer by two": lambda x: np.r_[x, x[-1:], x[-1:]],
+    "a list": np.ndarray.tolist,
+    "none": lambda _: None,
+}
+_SHAPES = ["shorter", "of one", "empty", "two-dimensional", "a list", "none"]
+#: Damages to each array that must be found. CSR and CSC may have more entries than offsets.
+ARRAYS = {
+    "indptr": [name for name in DAMAGES if name != "reversed"] + ["reversed"],
+    "indices": [name for name in DAMAGES if name not in {"reversed", "longer", "longer by two"}],
+    "data": _SHAPES,
+}
+
+
+@pytest.mark.parametrize("form", ["csr_array", "csr_matrix", "csc_array", "csc_matrix", "bsr"])
+@pytest.mark.parametrize("array", ARRAYS)
+def test_damaged_arrays_are_refused(form: str, array: str, weights: sparse.csr_array) -> None:
+    for damage in ARRAYS[array]:
+        given = with_array(FORMS[form](weights), array, DAMAGES[damage])
+        with pytest.raises(ValueError, match=r"^\.obsp\['x'\] is damaged: "):
+            prepare_graph(given, name=".obsp['x']")
+        with pytest.raises(ValueError, match=r"^distances is damaged: "):
+            density_of(prepare_graph(weights), given, OptimizerSpec(density_weight=1))
+
+
+@pytest.mark.parametrize("array", ["row", "col", "data"])
+def test_damaged_coordinates_are_refused(array: str, weights: sparse.csr_array) -> None:
+    # SciPy converts what is set as coordinates, but does not look at it.
+    shapes = ["shorter", "of one", "empty", "two-dimensional"]
+    for damage in _SHAPES if array == "data" else [*shapes, "negative", "too large"]:
+        given = with_array(sparse.coo_matrix(weights), array, DAMAGES[damage])
+        with pytest.raises(ValueError, match=r"^graph is damaged: "):
+            prepare_graph(given)
+
+
+def test_other_damaged_formats_are_refused(weights: sparse.csr_array) -> None:
+    rows = sparse.lil_array(weights)
+    rows.data[3] = rows.data[3][:-1]
+    diagonals = with_array(sparse.dia_array(weights), "offsets", DAMAGES["shorter"])
+    for given in (rows, diagonals):
+        with pytest.raises(ValueError, match=r"^graph is damaged: "):
+            prepare_graph(given)
 
 
 @pytest.mark.parametrize("case", BAD)

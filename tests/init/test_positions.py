@@ -58,6 +58,24 @@ def test_arrays_are_scaled_as_umap_learn_does(
     np.testing.assert_array_equal(start, start_positions(given, sheet, n_components=2, seed=4))
 
 
+@pytest.mark.parametrize("exponent", [-1020, -1000, -600, -200, 100])
+def test_the_scale_of_an_array_does_not_matter(
+    exponent: int, sheet: sparse.csr_array, rng: np.random.Generator
+) -> None:
+    given = rng.integers(1, 2**20, size=(200, 2)).astype(np.float64)
+    expected = start_positions(given, sheet, n_components=2, seed=0)
+    # Each axis of its own scale, and numbers that are not normal.
+    found = start_positions(given * [2.0**exponent, 1], sheet, n_components=2, seed=0)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_the_smallest_positions(sheet: sparse.csr_array, rng: np.random.Generator) -> None:
+    given = rng.integers(0, 5, size=(200, 2)) * 5e-324
+    start = start_positions(given, sheet, n_components=2, seed=0)
+    np.testing.assert_allclose(start.max(axis=0), 10, rtol=1e-3)
+    assert start.min() >= 0
+
+
 def test_equal_positions_are_set_apart(sheet: sparse.csr_array, rng: np.random.Generator) -> None:
     given = np.repeat(rng.normal(size=(100, 2)), 2, axis=0)
     start = start_positions(given, sheet, n_components=2, seed=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tracemalloc
+from typing import Any
 
 import anndata
 import h5py
@@ -211,3 +212,39 @@ def test_fewer_features_than_dimensions(n_features: int) -> None:
     assert targets.shape == (count, 3)
     assert np.isfinite(targets).all()
     assert (targets[:, n_features:] == 0).all()
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array, pd.DataFrame, np.ndarray.tolist])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "correlation"])
+def test_the_scale_of_a_representation_does_not_matter(
+    form: Any, metric: str, rng: np.random.Generator
+) -> None:
+    points = rng.integers(-(2**20), 2**20, size=(60, 5)) / 2.0**20
+    labels = (np.arange(60) % 12).astype(np.int32)
+    sizes = np.full(12, 5)
+    expected = centroid_targets(form(points), labels, sizes, 2, metric=metric)
+    for exponent in (-1000, -520, -100, 300, 520, 1015):
+        given = form(points * 2.0**exponent)
+        found = centroid_targets(given, labels, sizes, 2, metric=metric)
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda x: x[:50], ValueError, r"shape \(50, 5\): it must have 60 rows"),
+        (lambda x: np.vstack([x, x]), ValueError, r"shape \(120, 5\): it must have 60 rows"),
+        (lambda x: x[:, 0], ValueError, r"shape \(60,\)"),
+        (lambda x: x[None], ValueError, r"shape \(1, 60, 5\)"),
+        (lambda x: x + 0j, TypeError, "dtype complex128"),
+        (lambda x: x.astype(str), TypeError, "dtype <U32"),
+        (lambda x: sparse.csr_array(x + 0j), TypeError, "real numbers"),
+        (lambda x: np.ma.masked_greater(x, 0.5), ValueError, "masked values"),
+    ],
+)
+def test_representations_are_checked(
+    change: Any, error: type[Exception], message: str, rng: np.random.Generator
+) -> None:
+    labels = (np.arange(60) % 12).astype(np.int32)
+    with pytest.raises(error, match=f"^representation.*{message}"):
+        centroid_targets(change(rng.random((60, 5))), labels, np.full(12, 5), 2)

@@ -4,30 +4,53 @@ import os
 import subprocess
 import sys
 import time
+from typing import Any
 
+import numpy as np
 import pytest
 
+from umapcore import settings
 from umapcore._kit.parallel import for_rows
 from umapcore._kit.threads import load_tbb, thread_count
 from umapcore_numba.layout.thread_tuner import ThreadTuner
 
 
-@pytest.mark.parametrize("value", [0, -3])
-def test_bad_numbers_of_threads(value: int) -> None:
+@pytest.mark.parametrize("value", [0, -3, 1.5])
+def test_bad_numbers_of_threads(value: float) -> None:
     with pytest.raises(ValueError, match=rf"n_threads={value} .*at least 1"):
-        thread_count(value)
+        thread_count(value)  # type: ignore[arg-type]
+    with pytest.raises((ValueError, TypeError), match=rf"settings\.n_threads={value} .*at least 1"):
+        settings.n_threads = value  # type: ignore[assignment]
 
 
-@pytest.mark.parametrize("value", ["2", 1.5, True])
+@pytest.mark.parametrize("value", ["2", True, np.True_, [1]])
 def test_bad_types_of_threads(value: object) -> None:
     with pytest.raises(TypeError, match="n_threads"):
         thread_count(value)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"settings\.n_threads"):
+        settings.n_threads = value  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("value", [10**400, 10**5000, 2**31], ids=["400", "5000", "10 digits"])
+def test_too_many_threads(value: int) -> None:
+    with pytest.raises(ValueError, match=r"n_threads=.* is not allowed"):
+        thread_count(value)
+    with pytest.raises(ValueError, match=r"settings\.n_threads=.* is not allowed"):
+        settings.n_threads = value
+
+
+@pytest.mark.parametrize("value", [1, 1.0, np.int64(1), np.uint8(1), np.float32(1), np.array(1)])
+def test_integers_of_all_types_are_numbers_of_threads(
+    value: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert thread_count(value) == 1
+    monkeypatch.setattr("umapcore.settings.n_threads", value)
+    assert type(settings.n_threads) is int
+    assert thread_count(None) == 1
 
 
 def test_settings_and_the_process_are_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     import numba
-
-    from umapcore import settings
 
     assert thread_count(1) == 1
     monkeypatch.setattr("umapcore.settings.n_threads", 1)

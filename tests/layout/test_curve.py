@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
+from umapcore import OptimizerSpec
 from umapcore._kit.log2 import exact_log2
 from umapcore.layout.curve import find_ab_params
 
@@ -56,6 +57,29 @@ def test_fits_where_umap_learn_ends_at_negative_parameters(spread: float) -> Non
     a, b = find_ab_params(spread, 0.3 * spread)
     assert b == pytest.approx(b1, rel=1e-4)
     assert a == pytest.approx(a1 * spread ** (-2 * b1), rel=1e-3)
+
+
+@pytest.mark.parametrize("spread", [1e3, 1e5, 1e6])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 1.0])
+def test_large_spreads_are_fitted_too(spread: float, share: float) -> None:
+    a1, b1 = find_ab_params(1.0, share)
+    a, b = find_ab_params(spread, share * spread)
+    assert b == pytest.approx(b1, rel=1e-5)
+    assert a == pytest.approx(a1 * spread ** (-2 * b1), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("spread", "min_dist"), [(5e-324, 0), (1e-300, 0), (1e-5, 0), (1e-4, 0), (0.01, 0.01)]
+)
+def test_spreads_of_which_a_is_too_large(spread: float, min_dist: float) -> None:
+    with pytest.raises(ValueError, match=f"spread={spread} is not allowed"):
+        OptimizerSpec(spread=spread, min_dist=min_dist)
+
+
+def test_all_fitted_curves_can_be_given() -> None:
+    spec = OptimizerSpec(spread=3e-4, min_dist=0)
+    assert spec.replace(seed=0) == spec
+    assert OptimizerSpec.from_dict(spec.to_dict()) == spec
 
 
 def test_results_are_rounded() -> None:

@@ -160,7 +160,7 @@ def test_equal_distances_and_isolated_vertices() -> None:
         (sp.csr_array((240, 240)), ValueError, "edges have distance 0, or none at all"),
         (-sp.eye_array(240), ValueError, "240 values that are NaN, infinite or negative"),
         (sp.eye_array(240) * np.nan, ValueError, "240 values that are NaN"),
-        (sp.eye_array(240) * 1j, TypeError, "distances must be real numbers"),
+        (sp.eye_array(240) * 1j, TypeError, "distances has values of dtype complex128"),
         ("distances", TypeError, "distances"),
     ],
     ids=str,
@@ -168,6 +168,33 @@ def test_equal_distances_and_isolated_vertices() -> None:
 def test_bad_distances(blobs: Any, distances: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         lay_out(blobs[0], distances)
+
+
+@pytest.mark.parametrize("factor", [1e-300, 1e-30, 1e-12, 1e15, 1e30, 1e34])
+def test_distances_of_any_scale(
+    blobs: Any, factor: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    graph, distances = blobs
+    assert np.isfinite(lay_out(graph, distances * factor)).all()
+    # Squares that are nothing beside EPSILON leave no densities, and this is told.
+    assert ("the densities of all vertices are equal" in caplog.text) == (factor < 1e-6)
+
+
+@pytest.mark.parametrize("largest", [1e19, 3.4e38])
+def test_one_huge_distance(blobs: Any, largest: float) -> None:
+    graph, distances = blobs
+    distances = distances.copy()
+    distances.data[7] = largest
+    assert np.isfinite(lay_out(graph, distances)).all()
+
+
+@pytest.mark.parametrize("factor", [1e39, 1e154, 1e300, np.longdouble("1e1000")])
+def test_distances_beyond_float32(blobs: Any, factor: Any) -> None:
+    graph, distances = blobs
+    distances = distances.copy()
+    distances.data = np.r_[distances.data[:-1], distances.data[-1:] * factor]
+    with pytest.raises(ValueError, match=r"distances has 1 values .* beyond float32"):
+        lay_out(graph, distances)
 
 
 def test_many_missing_distances_are_told(blobs: Any, caplog: pytest.LogCaptureFixture) -> None:

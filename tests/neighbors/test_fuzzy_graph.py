@@ -168,7 +168,7 @@ def test_few_points(n: int) -> None:
             "knn_indices has entries outside of 0 to 1",
         ),
         ({"knn_indices": [[0, 2**32], [1, 0]]}, ValueError, "outside of 0 to 1"),
-        ({"knn_indices": [[0.5, 1], [1, 0]]}, TypeError, "knn_indices=.*matrix of integers"),
+        ({"knn_indices": [[0.5, 1], [1, 0]]}, TypeError, "knn_indices .*matrix of integers"),
         ({"knn_indices": [0, 1]}, ValueError, r"shape \(2,\)"),
         ({"knn_indices": [[0, 1]]}, ValueError, r"shape \(1, 2\) and knn_distances \(2, 2\)"),
         ({"knn_indices": [[0], [1, 0]]}, TypeError, "knn_indices"),

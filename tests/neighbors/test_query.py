@@ -84,25 +84,34 @@ def test_other_metrics_of_scipy(metric: str, options: dict[str, Any]) -> None:
 def test_other_metrics_go_to_pynndescent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own search takes a minute to compile."""
 
+    seeds: list[int] = []
+
     class Index:
         def __init__(self, reference: np.ndarray, **options: Any) -> None:
             assert options["metric"] == "haversine"
             assert options["metric_kwds"] == {"x": 1}
-            assert 0 <= options["random_state"] < 2**32
+            seeds.append(options["random_state"].randint(2**31))
+            assert options["n_jobs"] == 1
             self.reference = reference
 
         def query(self, new: np.ndarray, k: int, epsilon: float) -> Any:
             exact = cdist(new, self.reference)
             order = np.argsort(exact, axis=1)[:, :k]
-            return order, np.take_along_axis(exact, order, axis=1)
+            found = np.take_along_axis(exact, order, axis=1)
+            order[0, -1] = -1
+            return order, found
 
     monkeypatch.setattr(descent, "known_metrics", lambda *, is_sparse: {"haversine"})
     monkeypatch.setitem(sys.modules, "pynndescent", SimpleNamespace(NNDescent=Index))
-    indices, distances = nearest(
-        points(400, 2), points(30, 2, 1), 6, metric="haversine", metric_kwds={"x": 1}, seed=2**63
-    )
+    for seed in (0, 2**32, 2**63):
+        indices, distances = nearest(
+            points(400, 2), points(30, 2, 1), 6, metric="haversine", metric_kwds={"x": 1}, seed=seed
+        )
+    assert len(set(seeds)) == 3
     assert (indices.dtype, distances.dtype) == (np.int32, np.float32)
     assert (np.diff(distances) >= 0).all()
+    np.testing.assert_array_equal(np.isinf(distances), indices < 0)
+    assert (indices < 0).sum() == 1
     with pytest.raises(ValueError, match=r"metric='haversin' is unknown.*mean 'haversine'"):
         nearest(points(9, 2), points(2, 2), 3, metric="haversin")
 

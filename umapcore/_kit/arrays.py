@@ -1,4 +1,7 @@
-"""Recognise arrays and matrices of many kinds, and bring them into memory."""
+"""Recognise arrays and matrices of many kinds, bring them into memory, and check them.
+
+Every array that a caller gives is checked here, once, before a kernel reads it.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
+
+from umapcore.errors import bad_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,18 +78,196 @@ def read_only(array: NDArray[Any]) -> NDArray[Any]:
     return view
 
 
-def row_pieces(representation: Any) -> Iterator[tuple[int, Any]]:
-    """Yield the rows of a representation in pieces that fit in memory, with their first row."""
+#: NumPy's kinds of real numbers.
+REAL = "buif"
+
+
+def given_array(
+    value: Any, name: str, allowed: str, *, kinds: str = REAL, ndim: int = 2
+) -> NDArray[Any]:
+    """Return numbers from the caller as a dense array in memory, of any dtype and memory order.
+
+    Parameters
+    ----------
+    value
+        An array, a data frame, a list, or what :func:`in_memory` accepts.
+    name, allowed
+        For messages: its name, and what it must be.
+    kinds
+        NumPy's kinds of dtypes that are accepted.
+    ndim
+        Required number of dimensions.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When it is not such an array, or entries of it are masked.
+    """
+    found = in_memory(value)
+    if isinstance(found, np.ma.MaskedArray):
+        n_masked = int(np.ma.getmaskarray(found).sum())
+        if n_masked:
+            msg = f"{name} has {n_masked} masked values: it must be {allowed}."
+            raise ValueError(msg)
+        found = found.data
+    try:
+        array = np.asarray(found)
+    except ValueError:  # a ragged list
+        raise bad_type(name, value, allowed) from None
+    if array.ndim == 0:
+        raise bad_type(name, value, allowed)
+    if array.dtype.kind not in kinds and array.size:
+        msg = f"{name} has dtype {array.dtype}: it must be {allowed}."
+        raise TypeError(msg)
+    if array.ndim != ndim:
+        msg = f"{name} has shape {array.shape}: it must be {allowed}."
+        raise ValueError(msg)
+    return array
+
+
+def given_points(
+    value: Any, name: str, allowed: str, *, shape: tuple[int, int] | None = None
+) -> NDArray[Any]:
+    """Return finite coordinates from the caller, dense or sparse, as a dense matrix in memory.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`given_array`; also for another shape, no entries without a `shape`, and values
+        that are NaN, infinite or beyond float32.
+    """
+    found = in_memory(value)
+    if is_sparse(found):
+        found = sound_sparse(found, name)
+        if found.dtype.kind in REAL:  # SciPy cannot convert every dtype
+            found = found.astype(np.float64).toarray()
+    points = given_array(found, name, allowed)
+    if points.shape != shape if shape is not None else 0 in points.shape:
+        msg = f"{name} has shape {points.shape}: it must be {allowed}."
+        raise ValueError(msg)
+    with np.errstate(over="ignore", under="ignore"):
+        finite = np.isfinite(points.astype(np.float32, copy=False)).all(axis=1)
+    if not finite.all():
+        msg = (
+            f"{name} has {finite.size - int(finite.sum())} rows that are not finite: "
+            f"it must be {allowed}, all finite (float32)."
+        )
+        raise ValueError(msg)
+    return points
+
+
+def sound_sparse(matrix: Any, name: str) -> Any:
+    """Check that the arrays of a SciPy matrix fit each other; SciPy and kernels rely on it.
+
+    Returns
+    -------
+    A CSR or CSC unchanged, any other matrix as a COO, which may share its arrays. The values
+    themselves are not checked.
+
+    Raises
+    ------
+    ValueError
+        When they do not fit; the message begins with the name of the matrix.
+    """
+    try:
+        fault = _fault_of_sparse(matrix)
+        if fault is None and matrix.format not in {"csr", "csc", "coo"}:
+            matrix = matrix.tocoo(copy=False)
+            fault = _fault_of_sparse(matrix)
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        fault = str(error)
+    if fault is not None:
+        msg = f"{name} is damaged: {fault}."
+        raise ValueError(msg)
+    return matrix
+
+
+def _fault_of_sparse(matrix: Any) -> str | None:
+    """Return what is wrong with the arrays of a matrix, or None."""
+    n_rows, n_columns = matrix.shape
+    if matrix.format == "coo":
+        stored = matrix.data.shape
+        return _fault_of_indices("row", matrix.row, n_rows, stored) or _fault_of_indices(
+            "col", matrix.col, n_columns, stored
+        )
+    if matrix.format == "dia" and matrix.offsets.shape != matrix.data.shape[:1]:
+        return f"its data have shape {matrix.data.shape} and its offsets {matrix.offsets.shape}"
+    if matrix.format == "lil" and [*map(len, matrix.rows)] != [*map(len, matrix.data)]:
+        return "its rows and data differ in length"
+    if matrix.format not in {"csr", "csc", "bsr"}:
+        return None
+    tall, wide = matrix.blocksize if matrix.format == "bsr" else (1, 1)
+    n_rows, n_columns = n_rows // tall, n_columns // wide
+    if matrix.format == "csc":
+        n_rows, n_columns = n_columns, n_rows
+    data, indices, indptr = matrix.data, matrix.indices, matrix.indptr
+    if indptr.shape != (n_rows + 1,) or indptr.dtype.kind not in "iu":
+        return (
+            f"its offsets (indptr) have shape {indptr.shape} and dtype {indptr.dtype} where "
+            f"{n_rows + 1} integers are needed"
+        )
+    stored = int(indptr[-1])
+    if data.ndim != (3 if matrix.format == "bsr" else 1) or indices.ndim != 1:
+        return f"its data have shape {data.shape} and its indices {indices.shape}"
+    if (
+        indptr[0] != 0
+        or (indptr[1:] < indptr[:-1]).any()
+        or stored > min(data.shape[0], indices.shape[0])
+    ):
+        return (
+            f"its offsets (indptr) do not fit its {data.shape[0]} values and "
+            f"{indices.shape[0]} indices"
+        )
+    return _fault_of_indices("indices", indices[:stored], n_columns, (stored,))
+
+
+def _fault_of_indices(name: str, indices: Any, n: int, shape: tuple[int, ...]) -> str | None:
+    if indices.dtype.kind not in "iu" or len(shape) != 1 or indices.shape != shape:
+        return (
+            f"its {name} have shape {indices.shape} and dtype {indices.dtype} where integers of "
+            f"shape {shape} are needed"
+        )
+    if indices.size and not (indices.min() >= 0 and indices.max() < n):
+        return f"its {name} go beyond 0 to {n - 1}"
+    return None
+
+
+def row_pieces(representation: Any, name: str = "representation") -> Iterator[tuple[int, Any]]:
+    """Yield the rows of a representation in pieces that fit in memory, with their first row.
+
+    Parameters
+    ----------
+    representation
+        Real numbers, two-dimensional, dense or sparse; it may be on disk.
+    name
+        Its name in messages.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When it is something else. Values may be NaN.
+    """
+    allowed = "a matrix of real numbers, one row a vertex"
+    if not hasattr(representation, "shape"):
+        representation = given_array(representation, name, allowed)
+    if len(representation.shape) != 2:
+        msg = f"{name} has shape {tuple(representation.shape)}: it must be {allowed}."
+        raise ValueError(msg)
     n, n_features = representation.shape
-    if is_sparse(representation):
-        yield 0, representation
-        return
     step = max(1, _CHUNK_ENTRIES // max(1, n_features))
     by_position = getattr(representation, "iloc", representation)
-    for first in range(0, n, step):
-        rows = in_memory(by_position[first : first + step])
-        if not is_sparse(rows):
-            rows = np.asarray(rows, np.float64)
+    for first in range(0, n, max(1, n) if is_sparse(representation) else step):
+        rows = representation if is_sparse(representation) else by_position[first : first + step]
+        rows = in_memory(rows)
+        if is_sparse(rows):
+            if rows.dtype.kind not in REAL:
+                raise bad_type(name, representation, allowed)
+            rows = sound_sparse(rows, name)
+            if rows.dtype not in (np.float32, np.float64):
+                rows = rows.astype(np.float64)
+        else:
+            with np.errstate(over="ignore", under="ignore"):
+                rows = given_array(rows, name, allowed).astype(np.float64, copy=False)
         yield first, rows
 
 

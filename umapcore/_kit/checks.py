@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 import operator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from umapcore.errors import bad_type, bad_value
+
+if TYPE_CHECKING:
+    from typing import TypeGuard
 
 #: Upper bound of integer parameters without a bound of their own.
 MOST = 2**31 - 1
@@ -20,16 +24,18 @@ def check_integer(
 ) -> int:
     """Return an integer parameter as an int.
 
-    NumPy integers and whole floats are accepted; `or_none` only affects the message.
+    NumPy integers, whole floats and arrays without dimensions are accepted; `or_none` only affects
+    the message.
 
     Raises
     ------
     ValueError, TypeError
         The message names the parameter, its value and what is allowed.
     """
+    value = _scalar(value)
     bound = f"of at least {least}" if most == MOST else f"from {least} to {most}"
     allowed = ("None or " if or_none else "") + f"an integer {bound}"
-    if isinstance(value, (bool, np.bool_)):
+    if isinstance(value, (bool, np.bool_, np.timedelta64)):
         raise bad_type(name, value, allowed)
     if isinstance(value, (float, np.floating)):
         # YAML files and R users pass integers as 5.0; 5.5 is a mistake.
@@ -40,6 +46,9 @@ def check_integer(
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         raise bad_type(name, value, allowed) from None
+    if number > most == MOST:
+        # The general upper bound is of interest only to those who exceed it.
+        allowed += f" and at most {most}"
     if not least <= number <= most:
         raise bad_value(name, value, allowed)
     return number
@@ -56,11 +65,13 @@ def check_real(
     """Return a real parameter as a float; NumPy numbers and errors are as in `check_integer`."""
     bound = f"above {above:g}" if above is not None else f"at least {at_least:g}"
     allowed = f"a finite number {bound} and at most {at_most:g}"
-    if isinstance(value, (bool, np.bool_)) or not isinstance(
-        value, (int, float, np.integer, np.floating)
-    ):
+    value = _scalar(value)
+    if not _is_number(value):
         raise bad_type(name, value, allowed)
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an int beyond all floats
+        raise bad_value(name, value, allowed) from None
     if (
         not math.isfinite(number)
         or number > at_most
@@ -69,3 +80,14 @@ def check_real(
     ):
         raise bad_value(name, value, allowed)
     return number
+
+
+def _scalar(value: object) -> object:
+    """Return the element of an array without dimensions, in which some files store numbers."""
+    return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(
+        value, (bool, np.timedelta64)
+    )

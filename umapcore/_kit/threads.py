@@ -9,7 +9,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
-from umapcore.errors import bad_type, bad_value
+from umapcore._kit.checks import check_integer
 from umapcore.logs import logger
 from umapcore.settings import settings
 
@@ -75,22 +75,19 @@ def thread_count(requested: int | None) -> int:
     Parameters
     ----------
     requested
-        At least 1. None takes ``settings.n_threads``, or numba's number if that is None.
+        An integer of at least 1. None takes ``settings.n_threads``, or numba's number if that is
+        None.
 
     Raises
     ------
     ValueError, TypeError
         When `requested` is not an integer of at least 1.
     """
-    allowed = "None or an integer of at least 1"
     if requested is None:
         requested = settings.n_threads
     if requested is None:
         return available_threads()
-    if isinstance(requested, bool) or not isinstance(requested, int):
-        raise bad_type("n_threads", requested, allowed)
-    if requested < 1:
-        raise bad_value("n_threads", requested, allowed)
+    requested = check_integer("n_threads", requested, 1, or_none=True)
     import numba
 
     most = int(numba.config.NUMBA_NUM_THREADS)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from umapcore._kit.arrays import in_memory, is_sparse
+from umapcore._kit.arrays import in_memory, is_sparse, sound_sparse
 from umapcore._kit.checks import check_integer
 from umapcore.errors import bad_type, did_you_mean
 from umapcore.logs import logger
@@ -139,7 +139,9 @@ def _x_of(adata: AnnData) -> Any:
 def _checked(stored: Any, n: int, name: str) -> Any:
     """Return coordinates in memory, as a finite float32 matrix."""
     matrix = in_memory(stored)
-    if not is_sparse(matrix):
+    if is_sparse(matrix):
+        matrix = sound_sparse(matrix, name)
+    else:
         matrix = np.asarray(matrix)
         if matrix.ndim == 1:
             matrix = matrix[:, None]
@@ -151,7 +153,8 @@ def _checked(stored: Any, n: int, name: str) -> Any:
         raise ValueError(msg)
     points: Any
     if is_sparse(matrix):
-        points = sparse.csr_array(matrix, dtype=np.float32, copy=False)
+        with np.errstate(over="ignore"):
+            points = sparse.csr_array(matrix, dtype=np.float32, copy=False)
         if not points.has_canonical_format:
             points = points.copy()
             points.sum_duplicates()

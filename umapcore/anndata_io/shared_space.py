@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore._kit.arrays import in_memory, is_sparse
+from umapcore._kit.arrays import given_points, in_memory
 from umapcore.anndata_io.representation import FEW_VARIABLES
 from umapcore.errors import bad_type, did_you_mean
 from umapcore.logs import logger
@@ -125,20 +125,7 @@ def _from_obsm(adata: AnnData, key: str, name: str) -> NDArray[Any]:
 
 
 def _dense(stored: Any, name: str) -> NDArray[Any]:
-    found = in_memory(stored)
-    if is_sparse(found):
-        found = found.toarray()
-    array = np.asarray(found)
-    if array.ndim != 2 or array.shape[1] == 0 or array.dtype.kind not in "buif":
-        msg = f"{name} has shape {array.shape} and dtype {array.dtype}: real numbers are needed, "
-        msg += "one row per cell."
-        raise ValueError(msg)
-    with np.errstate(over="ignore"):
-        bad = int((~np.isfinite(array.astype(np.float32))).any(axis=1).sum())
-    if bad:
-        msg = f"{name} has {bad} rows that are not finite: their neighbours cannot be found."
-        raise ValueError(msg)
-    return array
+    return given_points(stored, name, "a matrix of real numbers, one row per cell")
 
 
 def _check_variables(adata: AnnData, adata_ref: AnnData) -> None:

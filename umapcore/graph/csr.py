@@ -11,17 +11,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from umapcore._kit.arrays import in_memory, is_sparse, read_only
+from umapcore._kit.arrays import (
+    REAL,
+    given_array,
+    in_memory,
+    is_sparse,
+    read_only,
+    sound_sparse,
+)
 from umapcore._kit.jit import kernel
 from umapcore._kit.parallel import for_rows
 from umapcore._kit.rng import mix64_of
-from umapcore.errors import bad_type
 from umapcore.logs import logger
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_ACCEPTED = "a square sparse matrix or array of real, finite weights of at least 0"
+_WEIGHTS = "a square sparse matrix or array of weights: real numbers, finite and at least 0"
+#: Weights whose largest is beyond 2 to the power of plus or minus this are scaled. Sums and squares
+#: of the others stay within the range of float32.
+MOST_EXPONENT = 64
 #: If w_ij and w_ji differ by less than this share of the largest weight, it counts as rounding.
 _ROUNDING = 1e-5
 
@@ -30,7 +39,6 @@ _ROUNDING = 1e-5
 _MARK = "_umapcore_prepared"
 
 # Faults that the pass over the edges can find; a graph without faults is ready.
-_OUT_OF_RANGE = 1
 _ZERO = 2
 _LOOP = 4
 _UNSORTED = 8
@@ -66,25 +74,27 @@ def prepare_graph(
     self-loops. Its arrays are read-only and may be the caller's own.
 
     Duplicate entries are summed; self-loops and explicit zeros are dropped. If w_ij and w_ji
-    differ, both are set to the larger one and a warning is logged.
+    differ, both are set to the larger one and a warning is logged. Very large or very small
+    weights are scaled by a power of two, because only their ratios matter; those that are then
+    too small for float32 are dropped.
 
     Raises
     ------
     ValueError
-        When the graph is not square, not n × n, or has no vertices, or when a weight is NaN,
-        infinite or negative.
+        When the graph is not square, not n × n, or has no vertices, when its arrays do not fit
+        each other, or when a weight is NaN, infinite or negative.
     TypeError
         When it is not a matrix of real numbers.
     """
     if getattr(graph, _MARK, False) and isinstance(graph, sparse.csr_array):
         return graph
-    matrix = _matrix(in_memory(graph), name)
-    n = _checked_size(matrix, n_vertices, name)
-    data, indices, indptr = _csr_arrays(matrix, name)
-    found = _inspect(data, indices, indptr, n_threads)
-    if found & _OUT_OF_RANGE:
-        msg = f"{name} is damaged: it has edges to vertices outside of 0 to {n - 1}."
+    matrix = square_matrix(graph, name, _WEIGHTS)
+    if n_vertices is not None and matrix.shape[0] != n_vertices:
+        msg = f"{name} has {matrix.shape[0]} vertices: it must have {n_vertices}."
         raise ValueError(msg)
+    data, indices, indptr = csr_parts(matrix)
+    data = _checked_weights(data, name)
+    found = _inspect(data, indices, indptr, n_threads)
     if found & (_ZERO | _LOOP | _UNSORTED | _DUPLICATE):
         data, indices, indptr = _tidied(data, indices, indptr, found, name)
         found = _inspect(data, indices, indptr, n_threads)
@@ -95,70 +105,61 @@ def prepare_graph(
     return ready
 
 
-def _matrix(value: Any, name: str) -> Any:
-    """Return SciPy sparse matrices unchanged, and dense input as a NumPy array."""
-    if is_sparse(value):
-        return value
-    if isinstance(value, (str, bytes)) or value is None:
-        raise bad_type(name, value, _ACCEPTED)
-    try:
-        dense = np.asarray(value)
-    except ValueError:  # a ragged list
-        raise bad_type(name, value, _ACCEPTED) from None
-    if dense.dtype == object or dense.ndim == 0:
-        raise bad_type(name, value, _ACCEPTED)
-    return dense
+def square_matrix(value: Any, name: str, allowed: str) -> Any:
+    """Return a graph or the distances of one: a SciPy matrix of the given format, or an array.
 
+    Parameters
+    ----------
+    value
+        What :func:`prepare_graph` accepts.
+    name, allowed
+        For messages: its name, and what it must be.
 
-def _checked_size(matrix: Any, n_vertices: int | None, name: str) -> int:
+    Raises
+    ------
+    ValueError, TypeError
+        When it is not a square matrix of real numbers, or its arrays do not fit each other.
+    """
+    matrix = in_memory(value)
+    if not is_sparse(matrix):
+        matrix = given_array(matrix, name, allowed)
+    elif len(matrix.shape) == 2:
+        matrix = sound_sparse(matrix, name)
+    if matrix.dtype.kind not in REAL:
+        msg = f"{name} has values of dtype {matrix.dtype}: it must be {allowed}."
+        raise TypeError(msg)
     shape = tuple(matrix.shape)
     if len(shape) != 2 or shape[0] != shape[1]:
         msg = f"{name} has shape {shape}: it must be square, one row and one column a vertex."
         raise ValueError(msg)
-    if n_vertices is not None and shape[0] != n_vertices:
-        msg = f"{name} has {shape[0]} vertices: it must have {n_vertices}."
-        raise ValueError(msg)
     if shape[0] == 0:
         msg = f"{name} has no vertices."
         raise ValueError(msg)
-    return int(shape[0])
+    return matrix
 
 
-def _csr_arrays(matrix: Any, name: str) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[Any]]:
-    """Return weights, columns and offsets of the matrix as CSR; of a CSC, those of its transpose.
+def csr_parts(matrix: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return values, columns and offsets of the matrix as CSR; of a CSC, those of its transpose.
 
-    The transpose may be used because the symmetrised graph is the same.
+    The transpose may be used because the symmetrised matrix is the same. Duplicates are kept.
     """
-    if not is_sparse(matrix):
-        data = _checked_weights(matrix.ravel(), name).reshape(matrix.shape)
-        matrix = sparse.csr_array(data)
-    elif matrix.format not in {"csr", "csc"}:
-        entries = matrix.tocoo(copy=False)
-        data = _checked_weights(entries.data, name)
-        # SciPy's conversion would sum duplicates; `_tidied` counts and logs them.
-        order = np.argsort(entries.row, kind="stable")
-        rows, columns = entries.row[order], entries.col[order]
-        indptr = np.zeros(matrix.shape[0] + 1, np.int64)
-        np.cumsum(np.bincount(rows, minlength=matrix.shape[0]), out=indptr[1:])
-        return data[order], *_indices(columns, indptr)
-    indptr = np.asarray(matrix.indptr)
-    stored = int(indptr[-1])
-    if (
-        indptr[0] != 0
-        or (np.diff(indptr) < 0).any()
-        or min(matrix.data.shape[0], matrix.indices.shape[0]) < stored
-    ):
-        msg = f"{name} is damaged: its row offsets (indptr) do not fit its {matrix.nnz} entries."
-        raise ValueError(msg)
-    data = _checked_weights(np.asarray(matrix.data)[:stored], name)
-    return data, *_indices(np.asarray(matrix.indices)[:stored], indptr)
+    if is_sparse(matrix) and matrix.format != "coo":
+        stored = int(matrix.indptr[-1])
+        return matrix.data[:stored], *_indices(matrix.indices[:stored], matrix.indptr)
+    # SciPy's conversions do not know every dtype, and would sum duplicates, which `_tidied` logs.
+    if is_sparse(matrix):
+        order = np.argsort(matrix.row, kind="stable")
+        rows, columns, data = matrix.row[order], matrix.col[order], matrix.data[order]
+    else:
+        rows, columns = np.nonzero(matrix)
+        data = matrix[rows, columns]
+    indptr = np.zeros(matrix.shape[0] + 1, np.int64)
+    np.cumsum(np.bincount(rows, minlength=matrix.shape[0]), out=indptr[1:])
+    return data, *_indices(columns, indptr)
 
 
 def _checked_weights(data: NDArray[Any], name: str) -> NDArray[np.float32]:
     """Check weights and return them as float32, without a copy if possible."""
-    if data.dtype.kind not in "buif":
-        msg = f"{name} has weights of dtype {data.dtype}: they must be real numbers."
-        raise TypeError(msg)
     if data.size:
         # Both are NaN if any weight is NaN.
         low, high = data.min(), data.max()
@@ -171,10 +172,11 @@ def _checked_weights(data: NDArray[Any], name: str) -> NDArray[np.float32]:
                 f"{negative} negative: weights must be finite and at least 0."
             )
             raise ValueError(msg)
-        limits = np.finfo(np.float32)
-        if high > limits.max or 0 < high < limits.tiny / limits.eps:
-            # Only ratios of weights matter, so weights outside float32's range may be scaled.
-            data = data / high
+        # Only ratios of weights matter, so all may be scaled.
+        exponent = int(np.frexp(high)[1]) if data.dtype.kind == "f" else 0
+        if abs(exponent) > MOST_EXPONENT:
+            wide = np.promote_types(data.dtype, np.float64)
+            data = np.ldexp(data.astype(wide, copy=False), -exponent)
     return np.ascontiguousarray(data, dtype=np.float32)
 
 
@@ -182,9 +184,6 @@ def _indices(indices: NDArray[Any], indptr: NDArray[Any]) -> tuple[NDArray[Any],
     """Convert columns and offsets to one dtype, int32 if possible: kernels compile once."""
     n = indptr.shape[0] - 1
     dtype = np.int32 if max(n, int(indptr[-1])) < 2**31 else np.int64
-    if indices.dtype.itemsize > 4 and indices.size and int(indices.max()) >= n:
-        # An invalid column must not wrap around to a valid one; -1 is refused later.
-        indices = np.where(indices < n, indices, -1)
     return (
         read_only(np.ascontiguousarray(indices, dtype=dtype)),
         read_only(np.ascontiguousarray(indptr, dtype=dtype)),
@@ -264,15 +263,12 @@ def _scan(first: Any, last: Any, indptr: Any, indices: Any, bits: Any) -> Any:
         one in 2**64. Looking up the mirror of every edge takes ten times as long, because it is
         far away in memory.
     """
-    n = np.int64(indptr.shape[0] - 1)
     found = 0
     unbalanced = np.uint64(0)
     for i in range(first, last):
         previous = np.int64(-1)
         for e in range(np.uint64(indptr[i]), np.uint64(indptr[i + 1])):
             j = np.int64(indices[e])
-            if j < 0 or j >= n:
-                return found | _OUT_OF_RANGE, unbalanced
             if bits[e] & np.uint32(0x7FFFFFFF) == 0:  # 0 or -0
                 found |= _ZERO
             if j == i:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore._kit.arrays import in_memory, is_sparse
+from umapcore._kit.arrays import given_points
 from umapcore._kit.jit import kernel
 from umapcore._kit.parallel import for_rows
 from umapcore._kit.rng import mix64, mix64_of, stream_key, uniform, unit
-from umapcore.errors import bad_type, did_you_mean
+from umapcore.errors import did_you_mean
 from umapcore.init.spectral import spectral_layout
 from umapcore.layout.constants import EXTENT
 from umapcore.logs import logger
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 #: Standard deviation of the noise that separates equal vertices, when the largest coordinate is
 #: `EXTENT`.
 NOISE = 1e-4
+#: Smaller extents are multiplied by a power of two before they are divided by.
+_TINY_EXTENT = 2.0**-512
 
 _RANDOM_STREAM = 0x72616E64
 _NOISE_STREAM = 0x6E6F6973
@@ -150,29 +152,7 @@ def check_positions(
 
 def _checked(positions: Any, n_vertices: int, n_components: int, name: str) -> NDArray[Any]:
     allowed = f"an array of real numbers of shape ({n_vertices}, {n_components})"
-    if positions is None or isinstance(positions, (str, bytes)):
-        raise bad_type(name, positions, allowed)
-    found = in_memory(positions)
-    if is_sparse(found):
-        found = found.toarray()
-    try:
-        array = np.asarray(found)
-    except ValueError:  # a ragged list
-        raise bad_type(name, positions, allowed) from None
-    if array.dtype.kind not in "buif" or array.ndim == 0:
-        raise bad_type(name, positions, allowed)
-    if array.shape != (n_vertices, n_components):
-        msg = f"{name} has shape {array.shape}: it must be {allowed}."
-        raise ValueError(msg)
-    with np.errstate(over="ignore"):
-        finite = np.isfinite(array.astype(np.float32)).all(axis=1)
-    if not finite.all():
-        msg = (
-            f"{name} has {n_vertices - int(finite.sum())} rows that are not finite: "
-            f"{name} must be {allowed}, all finite (float32)."
-        )
-        raise ValueError(msg)
-    return array
+    return given_points(positions, name, allowed, shape=(n_vertices, n_components))
 
 
 def _expanded(layout: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -190,7 +170,11 @@ def _scaled(positions: NDArray[np.float64]) -> NDArray[np.float32]:
     low, high = positions.min(axis=0), positions.max(axis=0)
     extent = high - low
     flat = extent == 0.0
-    scaled = (positions - low) * (EXTENT / np.where(flat, 1.0, extent))
+    # No float64 is as large as EXTENT over the smallest extents.
+    more = np.where(extent < _TINY_EXTENT, np.int32(512), np.int32(0))
+    scaled = np.ldexp(positions - low, more) * (
+        EXTENT / np.where(flat, 1.0, np.ldexp(extent, more))
+    )
     if flat.any():
         scaled[:, flat] = 0.5 * EXTENT
         if positions.shape[0] > 1:

@@ -11,6 +11,7 @@ number of components.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -124,14 +125,17 @@ def centroid_targets(
     float64, (components, n_dimensions), or None when the representation is not finite.
     """
     sums = _sums(representation, labels, sizes.shape[0])
-    finite = np.isfinite(sums.data if is_sparse(sums) else sums).all()
-    if not finite:
+    largest = float(np.abs(sums.data if is_sparse(sums) else sums).max(initial=0.0))
+    if not math.isfinite(largest):
         logger.warning(
             "the representation has values that are not finite; the graph's %d components are "
             "placed without it",
             sizes.shape[0],
         )
         return None
+    # Only ratios of coordinates matter, and squares of these are neither too large nor too small.
+    _, exponent = math.frexp(largest)
+    sums = sums * 2.0 ** -max(exponent, -1000)
     if is_sparse(sums):
         centroids = sparse.diags_array(1.0 / sizes).tocsr() @ sums
     else:
@@ -196,7 +200,11 @@ def _orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float64]:
 def _sums(representation: Any, labels: NDArray[np.int32], count: int) -> Any:
     """Sum the coordinates of each component's vertices; the sums are dense or sparse like them."""
     sums: Any = None
+    n_rows = 0
     for first, rows in row_pieces(representation):
+        n_rows = first + rows.shape[0]
+        if n_rows > labels.shape[0]:
+            break
         present, position = np.unique(labels[first : first + rows.shape[0]], return_inverse=True)
         shape = (present.shape[0], rows.shape[0])
         at = (position, np.arange(rows.shape[0]))
@@ -209,5 +217,12 @@ def _sums(representation: Any, labels: NDArray[np.int32], count: int) -> Any:
         else:
             if sums is None:
                 sums = np.zeros((count, rows.shape[1]))
-            sums[present] += piece
+            with np.errstate(over="ignore", invalid="ignore"):
+                sums[present] += piece
+    if n_rows != labels.shape[0]:
+        msg = (
+            f"representation has shape {np.shape(representation)}: it must have "
+            f"{labels.shape[0]} rows, one a vertex."
+        )
+        raise ValueError(msg)
     return sums

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from umapcore.errors import bad_type, bad_value
+from umapcore._kit.checks import LARGEST, check_real
+from umapcore.errors import bad_value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 DIGITS = 9
 
 _POINTS = 300
+#: Larger mean squares of the residuals are not a minimum; those of good fits are below 0.001.
+_POOR_FIT = 0.01
+#: Smaller scales would all need an a that is too large.
+_LEAST_SPREAD = 1e-4
 
 
 def find_ab_params(spread: float = 1.0, min_dist: float = 0.1) -> tuple[float, float]:
@@ -31,7 +36,7 @@ def find_ab_params(spread: float = 1.0, min_dist: float = 0.1) -> tuple[float, f
     Parameters
     ----------
     spread
-        Scale of the embedded points, above 0.
+        Scale of the embedded points, from 1e-4 to 1e6.
     min_dist
         Distance up to which points count as touching, from 0 to `spread`.
 
@@ -43,17 +48,23 @@ def find_ab_params(spread: float = 1.0, min_dist: float = 0.1) -> tuple[float, f
     Raises
     ------
     ValueError, TypeError
-        When a parameter is outside its range or not a number.
+        When a parameter is outside its range or not a number, or `spread` is so small that a is
+        above 1e6.
     """
-    for name, value in (("spread", spread), ("min_dist", min_dist)):
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-            raise bad_type(name, value, "a real number")
-    spread, min_dist = float(spread), float(min_dist)
-    if not 0.0 < spread < float("inf"):
-        raise bad_value("spread", spread, "a finite number above 0")
-    if not 0.0 <= min_dist <= spread:
-        raise bad_value("min_dist", min_dist, f"from 0 to spread ({spread:g})")
-    return _fit(spread, min_dist)
+    spread, min_dist = checked_shape(spread, min_dist)
+    a, b = _fit(spread, min_dist)
+    if not a <= LARGEST:
+        raise bad_value("spread", spread, f"so large that a, {a:g} here, is at most {LARGEST:g}")
+    return a, b
+
+
+def checked_shape(spread: object, min_dist: object) -> tuple[float, float]:
+    """Check the parameters of :func:`find_ab_params`, and return them as floats."""
+    scale = check_real("spread", spread, at_least=_LEAST_SPREAD)
+    touching = check_real("min_dist", min_dist, at_least=0.0)
+    if touching > scale:
+        raise bad_value("min_dist", min_dist, f"from 0 to spread ({scale:g})")
+    return scale, touching
 
 
 @lru_cache(maxsize=64)
@@ -61,19 +72,23 @@ def _fit(spread: float, min_dist: float) -> tuple[float, float]:
     """Fit with MINPACK from umap-learn's start, which determines the iterate where it stops."""
     x = np.linspace(0.0, 3.0 * spread, _POINTS)[1:]  # at 0 the curve is 1 for any a and b
     target = np.where(x < min_dist, 1.0, np.exp(-(x - min_dist) / spread))
-    a, b = _least_squares(x, target, (1.0, 1.0))
-    if not (a > 0.0 and b > 0.0):
-        # For spread << 1 umap-learn's start is so far off that its fit ends at a, b < 0, which is
-        # not a valid curve. Start instead where a x^(2b) is 1 at the point where the target is
-        # 1/2.
-        half = min_dist + spread * float(np.log(2.0))
-        a, b = _least_squares(x, target, (half**-2.0, 1.0))
-    return _rounded(a), _rounded(b)
+    found = _least_squares(x, target, (1.0, 1.0))
+    # For spread << 1 umap-learn's start is so far off that its fit ends at a, b < 0, which is not a
+    # valid curve. Start instead where a x^(2b) is 1 at the point where the target is 1/2.
+    half = min_dist + spread * float(np.log(2.0))
+    if found is None:
+        found = _least_squares(x, target, (half**-2.0, 1.0))
+    if found is None:
+        # Rounding stopped it; but the curves scale with `spread`.
+        a, b = _least_squares(x / spread, target, ((half / spread) ** -2.0, 1.0)) or (1.0, 1.0)
+        found = a * spread ** (-2.0 * b), b
+    return _rounded(found[0]), _rounded(found[1])
 
 
 def _least_squares(
     x: NDArray[np.float64], target: NDArray[np.float64], start: tuple[float, float]
-) -> tuple[float, float]:
+) -> tuple[float, float] | None:
+    """Return a and b; None if the iteration ended far from a curve that fits."""
     # Imported here because importing scipy.optimize takes a good part of a second.
     from scipy.optimize import leastsq
 
@@ -92,8 +107,11 @@ def _least_squares(
     # With the exact Jacobian the iterates agree with those of umap-learn's finite differences to
     # about 1e-8, without their noise: rounding errors are not divided by a tiny step.
     with np.errstate(all="ignore"):
-        p, _ = leastsq(residuals, start, Dfun=jacobian, col_deriv=True, maxfev=1000)
-    return float(p[0]), float(p[1])
+        p, *_ = leastsq(
+            residuals, start, Dfun=jacobian, col_deriv=True, maxfev=1000, full_output=True
+        )
+        good = p[0] > 0.0 and p[1] > 0.0 and np.square(residuals(p)).mean() < _POOR_FIT
+    return (float(p[0]), float(p[1])) if good else None
 
 
 def _rounded(value: float) -> float:

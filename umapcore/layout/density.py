@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from umapcore._kit.arrays import csr_arrays, in_memory, is_sparse
+from umapcore._kit.arrays import csr_arrays
 from umapcore._kit.jit import kernel
 from umapcore._kit.log2 import exact_log2_of
 from umapcore._kit.parallel import for_rows
-from umapcore.errors import bad_type
+from umapcore.graph.csr import csr_parts, square_matrix
 from umapcore.layout.constants import EPSILON
 from umapcore.layout.plan import least_weight
 from umapcore.logs import logger
@@ -34,9 +34,8 @@ if TYPE_CHECKING:
 LEAST_DEVIATION = 1e-6
 #: A warning is logged if more than this share of the edges has no distance.
 _MANY = 0.1
-
-
-_ACCEPTED = "a square sparse matrix or array of finite distances of at least 0"
+_ACCEPTED = "a square sparse matrix or array of real numbers from 0 to the largest float32"
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,8 @@ def density_of(
     Raises
     ------
     ValueError, TypeError
-        When the distances are not valid, do not fit the graph, or are 0 for all of its edges.
+        When the distances are not valid or beyond float32, do not fit the graph, or are 0 for all
+        of its edges.
     """
     n = int(graph.shape[0])
     logs, total_rate = log_radii(
@@ -100,6 +100,8 @@ def density_of(
     counted = ~np.isnan(logs)
     standardised = np.zeros(n, np.float32)
     standardised[counted] = _standardised(logs[counted])
+    if counted.any() and not standardised.any():
+        logger.warning("%s: the densities of all vertices are equal, so none is preserved", name)
     return Density(standardised, int(counted.sum()), total_rate)
 
 
@@ -156,29 +158,26 @@ def log_radii(
 
 
 def _checked(distances: Any, n: int, name: str) -> sparse.csr_array[Any, Any]:
-    """Check distances and convert them to a canonical float64 CSR in memory."""
-    matrix = in_memory(distances)
-    if not is_sparse(matrix):
-        if matrix is None or isinstance(matrix, (str, bytes)):
-            raise bad_type(name, matrix, _ACCEPTED)
-        matrix = np.asarray(matrix)
-    if matrix.dtype.kind not in "buif":
-        msg = f"{name} has dtype {matrix.dtype}: distances must be real numbers."
-        raise TypeError(msg)
-    if tuple(matrix.shape) != (n, n):
+    """Check distances and convert them to a canonical float64 CSR; of a CSC, its transpose."""
+    matrix = square_matrix(distances, name, _ACCEPTED)
+    if matrix.shape[0] != n:
         msg = f"{name} has shape {tuple(matrix.shape)}: it must be ({n}, {n}), as the graph is."
         raise ValueError(msg)
-    # Kernels are compiled for one dtype only.
-    csr: Any = sparse.csr_array(matrix, dtype=np.float64)
+    data, indices, indptr = csr_parts(matrix)
+    with np.errstate(over="ignore"):
+        data = data.astype(np.float64)  # kernels are compiled for one dtype only
+    # With larger distances, float64 could not hold the sums of their squares.
+    wrong = data.size - int(((data >= 0) & (data <= _LARGEST)).sum())
+    if wrong:
+        msg = (
+            f"{name} has {wrong} values that are NaN, infinite or negative, or beyond float32: "
+            f"it must be {_ACCEPTED}."
+        )
+        raise ValueError(msg)
+    csr: Any = sparse.csr_array((data, indices, indptr), shape=(n, n))
     if not csr.has_canonical_format:
         csr = csr.copy()
         csr.sum_duplicates()
-    wrong = int((~(np.isfinite(csr.data) & (csr.data >= 0))).sum())
-    if wrong:
-        msg = (
-            f"{name} has {wrong} values that are NaN, infinite or negative: it must be {_ACCEPTED}."
-        )
-        raise ValueError(msg)
     return csr  # type: ignore[no-any-return]
 
 

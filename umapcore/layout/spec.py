@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from umapcore._kit.checks import check_integer, check_real
-from umapcore.layout.curve import find_ab_params
+from umapcore.layout.curve import checked_shape, find_ab_params
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,8 +39,8 @@ class OptimizerSpec:
     Parameters
     ----------
     min_dist, spread
-        Shape of the membership curve, ``0 <= min_dist <= spread`` and ``spread > 0``. They are
-        only used to compute `a` and `b`.
+        Shape of the membership curve, ``0 <= min_dist <= spread`` and ``spread >= 1e-4``. They
+        are only used to compute `a` and `b`; an `a` above 1e6 is refused.
     n_components
         Dimensions of the embedding, at least 1. A graph of n vertices allows up to
         ``max(n - 1, 10)``.
@@ -111,8 +111,7 @@ class OptimizerSpec:
             )
             raise ValueError(msg)
         if self.a is None:
-            spread = check_real("spread", self.spread, above=0.0)
-            min_dist = check_real("min_dist", self.min_dist, at_least=0.0)
+            spread, min_dist = checked_shape(self.spread, self.min_dist)
             put("spread", spread)
             put("min_dist", min_dist)
             a, b = find_ab_params(spread, min_dist)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore._kit.arrays import in_memory
+from umapcore._kit.arrays import given_points
 from umapcore._kit.checks import check_integer
 from umapcore.device.select import fall_back, resolve_backend
 from umapcore.errors import GPUUnavailableError, bad_type
@@ -122,22 +122,7 @@ def checked_reference(embedding: Any, name: str) -> NDArray[np.float32]:
         When they are not a matrix of finite real numbers.
     """
     allowed = "a matrix of finite real numbers, one row a point of the reference"
-    try:
-        array = np.asarray(in_memory(embedding))
-    except ValueError:  # a ragged list
-        raise bad_type(name, embedding, allowed) from None
-    if array.dtype.kind not in "buif":
-        raise bad_type(name, embedding, allowed)
-    if array.ndim != 2 or 0 in array.shape:
-        msg = f"{name} has shape {array.shape}: it must be {allowed}."
-        raise ValueError(msg)
-    with np.errstate(over="ignore"):
-        reference = np.ascontiguousarray(array, np.float32)
-    bad = int((~np.isfinite(reference)).any(axis=1).sum())
-    if bad:
-        msg = f"{name} has {bad} rows that are not finite: it must be {allowed}."
-        raise ValueError(msg)
-    return reference
+    return np.ascontiguousarray(given_points(embedding, name, allowed), np.float32)
 
 
 def _place(

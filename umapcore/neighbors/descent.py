@@ -70,7 +70,7 @@ def descent_knn(
         n_neighbors=min(n_neighbors + 1, n),
         n_trees=min(64, 5 + round(math.sqrt(n) / 20.0)),
         n_iters=max(5, round(math.log2(n))),
-        random_state=_random_state(seed),
+        random_state=random_state(seed),
         n_jobs=1,
     )
     indices, distances = index.neighbor_graph
@@ -97,7 +97,7 @@ def known_metrics(*, is_sparse: bool) -> frozenset[str]:
     return frozenset(named_distances)
 
 
-def _random_state(seed: int) -> np.random.RandomState:
+def random_state(seed: int) -> np.random.RandomState:
     """Make NumPy's old generator, which takes a longer seed as two words of 32 bits."""
     words = seed if seed < 2**32 else np.array([seed & 0xFFFFFFFF, seed >> 32], np.uint32)
     return np.random.RandomState(words)

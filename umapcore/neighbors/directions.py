@@ -22,6 +22,10 @@ def directions(points: Any, *, centred: bool) -> Any:
     if is_sparse(points) and centred:
         points = points.toarray()
     if is_sparse(points):
+        # Powers of two, so that the squares fit in float32; the directions keep their bits.
+        largest = abs(points).max(axis=1).toarray().ravel().astype(np.float64)
+        powers = np.ldexp(1.0, -np.frexp(largest)[1])
+        points = sparse.csr_array(sparse.diags_array(powers).tocsr() @ points).astype(np.float32)
         squares = np.asarray(points.multiply(points).sum(axis=1, dtype=np.float64)).ravel()
         scale = 1.0 / np.sqrt(np.where(squares > 0.0, squares, 1.0))
         scaled = sparse.csr_array(sparse.diags_array(scale).tocsr() @ points).astype(np.float32)
@@ -34,7 +38,8 @@ def directions(points: Any, *, centred: bool) -> Any:
         dense -= _row_sums(dense)[:, None] / max(1, dense.shape[1])
     largest = np.abs(dense).max(axis=1, initial=0.0)
     # After centring, a constant point consists of rounding errors only.
-    nothing = largest <= 1e-6 * np.abs(points).max(axis=1, initial=0.0)
+    with np.errstate(under="ignore"):
+        nothing = largest <= 1e-6 * np.abs(points).max(axis=1, initial=0.0)
     dense /= np.where(nothing, 1.0, largest)[:, None]
     dense /= np.sqrt(np.where(nothing, 1.0, _row_sums(dense * dense)))[:, None]
     dense[nothing] = 0.0

@@ -54,13 +54,16 @@ def exact_knn(
     Raises
     ------
     ValueError
-        When the metric is not available for the points, or a distance is NaN.
+        When the metric is not available for the points, or a distance is NaN or beyond float32.
     """
     own = OWN_METRICS.get(metric) if isinstance(metric, str) else None
     if own is None:
         knn = _by_scipy(points, n_neighbors, metric, metric_kwds or {})
         if np.isnan(knn.distances).any():
             msg = f"metric={metric!r} gives distances that are NaN for these data."
+            raise ValueError(msg)
+        if isinstance(metric, str) and (knn.indices < 0).any():
+            msg = f"metric={metric!r} gives distances that are beyond float32 for these data."
             raise ValueError(msg)
         return knn
     if metric_kwds:

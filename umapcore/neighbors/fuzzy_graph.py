@@ -95,8 +95,12 @@ def fuzzy_graph(
     mix_ratio: float = 1.0,
     local_connectivity: float = 1.0,
     n_threads: int | None = None,
+    name: str = "knn",
 ) -> sparse.csr_array[np.float32, tuple[int, int]]:
-    """Compute the graph of :func:`fuzzy_simplicial_set` from neighbours that have been checked."""
+    """Compute the graph of :func:`fuzzy_simplicial_set` from neighbours that have been checked.
+
+    `name` is that of the neighbours in messages, as for :func:`umapcore.neighbors.knn.checked_knn`.
+    """
     indices, distances = knn
     n = indices.shape[0]
     # Ranges of fixed length, summed in order: the same result for any number of threads.
@@ -118,6 +122,6 @@ def fuzzy_graph(
 
     twice = max(for_rows(n, n_threads, weigh, ROWS_PER_TASK))
     if twice >= 0:
-        msg = f"knn_indices has the same neighbour twice in row {twice}."
+        msg = f"{name}_indices has the same neighbour twice in row {twice}."
         raise ValueError(msg)
     return fuzzy_union(views, counts, mix_ratio, n_threads)

@@ -6,18 +6,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from umapcore._kit.arrays import in_memory
+from umapcore._kit.arrays import given_array
 from umapcore._kit.jit import kernel
 from umapcore._kit.parallel import for_rows
-from umapcore.errors import bad_type
 from umapcore.logs import logger
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # What `_inspect` can find in the neighbours.
-_OUT_OF_RANGE = 1
-_NOT_A_DISTANCE = 2
 _UNSORTED = 4
 _SELF_NOT_FIRST = 8
 _SELF_SOMEWHERE = 16
@@ -71,36 +68,20 @@ def checked_knn(
     Raises
     ------
     ValueError, TypeError
-        When the shapes do not match, an index is out of range, or a distance is negative or NaN.
+        When the shapes do not match, an index is out of range, or a distance is negative, NaN or
+        finite and beyond float32.
     """
-    rows = given_matrix(indices, f"{name}_indices", "iu", "a matrix of integers, one row a vertex")
-    lengths = given_matrix(
-        distances, f"{name}_distances", "fiu", "a matrix of real numbers, one row a vertex"
-    )
-    if rows.shape != lengths.shape:
-        msg = f"{name}_indices has shape {rows.shape} and {name}_distances {lengths.shape}: "
-        msg += "they must be equal."
+    knn = given_neighbours(indices, distances, name)
+    count = knn.indices.shape[0]
+    if n is not None and count != n:
+        msg = f"{name}_indices has {count} rows: there must be {n}, one a vertex."
         raise ValueError(msg)
-    if n is not None and rows.shape[0] != n:
-        msg = f"{name}_indices has {rows.shape[0]} rows: there must be {n}, one a vertex."
+    if count == 0:
+        msg = f"{name}_indices has no rows: there must be one a vertex."
         raise ValueError(msg)
-    count = rows.shape[0]
-    if count == 0 or rows.shape[1] == 0:
-        msg = f"{name}_indices has shape {rows.shape}: there are no neighbours in it."
-        raise ValueError(msg)
-    if rows.dtype != np.int32:
-        # An invalid index must not wrap around to a valid one: it becomes `count`, refused below.
-        rows = np.where((rows >= -1) & (rows < count), rows, count).astype(np.int32)
-    knn = KNN(np.ascontiguousarray(rows), np.ascontiguousarray(lengths, dtype=np.float32))
     found = _found(knn, n_threads)
-    if found & _OUT_OF_RANGE:
-        msg = f"{name}_indices has entries outside of 0 to {count - 1}; -1 stands for none."
-        raise ValueError(msg)
-    if found & _NOT_A_DISTANCE:
-        msg = f"{name}_distances has entries that are NaN or negative: distances are at least 0."
-        raise ValueError(msg)
     if found & _UNSORTED:
-        order = np.argsort(np.where(knn.indices < 0, np.inf, knn.distances), axis=1, kind="stable")
+        order = np.argsort(knn.distances, axis=1, kind="stable")
         knn = KNN(
             np.take_along_axis(knn.indices, order, axis=1),
             np.take_along_axis(knn.distances, order, axis=1),
@@ -147,25 +128,63 @@ def with_self_first(knn: KNN, *, insert: bool) -> KNN:
     return KNN(indices, distances)
 
 
-def given_matrix(value: object, name: str, kinds: str, allowed: str) -> NDArray[Any]:
-    """Return a matrix from the caller as an array in memory.
+def given_neighbours(
+    indices: object, distances: object, name: str, *, n_points: int | None = None
+) -> KNN:
+    """Check neighbours from the caller: their shapes, dtypes and ranges.
+
+    Parameters
+    ----------
+    indices, distances, name
+        As for :func:`checked_knn`.
+    n_points
+        Number of points that may be neighbours; None: one a row.
+
+    Returns
+    -------
+    Arrays in C order, which may be the caller's own; rows may have any order. Where there is no
+    neighbour, the index is -1 and the distance infinite.
 
     Raises
     ------
     ValueError, TypeError
-        When it is not a matrix, or NumPy's kind of its dtype is not in `kinds`. `allowed`
-        describes in the message what it may be.
+        The message names the array.
     """
-    try:
-        array = np.asarray(in_memory(value))
-    except ValueError:  # a ragged list
-        raise bad_type(name, value, allowed) from None
-    if array.dtype.kind not in kinds and array.size:
-        raise bad_type(name, value, allowed)
-    if array.ndim != 2:
-        msg = f"{name} has shape {array.shape}: it must be {allowed}."
+    allowed = "a matrix of {}, one row a point and one column a neighbour"
+    rows = given_array(indices, f"{name}_indices", allowed.format("integers"), kinds="iu")
+    lengths = given_array(
+        distances, f"{name}_distances", allowed.format("real numbers"), kinds="iuf"
+    )
+    if rows.shape != lengths.shape:
+        msg = f"{name}_indices has shape {rows.shape} and {name}_distances {lengths.shape}: "
+        msg += "they must be equal."
         raise ValueError(msg)
-    return array
+    if rows.shape[1] == 0:
+        msg = f"{name}_indices has shape {rows.shape}: there are no neighbours in it."
+        raise ValueError(msg)
+    count = rows.shape[0] if n_points is None else n_points
+    if rows.size and not (int(rows.min()) >= -1 and int(rows.max()) < count):
+        msg = f"{name}_indices has entries outside of 0 to {count - 1}; -1 stands for none."
+        raise ValueError(msg)
+    present = (rows >= 0) & (lengths != np.inf)
+    if (present & ~(lengths >= 0)).any():
+        msg = f"{name}_distances has entries that are NaN or negative: distances are at least 0."
+        raise ValueError(msg)
+    with np.errstate(over="ignore", under="ignore"):
+        narrow = np.ascontiguousarray(lengths, dtype=np.float32)
+    if lengths.dtype != np.float32:
+        beyond = int((present & (narrow == np.inf)).sum())
+        if beyond:
+            msg = f"{name}_distances has {beyond} entries that are beyond float32: "
+            msg += "only an infinite distance stands for no neighbour."
+            raise ValueError(msg)
+        lost = int((present & (narrow == 0) & (lengths > 0)).sum())
+        if lost:
+            logger.warning("%s_distances: %d distances above 0 are 0 in float32", name, lost)
+    rows = np.ascontiguousarray(rows, dtype=np.int32)
+    if present.all():
+        return KNN(rows, narrow)
+    return KNN(np.where(present, rows, np.int32(-1)), np.where(present, narrow, np.float32(np.inf)))
 
 
 def _found(knn: KNN, n_threads: int | None) -> int:
@@ -177,7 +196,7 @@ def _found(knn: KNN, n_threads: int | None) -> int:
 
 @kernel()
 def _inspect(first: Any, last: Any, indices: Any, distances: Any) -> Any:
-    n, k = indices.shape
+    k = indices.shape[1]
     found = 0
     for i in range(first, last):
         previous = np.float32(0.0)
@@ -185,12 +204,6 @@ def _inspect(first: Any, last: Any, indices: Any, distances: Any) -> Any:
             found |= _SELF_NOT_FIRST
         for j in range(k):
             column, d = indices[i, j], distances[i, j]
-            if column < -1 or column >= n:
-                found |= _OUT_OF_RANGE
-            if not d >= np.float32(0.0) and column >= 0:
-                found |= _NOT_A_DISTANCE
-            if column < 0:
-                d = np.float32(np.inf)
             if d < previous:
                 found |= _UNSORTED
             previous = d

@@ -10,7 +10,8 @@ from scipy.spatial.distance import cdist
 from umapcore.logs import logger
 from umapcore.neighbors import descent
 from umapcore.neighbors.directions import directions
-from umapcore.neighbors.knn import given_matrix
+from umapcore.neighbors.knn import given_neighbours
+from umapcore.neighbors.magnitudes import scaled, small_exponent, unscaled
 from umapcore.neighbors.metrics import (
     METRICS,
     OWN_METRICS,
@@ -55,27 +56,10 @@ def checked_neighbours(
     ------
     ValueError, TypeError
         When the shapes do not match, an index is out of range or twice in a row, or a distance is
-        negative or NaN.
+        negative, NaN, or finite and beyond float32.
     """
-    rows = _matrix(indices, f"{name}_indices", "iu", "integers")
-    lengths = _matrix(distances, f"{name}_distances", "iuf", "real numbers")
-    if rows.shape != lengths.shape:
-        msg = f"{name}_indices has shape {rows.shape} and {name}_distances {lengths.shape}: "
-        msg += "they must be equal."
-        raise ValueError(msg)
-    if rows.size and (int(rows.min()) < -1 or int(rows.max()) >= n_reference):
-        msg = f"{name}_indices has entries outside of 0 to {n_reference - 1}; -1 stands for none."
-        raise ValueError(msg)
-    with np.errstate(over="ignore"):
-        found = np.array(lengths, np.float32)
-    absent = (rows < 0) | (found == np.inf)
-    if not (found[~absent] >= 0).all():
-        msg = f"{name}_distances has entries that are NaN or negative: distances are at least 0."
-        raise ValueError(msg)
-    places = np.array(rows, np.int32)
-    places[absent] = -1
-    found[absent] = np.inf
-    found += np.float32(0)  # no negative zeros
+    places, found = given_neighbours(indices, distances, name, n_points=n_reference)
+    found = found + np.float32(0)  # no negative zeros
     if (found[:, 1:] < found[:, :-1]).any():
         logger.info("%s: rows sorted by distance", name)
         order = np.argsort(found, axis=1, kind="stable")
@@ -129,16 +113,21 @@ def nearest(
     Raises
     ------
     ValueError, ImportError
-        When no search supports the metric, or pynndescent is needed and not installed.
+        When no search supports the metric, pynndescent is needed and not installed, or
+        coordinates are so large that squares of distances may be beyond float32.
     """
     points, queries = (np.ascontiguousarray(rows, np.float32) for rows in (reference, new))
     if metric in OWN_METRICS:
+        exponent = small_exponent(metric, points, queries)
+        if exponent:
+            points, queries = scaled(points, exponent), scaled(queries, exponent)
         n, own = points.shape[0], OWN_METRICS[metric]
         if own in {"cosine", "correlation"}:
             both = directions(np.vstack([points, queries]), centred=own == "correlation")
             points, queries = both[:n], both[n:]
         indices, squares = knn_by_tiles(points, queries, k, n_threads)
-        return indices, from_squares(squares, own)
+        distances = from_squares(squares, own)
+        return indices, unscaled(distances, exponent, metric) if exponent else distances
     if has_exact(metric, is_sparse=False):
         return _by_scipy(points, queries, k, metric, metric_kwds or {})
     return _by_pynndescent(points, queries, k, metric, metric_kwds or {}, seed)
@@ -162,7 +151,11 @@ def _by_scipy(
             raise ValueError(msg)
         order = np.argsort(block, axis=1, kind="stable")[:, :k]
         indices[rows] = order
-        distances[rows] = np.take_along_axis(block, order, axis=1)
+        found = np.take_along_axis(block, order, axis=1)
+        if (found > np.finfo(np.float32).max).any():
+            msg = f"metric={metric!r} gives distances that are beyond float32 for these data."
+            raise ValueError(msg)
+        distances[rows] = found
     return indices, distances
 
 
@@ -187,16 +180,13 @@ def _by_pynndescent(
         metric=metric,
         metric_kwds=dict(metric_kwds),
         n_neighbors=max(k, 15),
-        random_state=seed % 2**32,
+        random_state=descent.random_state(seed),
+        # Its result depends on the number of threads.
+        n_jobs=1,
     )
     indices, distances = index.query(queries, k=k, epsilon=0.12)
-    return indices.astype(np.int32), distances.astype(np.float32)
-
-
-def _matrix(value: Any, name: str, kinds: str, what: str) -> NDArray[Any]:
-    allowed = f"a matrix of {what}, one row a new point and one column a neighbour"
-    array = given_matrix(value, name, kinds, allowed)
-    if array.shape[1] == 0:
-        msg = f"{name} has shape {array.shape}: it must be {allowed}."
-        raise ValueError(msg)
-    return array
+    absent = indices < 0
+    missing = int(absent.any(axis=1).sum())
+    if missing:
+        logger.warning("%d new points have fewer than %d neighbours", missing, k)
+    return indices.astype(np.int32), np.where(absent, np.inf, distances).astype(np.float32)

@@ -10,6 +10,7 @@ from umapcore.errors import GPUUnavailableError
 from umapcore.logs import logger
 from umapcore.neighbors import descent
 from umapcore.neighbors.knn import KNN, with_self_first
+from umapcore.neighbors.magnitudes import scaled, small_exponent, unscaled
 from umapcore.neighbors.metrics import METRICS, OWN_METRICS, has_exact, unknown_metric
 
 if TYPE_CHECKING:
@@ -53,13 +54,21 @@ def nearest_neighbors(
     Raises
     ------
     ValueError
-        For a metric that is unknown, or not available for the points.
+        For a metric that is unknown, or not available for the points, and for coordinates so large
+        that squares of distances may be beyond float32.
     ImportError
         When pynndescent is needed and not installed.
     GPUUnavailableError
         When a GPU is requested but cannot be used or has too little memory, and
         ``umapcore.settings.gpu_fallback`` is False.
     """
+    exponent = small_exponent(metric, points)
+    if exponent:
+        larger = nearest_neighbors(
+            scaled(points, exponent), n_neighbors, metric=metric, metric_kwds=metric_kwds,
+            seed=seed, method=method, exact=exact, n_threads=n_threads,
+        )  # fmt: skip
+        return KNN(larger.indices, unscaled(larger.distances, exponent, str(metric)))
     if method != "umap":
         try:
             if exact is False:

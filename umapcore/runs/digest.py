@@ -100,7 +100,7 @@ def representation_digest(representation: Any, metric: str) -> str:
                 ]
             else:
                 parts.append(_hashed(_bytes(rows, "<f8")))
-        return _tree(b"representation", representation.shape, parts)
+        return _tree(b"representation", np.shape(representation), parts)
     return _tree(b"representation", (), parts)
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 
+from umapcore.graph.csr import MOST_EXPONENT
 from umapcore.logs import logger
 
 if TYPE_CHECKING:
     from umapcore_cupy.host.device import Array, Device
+
+
+#: Number of threads that search for the largest weight; each reads many edges.
+_HEAVIEST_THREADS = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -75,10 +81,26 @@ def adopt_graph(device: Device, matrix: Any) -> DeviceGraph | None:
         if not device.download(found)[0]:
             device.launch("inspect_mirrors", n, np.int64(n), *rows, found)
             if not device.download(found)[0]:
-                return DeviceGraph(n, n_edges, *rows, is_users=True)
-        reason = f"it is not a symmetric graph in canonical form (code {device.download(found)[0]})"
+                graph = DeviceGraph(n, n_edges, *rows, is_users=True)
+                if abs(math.frexp(heaviest_weight(device, graph))[1]) <= MOST_EXPONENT:
+                    return graph
+                reason = "its weights are too large or too small"
+        if reason is None:
+            code = device.download(found)[0]
+            reason = f"it is not a symmetric graph in canonical form (code {code})"
     logger.info("the graph on the GPU goes by way of the host: %s", reason)
     return None
+
+
+def heaviest_weight(device: Device, graph: DeviceGraph) -> float:
+    """Return the largest weight of a graph; 1 if it has no edges."""
+    if graph.nnz == 0:
+        return 1.0
+    device.compile("plan")
+    bits = device.zeros(1, np.int32)
+    threads = min(graph.nnz, _HEAVIEST_THREADS)
+    device.launch("find_heaviest", threads, np.int64(graph.nnz), graph.weights, bits)
+    return float(device.download(bits).view(np.float32)[0])
 
 
 def to_host(device: Device, graph: DeviceGraph) -> sparse.csr_array[Any, Any]:
@@ -97,6 +119,6 @@ def _unfit(matrix: Any) -> str | None:
     kinds = (matrix.data.dtype, matrix.indices.dtype, matrix.indptr.dtype)
     if kinds != (np.float32, np.int32, np.int32):
         return f"its arrays are of {', '.join(str(kind) for kind in kinds)}"
-    if matrix.indices.shape[0] != matrix.data.shape[0]:
+    if matrix.indptr.shape != (matrix.shape[0] + 1,) or matrix.indices.shape != matrix.data.shape:
         return "its arrays do not fit each other"
     return None

@@ -10,6 +10,7 @@ import numpy as np
 from umapcore.layout.constants import N_BUCKETS, N_PHASES
 from umapcore.layout.plan import least_weight, longest_step, pool_size, pull_exponent
 from umapcore_cupy.host.scan import sum_up
+from umapcore_cupy.layout.graph import heaviest_weight
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from umapcore.layout.spec import OptimizerSpec
     from umapcore_cupy.host.device import Array, Device
     from umapcore_cupy.layout.graph import DeviceGraph
-
-#: Number of threads that search for the largest weight; each reads many edges.
-_HEAVIEST_THREADS = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def build_on_device(device: Device, graph: DeviceGraph, spec: OptimizerSpec) -> 
     n_epochs = spec.epochs_for(n)
     rows = (graph.indptr, graph.indices, graph.weights)
 
-    heaviest = _heaviest(device, graph)
+    heaviest = heaviest_weight(device, graph)
     pruning = (np.float64(heaviest), np.float64(least_weight(spec, n)))
     degrees = device.empty(n, np.int32)
     ranks = device.empty(n, np.int32)
@@ -139,12 +137,3 @@ def bring(device: Device, plan: EdgePlan, *, with_edges: bool) -> DevicePlan:
         pull_exponent=plan.pull_exponent,
         pool_size=plan.pool_size,
     )
-
-
-def _heaviest(device: Device, graph: DeviceGraph) -> float:
-    if graph.nnz == 0:
-        return 1.0
-    bits = device.zeros(1, np.int32)
-    threads = min(graph.nnz, _HEAVIEST_THREADS)
-    device.launch("find_heaviest", threads, np.int64(graph.nnz), graph.weights, bits)
-    return float(device.download(bits).view(np.float32)[0])
