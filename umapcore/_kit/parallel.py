@@ -11,8 +11,55 @@ from umapcore._kit.threads import thread_count
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+#: Seconds between two looks at whether a task has ended, where a signal does not end the wait.
+_LOOK = 0.1
+#: Seconds that an interrupted call waits for its task; then the task ends unattended.
+_FAREWELL = 0.2
 #: Rows per range; a multiple of `N_PHASES`, the phases in which a plan's buckets are chosen.
 ROWS_PER_TASK = 65_536
+
+
+def run_interruptibly(task: Callable[[], None], stop: Callable[[], None]) -> None:
+    """Run a long task so that the main thread can be interrupted at any moment.
+
+    Python handles signals in the main thread, between two of its instructions, so not during a
+    kernel. Here the main thread only waits for another thread that runs the task. If the wait ends
+    with an exception (Ctrl-C, or a signal handler that raises), the task is asked to stop.
+
+    Parameters
+    ----------
+    task
+        Runs mostly without the GIL. Called directly if this is not the main thread.
+    stop
+        Makes the task end soon, and what it has written is then of no use. A task that still
+        compiles ends a little later, unattended.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        task()
+        return
+    failures: list[BaseException] = []
+    ended = threading.Event()
+
+    def run() -> None:
+        try:
+            task()
+        except BaseException as error:  # raised again below, in the thread that called
+            failures.append(error)
+        finally:
+            ended.set()
+
+    thread = threading.Thread(target=run, name="umapcore")
+    try:
+        thread.start()
+        while not ended.wait(_LOOK):
+            pass
+        thread.join()
+    except BaseException:
+        stop()
+        ended.wait(_FAREWELL)
+        raise
+    if failures:
+        raise failures[0]
 
 
 def for_rows(
