@@ -151,13 +151,20 @@ def take_part(
         phase = end_phase(queue, n_workers, phase, done, count)
 
 
+def _purpose(types: Any) -> str:
+    """Tell what the kernels below are compiled for, from the types of their arguments."""
+    dims, density = types[-9], types[-1]
+    dimensions = f"{len(dims)}" if len(dims) > 0 else "other numbers of"
+    return f"layouts in {dimensions} dimensions" + (" with densities" if len(density) > 0 else "")
+
+
 #: One worker alone, with number 0. It is not a wrapper that calls `take_part`: LLVM would then
 #: process all of that code once more, which takes a second.
-run_serial = kernel(allocates=False)(take_part)
+run_serial = kernel(allocates=False, seconds=10, purpose=_purpose)(take_part)
 _take_part = inline(take_part)
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, seconds=15, purpose=_purpose)
 def run_parallel(
     dims: Any,
     span: Any,

@@ -73,7 +73,7 @@ class Law(NamedTuple):
     n_samples: Any
 
 
-@kernel()
+@kernel(seconds=5)
 def transform_rows(
     dims: Any,
     first: Any,
