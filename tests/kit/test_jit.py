@@ -129,9 +129,8 @@ atexit.register(lambda before: print(before == levels()), levels())
 
 def test_without_a_compiler_there_is_one_clear_sentence(folder: Path) -> None:
     done = start(folder, "import umapcore", NUMBA_DISABLE_JIT="1")
-    assert done.stderr.splitlines()[-1] == (
-        "RuntimeError: NUMBA_DISABLE_JIT is set: umapcore's kernels need numba's compiler; unset it."
-    )
+    message = "NUMBA_DISABLE_JIT is set: umapcore's kernels need numba's compiler; unset it."
+    assert done.stderr.splitlines()[-1] == f"RuntimeError: {message}"
 
 
 def test_serial_and_parallel_kernels_have_entries_of_their_own() -> None:
