@@ -117,6 +117,8 @@ def for_rows(
 
 #: Up to this many rows are processed by one thread: waking another takes as long as the work.
 _SERIAL_ROWS = 16_384
+#: Operations in one call of a task: Ctrl-C waits for the end of a call.
+_OPERATIONS = 50_000_000
 #: Ranges per thread: rows differ in length, and a core may be busy with other work.
 _RANGES_PER_THREAD = 4
 
@@ -136,9 +138,11 @@ class Ranges:
         self._block = block
         self.n_threads = thread_count(n_threads)
         self._pool = ThreadPoolExecutor(self.n_threads) if self.n_threads > 1 else None
+        self._closing = False
 
     def close(self) -> None:
         """Stop the threads."""
+        self._closing = True
         if self._pool is not None:
             self._pool.shutdown()
 
@@ -152,3 +156,22 @@ class Ranges:
         if self._pool is None or len(ranges) == 1:
             return [task(*limits) for limits in ranges]
         return list(self._pool.map(lambda limits: task(*limits), ranges))
+
+    def over_long(self, n: int, task: Callable[[int, int], None], operations: int) -> None:
+        """Do the same for a task whose rows take so many operations each, in shorter calls.
+
+        The calls of a block follow one another, and none has rows of two blocks.
+        """
+        fitting = max(1, _OPERATIONS // max(1, operations))
+        # Either whole blocks, or parts of a block.
+        step = fitting // self._block * self._block or fitting
+
+        def in_steps(first: int, last: int) -> None:
+            for block in range(first, last, max(step, self._block)):
+                end = min(last, block + max(step, self._block))
+                for begin in range(block, end, step):
+                    if self._closing:
+                        return
+                    task(begin, min(end, begin + step))
+
+        self.over(n, in_steps)

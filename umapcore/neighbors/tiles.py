@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 TILE = 64
 #: Coordinates that are summed before the sums are stored.
 _TERMS = 4
-_ROWS_PER_TASK = 64
+#: Rows in a piece of work: they share a tile while it is cached. Ctrl-C waits for the end of a
+#: piece, so it has fewer rows, but not too few, where it would have more than so many terms.
+_MOST_ROWS, _LEAST_ROWS = 64, 16
+_TERMS_PER_TASK = 5e8
+#: Tiles that are transposed at a time.
+_TRANSPOSED = 1024
 
 
 def knn_by_tiles(
@@ -39,7 +44,9 @@ def knn_by_tiles(
     def search(a: int, b: int) -> None:
         _search(a, b, n, rows, across, indices, squares, queries is None)
 
-    for_rows(indices.shape[0], n_threads, search, _ROWS_PER_TASK)
+    fitting = int(_TERMS_PER_TASK / rows.size)
+    per_task = max(_LEAST_ROWS, min(_MOST_ROWS, fitting))
+    for_rows(indices.shape[0], n_threads, search, per_task)
     return indices, squares
 
 
@@ -49,7 +56,11 @@ def _tiled(points: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np
     padded = max(_TERMS, -(-p // _TERMS) * _TERMS)
     tiles = np.zeros((-(-n // TILE), TILE, padded), np.float32)
     tiles.reshape(-1, padded)[:n, :p] = points
-    return tiles.reshape(-1, padded), np.ascontiguousarray(tiles.transpose(0, 2, 1))
+    across = np.empty((tiles.shape[0], padded, TILE), np.float32)
+    for first in range(0, tiles.shape[0], _TRANSPOSED):
+        some = slice(first, first + _TRANSPOSED)
+        across[some] = tiles[some].transpose(0, 2, 1)
+    return tiles.reshape(-1, padded), across
 
 
 @inline
