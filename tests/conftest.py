@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from functools import cache
 from pathlib import Path
@@ -28,6 +29,9 @@ _ROOT = Path(__file__).resolve().parents[1]
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(_ROOT), str(_ROOT / "backends"), *filter(None, [os.environ.get("PYTHONPATH")])]
 )
+
+# Whether a kernel is compiled depends on what ran before.
+logging.getLogger("umapcore.compiling").setLevel(logging.ERROR)
 
 # Likewise the libraries of the stand-in for a GPU: pytest's workers build each one once.
 cuda_host.folder_of_libraries()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
 
 from umapcore._kit.log2 import exact_log2
+from umapcore._kit.parallel import run_interruptibly
 from umapcore._kit.threads import load_tbb, thread_count
 from umapcore.layout.plan import build_plan, most_edges_of_a_group
 from umapcore.neighbors.exact import exact_knn
@@ -22,7 +24,7 @@ from umapcore_numba.layout.prefetch import LINE
 from umapcore_numba.layout.sample_pool import POOL_PARTS
 from umapcore_numba.layout.schedule import LISTED, WORD_BITS
 from umapcore_numba.layout.thread_tuner import ThreadTuner
-from umapcore_numba.layout.work_queue import queue_state_size
+from umapcore_numba.layout.work_queue import STOP, queue_state_size
 from umapcore_numba.spectral.ops import NumbaSpectralOps
 from umapcore_numba.transform.transformer import NumbaTransform
 
@@ -44,6 +46,9 @@ SMALL_GRAPH_EDGES = 200_000
 PRIVATE_PULLS = 8
 #: With several workers, positions of up to this many bytes alternate between two arrays.
 TWO_ARRAYS_BYTES = 1 << 20
+#: An epoch that may compute more coordinates of forces than this takes longer than the 0.1 s in
+#: which Ctrl-C should be handled: the main thread then only waits for it.
+LONG_EPOCH = 100_000_000
 #: Numbers of dimensions for which special kernels are compiled.
 SPECIAL_DIMENSIONS = (1, 2, 3)
 
@@ -189,6 +194,8 @@ class NumbaLayout:
         self._queue = _aligned_zeros(1, queue_state_size(n_workers), np.int64)[0]
         self._density: tuple[Any, ...] = ()
         self._density_epoch = plan.n_epochs
+        forces = plan.n_edges * (1 + spec.negative_sample_rate)
+        self._is_long = forces * d > LONG_EPOCH
         if density is not None:
             self._density = prepare_density(density, plan, spec)
             self._density_epoch = spec.density_epoch(plan.n_epochs)
@@ -198,7 +205,21 @@ class NumbaLayout:
             load_tbb()
 
     def advance(self, first_epoch: int, stop_epoch: int) -> None:
-        """Run the epochs `first_epoch` … `stop_epoch` - 1."""
+        """Run the epochs `first_epoch` … `stop_epoch` - 1.
+
+        Interrupted, the layout is of no further use.
+        """
+        if self._is_long:
+            run_interruptibly(partial(self._advance_both, first_epoch, stop_epoch), self.stop)
+        else:
+            self._advance_both(first_epoch, stop_epoch)
+
+    def stop(self) -> None:
+        """Let an epoch that another thread runs end early; it can be called at any time."""
+        self._scratch.claims[:, STOP] = 1
+
+    def _advance_both(self, first_epoch: int, stop_epoch: int) -> None:
+        """Run epochs without the density term, then epochs with it."""
         switch = min(max(first_epoch, self._density_epoch), stop_epoch)
         if first_epoch < switch:
             self._advance(first_epoch, switch, ())

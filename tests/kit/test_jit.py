@@ -28,22 +28,27 @@ def use(x):
     return helper(x)
 """
 RUN = """
-import sys
+import logging, sys
 sys.path[:0] = {path!r}
+{before}
 import umapcore_kernels
 print(umapcore_kernels.use(1), sum(umapcore_kernels.use.stats.cache_hits.values()))
 """
 
 
-def run(folder: Path) -> list[str]:
+def start(folder: Path, before: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     path = [str(folder), *(p for p in sys.path if p)]
-    done = subprocess.run(
-        [sys.executable, "-c", RUN.format(path=path)],
-        env={**os.environ, "NUMBA_CACHE_DIR": str(folder / "cache")},
+    return subprocess.run(
+        [sys.executable, "-c", RUN.format(path=path, before=before)],
+        env={**os.environ, "NUMBA_CACHE_DIR": str(folder / "cache"), **environment},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def run(folder: Path) -> list[str]:
+    done = start(folder)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 
@@ -78,6 +83,54 @@ def test_damaged_files_are_compiled_anew(folder: Path, ending: str) -> None:
 def test_without_a_cache_it_still_runs(folder: Path) -> None:
     (folder / "cache").write_text("a file where the folder should be")
     assert run(folder)[0] == "11"
+
+
+NO_FOLDER = """
+from numba.core import caching
+caching.CompileResultCacheImpl._locator_classes = []
+"""
+FULL_DISK = """
+from numba.core import caching
+def save(self, key, data):
+    raise OSError("No space left on device")
+caching.IndexDataCacheFile.save = save
+"""
+
+
+@pytest.mark.parametrize("trouble", [NO_FOLDER, FULL_DISK])
+def test_if_kernels_cannot_be_kept_the_user_is_told_what_helps(folder: Path, trouble: str) -> None:
+    done = start(folder, trouble)
+    assert done.stdout.split() == ["11", "0"], done.stderr
+    assert "every process" in done.stderr
+    assert "set NUMBA_CACHE_DIR" in done.stderr
+
+
+def test_a_wait_is_announced_once(folder: Path) -> None:
+    announced = "compiling umapcore's kernels for layouts, about 20 s (once for this processor)\n"
+    assert start(folder).stderr == announced
+    assert start(folder).stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("chosen", "muted"), [("root", True), ("numba", False), ("numba.core.ssa", False)]
+)
+def test_numba_fills_no_log_unless_asked_to(folder: Path, chosen: str, muted: bool) -> None:
+    program = f"""
+logging.basicConfig(level=logging.WARNING)
+logging.getLogger({chosen!r}).setLevel(logging.DEBUG)
+levels = lambda: [logging.getLogger(name).level for name in ("numba", "numba.core.ssa")]
+import atexit
+atexit.register(lambda before: print(before == levels()), levels())
+"""
+    done = start(folder, program)
+    assert done.stdout.split() == ["11", "0", "True"]
+    assert ("DEBUG:numba" not in done.stderr) is muted
+
+
+def test_without_a_compiler_there_is_one_clear_sentence(folder: Path) -> None:
+    done = start(folder, "import umapcore", NUMBA_DISABLE_JIT="1")
+    message = "NUMBA_DISABLE_JIT is set: umapcore's kernels need numba's compiler; unset it."
+    assert done.stderr.splitlines()[-1] == f"RuntimeError: {message}"
 
 
 def test_serial_and_parallel_kernels_have_entries_of_their_own() -> None:

@@ -4,6 +4,8 @@ numba's own cache checks only the file of the kernel. If a helper in another fil
 a stale kernel; if a cache file is damaged, it raises an exception. Here the stamp covers every
 file of the package that the kernel's module imports, directly or indirectly. A kernel with a
 damaged entry is compiled again. If no cache can be written, kernels are compiled in every process.
+
+Waits for the compiler are announced: see :mod:`umapcore._kit.compile_time`.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import numba
 import numpy as np
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
+from umapcore._kit.compile_time import Compiled, watch
 from umapcore.logs import logger
 
 if TYPE_CHECKING:
@@ -28,12 +31,20 @@ if TYPE_CHECKING:
 #: Unsigned: for signed indices numba adds Python's wrap-around, and it widens bare literals.
 U0, U1 = np.uint64(0), np.uint64(1)
 
+if numba.config.DISABLE_JIT:
+    _MESSAGE = "NUMBA_DISABLE_JIT is set: umapcore's kernels need numba's compiler; unset it."
+    raise RuntimeError(_MESSAGE)
+
 # Imports for type checkers are indented, so they do not match.
 _IMPORT = re.compile(r"^from (umapcore[\w.]*) import (\([^)]*\)|.*)$", re.MULTILINE)
 
 
 def kernel(
-    *, parallel: bool = False, allocates: bool = True
+    *,
+    parallel: bool = False,
+    allocates: bool = True,
+    seconds: float = 0.5,
+    purpose: Callable[[Any], str] | None = None,
 ) -> Callable[[Callable[..., Any]], Any]:
     """Compile a function with numba: no GIL, NumPy's division, no fast maths, cached on disk.
 
@@ -45,6 +56,11 @@ def kernel(
     allocates
         Whether the kernel allocates arrays. If False, the kernel does not count references to the
         views that it takes; counting costs an atomic operation per view (4 % of a layout).
+    seconds
+        Time that the compiler takes for it on an idle machine; only shown to users.
+    purpose
+        Tells from the types of the arguments what the kernel is compiled for. None: what all
+        kernels of its module are for.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
@@ -60,6 +76,7 @@ def kernel(
             dispatcher._cache = _StampedCache(function, _digest(function.__module__))
         except RuntimeError as error:  # neither the source's nor the home folder is writable
             logger.debug("kernels are not cached: %s", error)
+        watch(Compiled(dispatcher, seconds, purpose))
         return dispatcher
 
     return decorate
@@ -101,6 +118,16 @@ def _imported(file: str) -> frozenset[str]:
     return frozenset(found)
 
 
+@cache
+def _cannot_keep(reason: str) -> None:
+    """Log a warning, once, that compiled kernels cannot be written to their folder."""
+    logger.warning(
+        "compiled kernels cannot be kept, so every process compiles them again: %s; "
+        "set NUMBA_CACHE_DIR to another folder",
+        reason,
+    )
+
+
 class _StampedCache(FunctionCache):
     """numba's function cache, with a stamp that covers several files."""
 
@@ -125,4 +152,11 @@ class _StampedCache(FunctionCache):
         try:
             super().save_overload(sig, data)
         except Exception as error:  # full or read-only disk, damaged index: the run continues
-            logger.debug("could not cache a kernel: %s", error)
+            _cannot_keep(str(error))
+
+    def is_empty(self) -> bool:
+        """Return whether no form of the kernel is on disk."""
+        try:
+            return not self._cache_file._load_index()
+        except Exception:  # a damaged file can raise anything
+            return True

@@ -11,8 +11,55 @@ from umapcore._kit.threads import thread_count
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+#: Seconds between two looks at whether a task has ended, where a signal does not end the wait.
+_LOOK = 0.1
+#: Seconds that an interrupted call waits for its task; then the task ends unattended.
+_FAREWELL = 0.2
 #: Rows per range; a multiple of `N_PHASES`, the phases in which a plan's buckets are chosen.
 ROWS_PER_TASK = 65_536
+
+
+def run_interruptibly(task: Callable[[], None], stop: Callable[[], None]) -> None:
+    """Run a long task so that the main thread can be interrupted at any moment.
+
+    Python handles signals in the main thread, between two of its instructions, so not during a
+    kernel. Here the main thread only waits for another thread that runs the task. If the wait ends
+    with an exception (Ctrl-C, or a signal handler that raises), the task is asked to stop.
+
+    Parameters
+    ----------
+    task
+        Runs mostly without the GIL. Called directly if this is not the main thread.
+    stop
+        Makes the task end soon, and what it has written is then of no use. A task that still
+        compiles ends a little later, unattended.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        task()
+        return
+    failures: list[BaseException] = []
+    ended = threading.Event()
+
+    def run() -> None:
+        try:
+            task()
+        except BaseException as error:  # raised again below, in the thread that called
+            failures.append(error)
+        finally:
+            ended.set()
+
+    thread = threading.Thread(target=run, name="umapcore")
+    try:
+        thread.start()
+        while not ended.wait(_LOOK):
+            pass
+        thread.join()
+    except BaseException:
+        stop()
+        ended.wait(_FAREWELL)
+        raise
+    if failures:
+        raise failures[0]
 
 
 def for_rows(
@@ -70,6 +117,8 @@ def for_rows(
 
 #: Up to this many rows are processed by one thread: waking another takes as long as the work.
 _SERIAL_ROWS = 16_384
+#: Operations in one call of a task: Ctrl-C waits for the end of a call.
+_OPERATIONS = 50_000_000
 #: Ranges per thread: rows differ in length, and a core may be busy with other work.
 _RANGES_PER_THREAD = 4
 
@@ -89,9 +138,11 @@ class Ranges:
         self._block = block
         self.n_threads = thread_count(n_threads)
         self._pool = ThreadPoolExecutor(self.n_threads) if self.n_threads > 1 else None
+        self._closing = False
 
     def close(self) -> None:
         """Stop the threads."""
+        self._closing = True
         if self._pool is not None:
             self._pool.shutdown()
 
@@ -105,3 +156,22 @@ class Ranges:
         if self._pool is None or len(ranges) == 1:
             return [task(*limits) for limits in ranges]
         return list(self._pool.map(lambda limits: task(*limits), ranges))
+
+    def over_long(self, n: int, task: Callable[[int, int], None], operations: int) -> None:
+        """Do the same for a task whose rows take so many operations each, in shorter calls.
+
+        The calls of a block follow one another, and none has rows of two blocks.
+        """
+        fitting = max(1, _OPERATIONS // max(1, operations))
+        # Either whole blocks, or parts of a block.
+        step = fitting // self._block * self._block or fitting
+
+        def in_steps(first: int, last: int) -> None:
+            for block in range(first, last, max(step, self._block)):
+                end = min(last, block + max(step, self._block))
+                for begin in range(block, end, step):
+                    if self._closing:
+                        return
+                    task(begin, min(end, begin + step))
+
+        self.over(n, in_steps)

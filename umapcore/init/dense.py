@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+#: Products in one call of the kernel.
+_PRODUCTS = 50_000_000
+
+
 def product(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Multiply two matrices; every entry is summed from the first term to the last.
 
@@ -28,7 +32,11 @@ def product(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float6
     float64, C order, (n, k).
     """
     result = np.zeros((x.shape[0], y.shape[1]))
-    _multiply(np.ascontiguousarray(x), np.ascontiguousarray(y), result)
+    x, y = np.ascontiguousarray(x), np.ascontiguousarray(y)
+    # Ctrl-C waits for the end of a call.
+    step = max(1, _PRODUCTS // max(1, y.size))
+    for first in range(0, x.shape[0], step):
+        _multiply(x[first : first + step], y, result[first : first + step])
     return result
 
 

@@ -6,11 +6,14 @@ Computations, section 8.5).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from umapcore._kit.atomics import load_in_order
 from umapcore._kit.jit import inline, kernel
+from umapcore._kit.parallel import run_interruptibly
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 #: Components up to this size are solved by Jacobi rotations alone.
 DENSE_SIZE = 32
 
+#: From this size on, rotations take so long that Ctrl-C does not wait for them.
+_LARGE = 200
 _SWEEPS = 30
 #: Rotations end when at most this share of a matrix is left off its diagonal.
 _SMALL = 1e-24
@@ -48,8 +53,11 @@ def diagonalise(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     -------
     float64, (n, n): the eigenvectors as rows.
     """
-    vectors = np.empty_like(matrix)
-    _diagonalise(matrix, vectors)
+    vectors, stop = np.empty_like(matrix), np.zeros(1, np.int64)
+    if matrix.shape[0] < _LARGE:
+        _diagonalise(matrix, vectors, stop)
+    else:
+        run_interruptibly(lambda: _diagonalise(matrix, vectors, stop), partial(stop.fill, 1))
     return vectors
 
 
@@ -85,10 +93,11 @@ def _turn(x: Any, y: Any, c: Any, s: Any) -> None:
 
 
 @inline
-def _jacobi(matrix: Any, vectors: Any) -> None:
+def _jacobi(matrix: Any, vectors: Any, stop: Any) -> None:
     """Diagonalise a symmetric matrix in place; rows of `vectors` become its eigenvectors.
 
-    The eigenvalues on the diagonal are sorted in decreasing order.
+    The eigenvalues on the diagonal are sorted in decreasing order. Another thread can end this
+    early by setting `stop`.
     """
     n = matrix.shape[0]
     for i in range(n):
@@ -104,6 +113,8 @@ def _jacobi(matrix: Any, vectors: Any) -> None:
         if off <= _SMALL * total:
             break
         for p in range(n - 1):
+            if load_in_order(stop, 0) != 0:
+                return
             for q in range(p + 1, n):
                 pq = matrix[p, q]
                 if pq * pq <= _SMALL * _SMALL * total:
@@ -134,14 +145,15 @@ def _jacobi(matrix: Any, vectors: Any) -> None:
 
 
 @kernel()
-def _diagonalise(matrix: Any, vectors: Any) -> None:
-    _jacobi(matrix, vectors)
+def _diagonalise(matrix: Any, vectors: Any, stop: Any) -> None:
+    _jacobi(matrix, vectors, stop)
 
 
 @kernel()
 def _solve_small(graph: Any, starts: Any, sizes: Any, layout: Any) -> None:
     """Solve small components one after another."""
     indptr, indices, data = graph
+    never = np.zeros(1, np.int64)
     for component in range(starts.shape[0]):
         first, n = starts[component], sizes[component]
         matrix, vectors, root = np.zeros((n, n)), np.empty((n, n)), np.empty(n)
@@ -154,7 +166,7 @@ def _solve_small(graph: Any, starts: Any, sizes: Any, layout: Any) -> None:
         for i in range(n):
             for j in range(n):
                 matrix[i, j] = matrix[i, j] / (root[i] * root[j])
-        _jacobi(matrix, vectors)
+        _jacobi(matrix, vectors, never)
         for k in range(layout.shape[1]):
             largest = 0
             for i in range(n):

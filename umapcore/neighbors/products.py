@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+#: Products in a block of rows, at most: Ctrl-C waits for the end of a block.
+_PRODUCTS = 2e7
+
+
 def knn_by_products(
     points: Any, k: int, n_threads: int | None
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -29,7 +33,9 @@ def knn_by_products(
     lengths = np.asarray(wide.multiply(wide).sum(axis=1)).ravel()
     n = points.shape[0]
     indices, squares = own_first(n, k)
-    step = rows_of_block(n)
+    of_columns = np.diff(across.indptr).astype(np.float64)
+    of_a_row = float(of_columns @ of_columns) / n
+    step = min(rows_of_block(n), max(1, int(_PRODUCTS / max(of_a_row, 1.0))))
 
     def search(first: int) -> None:
         rows = slice(first, min(n, first + step))

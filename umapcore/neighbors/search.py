@@ -91,13 +91,11 @@ def _is_exact(points: Any, metric: Any, *, exact: bool | None) -> bool:
     """Return whether the search is exact; raise for metrics that it does not support."""
     n, sparse = points.shape[0], is_sparse(points)
     possible = has_exact(metric, is_sparse=sparse)
-    known = descent.known_metrics(is_sparse=sparse)
-    if isinstance(metric, str) and not possible and metric not in known:
-        if sparse and (metric in METRICS or metric in descent.known_metrics(is_sparse=False)):
-            msg = f"metric={metric!r} is not known for sparse data: it must be one of "
-            msg += ", ".join(map(repr, sorted({*OWN_METRICS, *known}))) + "; or densify the data."
-            raise ValueError(msg)
-        raise unknown_metric(metric, METRICS | known)
+    # pynndescent takes ten seconds to import: only metrics that are not ours are looked up in it.
+    if isinstance(metric, str) and not possible:
+        known = descent.known_metrics(is_sparse=sparse)
+        if metric not in known:
+            raise _unsupported(metric, known, is_sparse=sparse)
     if exact is not None:
         if exact and not possible:
             msg = f"exact=True: there is no exact search by metric={metric!r} for such data."
@@ -122,3 +120,12 @@ def _is_exact(points: Any, metric: Any, *, exact: bool | None) -> bool:
         descent.INSTALL,
     )
     return True
+
+
+def _unsupported(metric: str, known: frozenset[str], *, is_sparse: bool) -> ValueError:
+    """Make the error for a metric that neither our searches nor pynndescent's `known` ones have."""
+    if is_sparse and (metric in METRICS or metric in descent.known_metrics(is_sparse=False)):
+        msg = f"metric={metric!r} is not known for sparse data: it must be one of "
+        msg += ", ".join(map(repr, sorted({*OWN_METRICS, *known}))) + "; or densify the data."
+        return ValueError(msg)
+    return unknown_metric(metric, METRICS | known)

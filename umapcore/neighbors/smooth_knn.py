@@ -37,7 +37,7 @@ def sum_of_distances(first: Any, last: Any, distances: Any) -> Any:
     return total, count
 
 
-@kernel()
+@kernel(seconds=4)
 def memberships(
     first: Any,
     last: Any,

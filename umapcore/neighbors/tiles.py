@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from umapcore._kit.jit import inline, kernel
-from umapcore._kit.parallel import for_rows
+from umapcore._kit.parallel import for_rows, run_interruptibly
 from umapcore.neighbors.top_k import keep, own_first
 
 if TYPE_CHECKING:
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 TILE = 64
 #: Coordinates that are summed before the sums are stored.
 _TERMS = 4
+#: Rows in a piece of work: they share a tile while it is cached.
 _ROWS_PER_TASK = 64
+#: Pieces with more terms than this take longer than Ctrl-C should.
+_LONG = 1e8
+#: Tiles that are transposed at a time.
+_TRANSPOSED = 64
 
 
 def knn_by_tiles(
@@ -36,10 +42,19 @@ def knn_by_tiles(
         indices = np.full((queries.shape[0], k), -1, np.int32)
         squares = np.full(indices.shape, np.inf, np.float32)
 
-    def search(a: int, b: int) -> None:
-        _search(a, b, n, rows, across, indices, squares, queries is None)
+    stopped = Event()
 
-    for_rows(indices.shape[0], n_threads, search, _ROWS_PER_TASK)
+    def search(a: int, b: int) -> None:
+        if not stopped.is_set():
+            _search(a, b, n, rows, across, indices, squares, queries is None)
+
+    def search_all() -> None:
+        for_rows(indices.shape[0], n_threads, search, _ROWS_PER_TASK)
+
+    if _ROWS_PER_TASK * across.size > _LONG:
+        run_interruptibly(search_all, stopped.set)
+    else:
+        search_all()
     return indices, squares
 
 
@@ -48,8 +63,14 @@ def _tiled(points: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np
     n, p = points.shape
     padded = max(_TERMS, -(-p // _TERMS) * _TERMS)
     tiles = np.zeros((-(-n // TILE), TILE, padded), np.float32)
-    tiles.reshape(-1, padded)[:n, :p] = points
-    return tiles.reshape(-1, padded), np.ascontiguousarray(tiles.transpose(0, 2, 1))
+    rows = tiles.reshape(-1, padded)
+    across = np.empty((tiles.shape[0], padded, TILE), np.float32)
+    for first in range(0, tiles.shape[0], _TRANSPOSED):
+        some = slice(first, first + _TRANSPOSED)
+        of_some = slice(first * TILE, min(n, (first + _TRANSPOSED) * TILE))
+        rows[of_some, :p] = points[of_some]
+        across[some] = tiles[some].transpose(0, 2, 1)
+    return rows, across
 
 
 @inline

@@ -22,7 +22,14 @@ from umapcore_numba.layout.lanes import dimensions
 from umapcore_numba.layout.sample_pool import POOL_PARTS, bucket_key, draw_pool
 from umapcore_numba.layout.updates import apply_updates, slice_size
 from umapcore_numba.layout.walk import walk_group
-from umapcore_numba.layout.work_queue import end_phase, next_piece, open_phase, share_of
+from umapcore_numba.layout.work_queue import (
+    abandon,
+    end_phase,
+    is_stopped,
+    next_piece,
+    open_phase,
+    share_of,
+)
 
 #: The phases of a bucket, in their order, and their number.
 _DRAW, _WALK, _ADD = 0, 1, 2
@@ -62,7 +69,8 @@ def take_part(
     """Run the epochs of a span as worker `number`.
 
     The bundles are described in :mod:`umapcore_numba.layout.bundles`. There are as many workers as
-    rows of scratch. `queue` must be all 0 at the beginning. If `density` is ``()``, the compiler
+    rows of scratch. `queue` must be all 0 at the beginning. Another thread can stop the workers by
+    their stop words; positions are then those of no epoch. If `density` is ``()``, the compiler
     removes the code for densities.
     """
     worker = np.int64(number)  # prange counts in uint64; combined with 0 it would become a float
@@ -114,7 +122,7 @@ def take_part(
         else:
             count = n_slices
         done = 0
-        while True:
+        while not is_stopped(own.claims):
             piece = next_piece(queue, worker, n_workers, phase, count)
             if piece < 0:
                 break
@@ -137,16 +145,26 @@ def take_part(
                     first, min(size, first + a_slice), start * d, stop * d, source, target, state,
                     law.unit, own.ints,
                 )  # fmt: skip
+        if is_stopped(own.claims):
+            abandon(queue)
+            break
         phase = end_phase(queue, n_workers, phase, done, count)
+
+
+def _purpose(types: Any) -> str:
+    """Tell what the kernels below are compiled for, from the types of their arguments."""
+    dims, density = types[-9], types[-1]
+    dimensions = f"{len(dims)}" if len(dims) > 0 else "other numbers of"
+    return f"layouts in {dimensions} dimensions" + (" with densities" if len(density) > 0 else "")
 
 
 #: One worker alone, with number 0. It is not a wrapper that calls `take_part`: LLVM would then
 #: process all of that code once more, which takes a second.
-run_serial = kernel(allocates=False)(take_part)
+run_serial = kernel(allocates=False, seconds=10, purpose=_purpose)(take_part)
 _take_part = inline(take_part)
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, seconds=15, purpose=_purpose)
 def run_parallel(
     dims: Any,
     span: Any,

@@ -18,6 +18,7 @@ from umapcore_numba.floats import ZERO, clip, exp2
 from umapcore_numba.forces import curve_exponent, curve_power, repulsion
 from umapcore_numba.layout.lanes import NOBODY, POOL_STRIDE, SEVERAL
 from umapcore_numba.layout.repel_interleaved import repel_lanes
+from umapcore_numba.layout.work_queue import is_stopped
 
 OFFSET_BITS = np.uint64(SAMPLE_BITS)
 
@@ -53,6 +54,8 @@ def repel_samples(
             stand[j] = y[j]
     number = draw.fire * np.uint64((n_samples + SAMPLES_A_WORD - 1) // SAMPLES_A_WORD)
     for first in range(0, n_samples, SAMPLES_A_WORD):
+        if first > 0 and is_stopped(claims):
+            return
         word = mix64_of(draw.key + number)
         number += U1
         n = min(SAMPLES_A_WORD, n_samples - first)

@@ -36,6 +36,7 @@ from umapcore_numba.layout.lanes import NOBODY, dimensions, is_plain, mark_own, 
 from umapcore_numba.layout.pairs import subtract_pair
 from umapcore_numba.layout.repulsion import repel_samples
 from umapcore_numba.layout.schedule import find_fires
+from umapcore_numba.layout.work_queue import is_stopped
 
 
 @inline
@@ -108,7 +109,7 @@ def walk_group(
     sample_key = mix64_of(~group.key)
     live = n_walkers
     fire: Any = U0
-    while True:
+    while not is_stopped(own.claims):
         while live > 0 and np.uint64(left[live - 1]) <= fire:
             live -= 1
             head = np.int64(home[live])

@@ -33,6 +33,11 @@ STRIDE = 16
 _OPEN, _DONE, _DRAWN = 0, STRIDE, 2 * STRIDE
 _HALF = 32
 _LOWER_HALF = (1 << _HALF) - 1
+#: A phase after all others.
+_NEVER = 1 << 62
+#: Index of the stop word in a worker's scratch `claims`: a word in a line that only this worker
+#: reads, so that looking at it costs one load from the nearest cache.
+STOP = 2
 #: Number of polls before a waiting worker yields its processor: some 20 microseconds.
 _LOOKS = 1000
 
@@ -46,6 +51,22 @@ def queue_state_size(n_workers: int) -> int:
 def open_phase(queue: Any) -> Any:
     """Return the phase that is open."""
     return load_in_order(queue, _OPEN)
+
+
+@inline
+def is_stopped(claims: Any) -> Any:
+    """Return whether another thread has asked this worker to leave its work unfinished."""
+    return load_in_order(claims, STOP) != 0
+
+
+@inline
+def abandon(queue: Any) -> None:
+    """Open a phase after all others, so that workers that wait for the end of a phase leave.
+
+    A worker that ends its phase at the same time opens the next one instead; it then sees its own
+    stop word and calls this function too.
+    """
+    store_in_order(queue, _OPEN, _NEVER)
 
 
 @inline

@@ -120,7 +120,8 @@ def row_sums(ranges: Ranges, graph: Csr) -> NDArray[np.float64]:
     """Sum every row in float64, in the order of its edges."""
     out = np.empty(graph.indptr.shape[0] - 1)
     source = (read_only(graph.indptr), read_only(graph.weights))
-    ranges.over(out.shape[0], lambda a, b: blocks.degrees(a, b, *source, out))
+    operations = graph.weights.shape[0] // max(1, out.shape[0])
+    ranges.over_long(out.shape[0], lambda a, b: blocks.degrees(a, b, *source, out), 1 + operations)
     return out
 
 
@@ -139,7 +140,10 @@ def propose(
     edge has the largest hash. Neighbours that are `taken` do not count. -1 means none.
     """
     source = (vertices, level.graph, scale, taken, least, choice)
-    ranges.over(vertices.shape[0], lambda a, b: contraction.propose(a, b, *source))
+    operations = 8 * level.graph.weights.shape[0] // level.n_vertices
+    ranges.over_long(
+        vertices.shape[0], lambda a, b: contraction.propose(a, b, *source), 1 + operations
+    )
 
 
 def group(coarse: Any, offsets: Any) -> NDArray[np.int32]:

@@ -70,9 +70,10 @@ class NumbaSpectralOps:
         self, level: NumbaLevel, x: Any, y: Any, steps: Sequence[tuple[float, float, float]]
     ) -> tuple[Any, Any]:
         """Compute y = alpha (P - 1) x + beta x + gamma y; see `SpectralOps`."""
+        mean = 1 + level.graph.indices.shape[0] // level.n_vertices
         for step in steps:
             source = (level.graph, level.inverse, x, y, *map(np.float32, step))
-            self._ranges.over(level.n_vertices, partial(_apply, source))
+            self._ranges.over_long(level.n_vertices, partial(_apply, source), mean * x.shape[1])
             x, y = y, x
         return x, y
 
@@ -80,7 +81,9 @@ class NumbaSpectralOps:
         """Compute dot products; see `SpectralOps`."""
         n, m = x.shape
         parts = np.zeros((-(-n // BLOCK_ROWS), 3, m, m))
-        self._ranges.over(n, lambda a, b: blocks.gram(a, b, level.degrees, x, y, parts))
+        self._ranges.over_long(
+            n, lambda a, b: blocks.gram(a, b, level.degrees, x, y, parts), 2 * m * m
+        )
         # Sum by a fixed tree, since NumPy's own sums depend on the machine.
         while parts.shape[0] > 1:
             half = parts.shape[0] // 2
@@ -92,7 +95,11 @@ class NumbaSpectralOps:
         self, x: Any, rotation: NDArray[np.float64], offset: NDArray[np.float64], out: Any
     ) -> None:
         """Compute out = x @ rotation - offset; see `SpectralOps`."""
-        self._ranges.over(x.shape[0], lambda a, b: blocks.rotate(a, b, x, rotation, offset, out))
+        self._ranges.over_long(
+            x.shape[0],
+            lambda a, b: blocks.rotate(a, b, x, rotation, offset, out),
+            rotation.shape[0] * rotation.shape[1],
+        )
 
     def unfold(
         self, aggregates: Aggregates, order: Any, *, by_place: bool

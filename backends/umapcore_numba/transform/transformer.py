@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from umapcore._kit.arrays import read_only
 from umapcore._kit.log2 import exact_log2
-from umapcore._kit.parallel import for_rows
+from umapcore._kit.parallel import for_rows, run_interruptibly
 from umapcore.layout.transform_plan import TransformPlan
 from umapcore_numba.transform.walk import Law, transform_rows
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 #: Numbers of dimensions for which a special kernel is compiled.
 SPECIAL_DIMENSIONS = (1, 2, 3)
+#: More coordinates of forces than this take longer than Ctrl-C should: see `LONG_EPOCH` in
+#: :mod:`umapcore_numba.backend`.
+_LONG = 50_000_000
 #: Number of heads that a thread processes at a time.
 _ROWS_PER_TASK = 1024
 
@@ -65,8 +69,17 @@ class NumbaTransform:
             self._law,
         )
 
-        def walk(a: int, b: int) -> None:
-            transform_rows(self._dims, a, b, *given, flat)
+        stop = np.zeros(1, np.int64)
 
-        for_rows(plan.start.shape[0], self._n_threads, walk, _ROWS_PER_TASK)
+        def walk(a: int, b: int) -> None:
+            transform_rows(self._dims, a, b, *given, flat, stop)
+
+        def walk_all() -> None:
+            for_rows(plan.start.shape[0], self._n_threads, walk, _ROWS_PER_TASK)
+
+        forces = plan.tails.size * self._steps.shape[0] * (1 + int(self._law.n_samples))
+        if forces * plan.start.shape[1] > _LONG:
+            run_interruptibly(walk_all, partial(stop.fill, 1))
+        else:
+            walk_all()
         return placed

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from umapcore._kit.atomics import load_in_order
 from umapcore._kit.jit import U0, U1, inline, kernel
 from umapcore._kit.rng import HALF_WORD, LOW_HALF, mix64_of
 from umapcore_numba.floats import TWO, ZERO, clip, exp2
@@ -73,7 +74,7 @@ class Law(NamedTuple):
     n_samples: Any
 
 
-@kernel()
+@kernel(seconds=5)
 def transform_rows(
     dims: Any,
     first: Any,
@@ -83,6 +84,7 @@ def transform_rows(
     steps: Any,
     law: Any,
     positions: Any,
+    stop: Any,
 ) -> None:
     """Walk the heads `first` … `last` - 1 from their start to their final positions.
 
@@ -100,6 +102,9 @@ def transform_rows(
         See :class:`Law`.
     positions
         float32, flat: positions of the heads, changed in place.
+    stop
+        int64, (1,): another thread can end the walk early by setting it; positions are then of no
+        use.
     """
     tails, rates, keys = plan.tails, plan.rates, plan.keys
     b, log2_a, gamma, n_samples = law.b, law.log2_a, law.gamma, law.n_samples
@@ -130,7 +135,7 @@ def transform_rows(
     waiting: Any = np.uint64(first)
     end = np.uint64(last)
     live = HEADS
-    while True:
+    while load_in_order(stop, 0) == 0:
         # From the last lane down: a lane that replaces another has then been handled already.
         for i in range(live - 1, -1, -1):
             t, e = _next_fire(rate, head[i] * k, k, E, epoch[i], edge[i])
@@ -177,6 +182,8 @@ def transform_rows(
         for j in range(d * HEADS):
             stand[j] = y[j]
         for r in range(n_samples):
+            if load_in_order(stop, 0) != 0:
+                return
             # A hash gives two samples: the first from its upper half, the second from its lower.
             if r % 2 == 0:
                 for i in range(m):

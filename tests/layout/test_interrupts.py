@@ -1,0 +1,39 @@
+"""A layout can be interrupted within an epoch, however long that is."""
+
+from __future__ import annotations
+
+import _thread
+import threading
+
+import numpy as np
+import pytest
+
+from tests.support import graphs
+from umapcore import OptimizerSpec, simplicial_set_embedding
+from umapcore.layout.plan import build_plan
+from umapcore_numba.backend import NumbaLayout
+
+#: One epoch with so many negative samples would take hours.
+ENDLESS = OptimizerSpec(n_epochs=3, negative_sample_rate=2**31 - 1)
+
+
+@pytest.mark.parametrize(("n_workers", "n_components"), [(1, 2), (2, 2), (1, 4)])
+def test_workers_leave_their_work_unfinished(n_workers: int, n_components: int) -> None:
+    graph = graphs.surface(300)
+    spec = ENDLESS.replace(n_components=n_components)
+    start = graphs.random_start(300, n_components)
+    layout = NumbaLayout(build_plan(graph, spec), start, spec, n_workers)
+    timer = threading.Timer(0.2, layout.stop)
+    timer.start()
+    layout.advance(1, 2)
+    timer.join()
+    assert np.isfinite(layout.positions()).all()
+
+
+def test_keyboard_interrupt_during_an_epoch() -> None:
+    assert threading.current_thread() is threading.main_thread()
+    timer = threading.Timer(0.2, _thread.interrupt_main)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        simplicial_set_embedding(graphs.surface(300), ENDLESS, init="random")
+    timer.join()
