@@ -83,16 +83,6 @@ class TestObjects:
         with pytest.raises(ValueError, match=r"no X: use_rep must be a key of \.obsm of both"):
             uc.tl.ingest(new, other, use_rep="X")  # type: ignore[arg-type]
 
-    def test_pictures(self, other: Any, tmp_path: Path) -> None:
-        pytest.importorskip("matplotlib").use("agg")
-        uc.tl.umap(other, neighbors_key="wnn", maxiter=5, snapshots=5)
-        other.obs["depth"] = np.arange(other.n_obs)
-        axes: Any = uc.pl.umap(other, color=["group", "depth"])
-        assert len(axes) == 2
-        uc.pl.movie(other, tmp_path / "a.gif", color="group", dpi=20)
-        with pytest.raises(ValueError, match=r"None or a column of obs\. Did you mean 'group'"):
-            uc.pl.umap(other, color="groupe")
-
 
 def test_copies() -> None:
     adata = islands()
@@ -118,10 +108,7 @@ def test_mudata_in_a_file(tmp_path: Path) -> None:
     backed.file.close()
 
 
-@pytest.mark.parametrize(
-    "call",
-    [uc.tl.umap, uc.pp.neighbors, uc.verify, uc.pl.umap, lambda x: uc.pl.movie(x, "a.gif")],
-)
+@pytest.mark.parametrize("call", [uc.tl.umap, uc.pp.neighbors, uc.verify])
 @pytest.mark.parametrize("given", [None, "a.h5ad", np.ones((3, 3)), anndata.AnnData, {"obsm": {}}])
 def test_what_has_no_observations(call: Callable[[Any], Any], given: Any) -> None:
     with pytest.raises(TypeError, match=r"adata=.* has type .*: adata must be an AnnData object"):

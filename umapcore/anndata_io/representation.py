@@ -129,14 +129,16 @@ def _by_pca(adata: AnnData, n_pcs: int | None) -> Representation:
     count = min(FEW_VARIABLES, most) if n_pcs is None else n_pcs
     said = (
         f".X has {n_variables(adata)} variables and there is no .obsm['X_pca']: {count} principal "
-        "components are computed from .X as it is, and stored there. use_rep='X' uses .X itself."
+        "components are computed from .X as it is, and stored there. "
     )
     if looks_like_raw_counts(matrix):
         said += (
-            " But .X looks like raw counts: the picture will mostly show how many counts each "
+            "But .X looks like raw counts: the picture will mostly show how many counts each "
             "observation has. The usual steps before are sc.pp.normalize_total, sc.pp.log1p and "
             "sc.pp.pca."
         )
+    else:
+        said += "use_rep='X' uses .X itself."
     warnings.warn(said, UserWarning, stacklevel=4)
     components = principal_components(matrix, count)
     return Representation(components.scores, None, n_pcs, components)

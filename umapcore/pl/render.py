@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from umapcore._kit.checks import check_real
-from umapcore._kit.stored import stored_column
-from umapcore.anndata_io.write import check_object
 from umapcore.errors import bad_type, bad_value
 from umapcore.files.atomic_write import atomic_write
 from umapcore.pl.movie_formats import check_format, write_gif, write_mp4
@@ -106,7 +104,6 @@ def movie(
         raise bad_type("path", path, "the name of a file")
     path = Path(path)
     check_format(path)
-    check_object(adata)
     shown = _snapshots(adata, snapshots, "umap" if key is None else key)
     style = Style(components, layer, fps, hold, figsize, dpi, title)
     basis = "X_umap" if key is None else key
@@ -178,11 +175,11 @@ def _shell(adata: AnnData, color: str | None, layer: str | None) -> Any:
     import pandas as pd
     from anndata import AnnData
 
-    obs = pd.DataFrame(index=adata.obs.index)
+    obs = pd.DataFrame(index=adata.obs_names)
     uns = {}
     if color is not None:
         values = read_values(adata, color, layer=layer, use_raw=None, gene_symbols=None)
-        obs[color] = stored_column(adata.obs, color) if color in adata.obs.columns else values
+        obs[color] = adata.obs[color] if color in adata.obs.columns else values
         colors = f"{color}_colors"
         if colors in adata.uns:
             uns[colors] = adata.uns[colors]

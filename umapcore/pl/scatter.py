@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from umapcore.anndata_io.write import check_object
 from umapcore.errors import bad_type, bad_value, did_you_mean
 from umapcore.pl import decorations
 from umapcore.pl.points import Canvas
@@ -148,7 +147,6 @@ def umap(
     if not isinstance(ncols, int) or ncols < 1:
         raise bad_value("ncols", ncols, "an integer of at least 1")
     titles = _titles(title, colors)
-    check_object(adata)
     points, axis_names = _positions(adata, basis, components, dims, ax)
     if raster is None:
         raster = len(points) > RASTER_ABOVE and size is None and alpha is None
