@@ -200,6 +200,18 @@ class TestVerify:
             uc.verify(adata)
 
 
+@pytest.mark.parametrize("stored", [np.array([["red"], ["lime"], ["blue"]]), [b"red", "lime", "b"]])
+def test_colours(stored: Any) -> None:
+    colors = pytest.importorskip("matplotlib.colors")
+    pytest.importorskip("matplotlib").use("agg")
+    adata = sheet(30)
+    uc.tl.umap(adata, maxiter=2)
+    adata.uns["group_colors"] = stored
+    axes: Any = uc.pl.umap(adata, color="group")
+    marks = axes.get_legend().legend_handles
+    assert [colors.to_hex(mark.get_color()) for mark in marks] == ["#ff0000", "#00ff00", "#0000ff"]
+
+
 def test_numpy_integers() -> None:
     """Every parameter that is an integer takes NumPy's, and writes Python's."""
     adata, plain = sheet(), sheet()

@@ -83,6 +83,15 @@ class TestObjects:
         with pytest.raises(ValueError, match=r"no X: use_rep must be a key of \.obsm of both"):
             uc.tl.ingest(new, other, use_rep="X")  # type: ignore[arg-type]
 
+    def test_pictures(self, other: Any) -> None:
+        pytest.importorskip("matplotlib").use("agg")
+        uc.tl.umap(other, neighbors_key="wnn", maxiter=5)
+        other.obs["depth"] = np.arange(other.n_obs)
+        axes: Any = uc.pl.umap(other, color=["group", "depth"])
+        assert len(axes) == 2
+        with pytest.raises(ValueError, match=r"None or a column of obs\. Did you mean 'group'"):
+            uc.pl.umap(other, color="groupe")
+
 
 def test_copies() -> None:
     adata = islands()
