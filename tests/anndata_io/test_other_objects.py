@@ -41,6 +41,7 @@ class TestObjects:
         adata.X = None
         uc.tl.umap(adata, maxiter=15)
         np.testing.assert_array_equal(other.obsm["X_umap"], adata.obsm["X_umap"])
+        assert uc.compare(other, adata).equal
         del other.obsm["X_umap"], other.uns["umap"]
         assert_equal_contents(before, contents(other))
 
@@ -101,6 +102,16 @@ def test_copies() -> None:
     found: Any = uc.tl.umap(made, copy=True, maxiter=5)
     assert "X_umap" in found.obsm
     assert "X_umap" not in made.obsm
+
+
+def test_accelerated_scanpy() -> None:
+    sc = pytest.importorskip("scanpy", reason="scanpy is not installed")
+    import umapcore.accel
+
+    made = as_mudata(islands())
+    with umapcore.accel.enabled():
+        sc.tl.umap(made, maxiter=5)
+    assert uc.verify(made)
 
 
 def test_mudata_in_a_file(tmp_path: Path) -> None:
