@@ -56,7 +56,7 @@ def neighbors(
     Parameters
     ----------
     adata
-        Annotated data.
+        Annotated data, or MuData, for which `use_rep` names a key of its `obsm`.
     n_neighbors
         Size of a neighbourhood, including the observation itself, at least 2. If there are fewer
         observations, about half of them is used, as in scanpy, with a warning in the log.
@@ -66,8 +66,9 @@ def neighbors(
     use_rep
         A key of ``adata.obsm``, or ``'X'``. None: ``.X`` when it has at most 50 variables, else
         ``obsm['X_pca']``; if that is missing, 50 principal components of ``.X`` are computed,
-        with a warning, and stored as ``scanpy.pp.pca`` does. ``X_pca`` is also used when ``.X``
-        is absent or has fewer variables than ``X_pca`` has columns.
+        with a warning, and stored as ``scanpy.pp.pca`` does. The warning also says so if ``.X``
+        looks like raw counts, which should be normalised and logarithmised first. ``X_pca`` is
+        also used when ``.X`` is absent or has fewer variables than ``X_pca`` has columns.
     method
         Where neighbours are searched for, as in :func:`umapcore.tl.umap`. ``'umap'``: the CPU.
         ``'rapids'``: an NVIDIA GPU, by an exact search, with cuVS if it is installed, else with

@@ -80,6 +80,8 @@ def umap(
     ----------
     adata
         Annotated data with a graph from ``umapcore.pp.neighbors`` or ``scanpy.pp.neighbors``.
+        It may be backed by a file. MuData works too, as does any object with `n_obs`, `obs`,
+        `obsm`, `obsp` and `uns`; for muon's graphs of several modalities name `neighbors_key`.
     min_dist, spread
         `min_dist` is the distance up to which embedded points count as touching; `spread` is the
         scale of the embedding: ``0 <= min_dist <= spread``. Not used when `a` and `b` are given.

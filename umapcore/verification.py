@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from umapcore._kit.arrays import in_memory, is_sparse
+from umapcore._kit.stored import plain
 from umapcore.anndata_io.job import read_job
 from umapcore.anndata_io.read import read_neighbors, read_start
+from umapcore.anndata_io.write import check_object
 from umapcore.errors import bad_type, did_you_mean
 from umapcore.graph.csr import prepare_graph
 from umapcore.init.positions import check_positions, scaled_start
@@ -248,10 +250,7 @@ class _Expected(Origin):
 
 def _read(adata: Any, key: Any) -> tuple[str, Mapping[str, Any], Provenance]:
     """Return the key of the embedding in `obsm`, the entry of `uns` and the provenance."""
-    from anndata import AnnData
-
-    if not isinstance(adata, AnnData):
-        raise bad_type("adata", adata, "an AnnData object")
+    check_object(adata)
     if key is not None and not isinstance(key, str):
         raise bad_type("key", key, "None or a key of .obsm and .uns")
     key_obsm, key_uns = ("X_umap", "umap") if key in (None, "umap", "X_umap") else (key, key)
@@ -286,7 +285,7 @@ def _digest_of(stored: NDArray[Any]) -> str:
 
 
 def _differing_params(entry: Mapping[str, Any], made: Provenance) -> tuple[str, ...]:
-    params = entry.get("params")
+    params = plain(entry.get("params"))
     a, b = made.spec.curve()
     expected = {"a": a, "b": b, "random_state": made.spec.seed}
     if not isinstance(params, Mapping):

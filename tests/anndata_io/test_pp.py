@@ -15,6 +15,7 @@ from scipy import sparse
 import umapcore as uc
 from tests.support.anndatas import assert_equal_contents, contents
 from umapcore import pp
+from umapcore.anndata_io.representation import looks_like_raw_counts
 from umapcore.neighbors.exact import exact_knn
 
 if TYPE_CHECKING:
@@ -28,6 +29,14 @@ def cells(n: int = 150, n_vars: int = 60, n_pcs: int | None = 8) -> AnnData:
     if n_pcs:
         adata.obsm["X_pca"] = rng.normal(size=(n, n_pcs)).astype(np.float32)
     return adata
+
+
+def counts(n: int, n_vars: int) -> np.ndarray:
+    """Counts of molecules: few of most genes, many of some, and cells of different depths."""
+    rng = np.random.default_rng(0)
+    share = rng.lognormal(0, 2, n_vars)
+    depth = rng.lognormal(9, 0.6, (n, 1))
+    return rng.poisson(rng.gamma(2, 0.5, (n, n_vars)) * share / share.sum() * depth).astype(float)
 
 
 def found_in(adata: AnnData, key: str = "connectivities") -> tuple[bytes, ...]:
@@ -169,6 +178,46 @@ class TestRepresentation:
         total = dense.var(axis=0, ddof=1).sum()
         np.testing.assert_allclose(described["variance_ratio"], variance / total, rtol=1e-4)
         assert described["params"] == {"zero_center": True, "use_highly_variable": False}
+
+    @pytest.mark.parametrize("is_sparse", [False, True])
+    def test_raw_counts(self, is_sparse: bool) -> None:
+        adata = AnnData(counts(200, 300).astype(np.float32))
+        if is_sparse:
+            adata.X = sparse.csr_matrix(adata.X)
+        said = "50 principal components.* raw counts.* sc.pp.normalize_total, sc.pp.log1p and sc.pp"
+        with pytest.warns(UserWarning, match=said) as caught:
+            pp.neighbors(adata)
+        assert len(caught) == 1
+        assert caught[0].filename == __file__
+        pp.neighbors(adata)  # by X_pca now, which the user may have chosen to keep
+        pp.neighbors(adata, use_rep="X")
+        pp.neighbors(AnnData(adata.X[:, :50]))
+
+    @pytest.mark.parametrize(
+        ("matrix", "expected"),
+        [
+            (lambda c, _: c, True),
+            (lambda c, _: c.astype(np.uint16), True),
+            (lambda c, _: c[:, :60], True),
+            (lambda c, _: np.log1p(c), False),
+            (lambda c, _: c / c.sum(axis=1, keepdims=True) * 1e4, False),
+            (lambda c, _: np.rint(c / c.sum(axis=1, keepdims=True) * 1e4), False),
+            (lambda c, _: -c, False),
+            (lambda c, _: c - 1, False),
+            (lambda c, _: np.minimum(c, 1), False),
+            (lambda c, _: c * 0, False),
+            (lambda c, _: np.minimum(c, 255), False),  # dark images
+            (lambda c, rng: rng.integers(0, 16, c.shape), False),  # letters
+            (lambda c, rng: rng.integers(0, 256, c.shape) * (c > 0), False),  # strokes
+            (lambda c, rng: rng.integers(1, 6, c.shape) * (c > 0), False),  # ratings
+        ],
+    )
+    @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+    def test_looks_like_raw_counts(
+        self, matrix: Any, expected: bool, form: Any, rng: np.random.Generator
+    ) -> None:
+        found = matrix(counts(300, 200), rng)
+        assert looks_like_raw_counts(form(found.astype(np.float32))) == expected
 
     def test_pca_is_what_scanpy_stores(self) -> None:
         scanpy = pytest.importorskip("scanpy", reason="scanpy is not installed")

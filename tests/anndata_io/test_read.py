@@ -13,12 +13,21 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-from tests.support.anndatas import assert_equal_contents, contents, put_neighbors, sheet
+from tests.support.anndatas import (
+    Observations,
+    as_mudata,
+    assert_equal_contents,
+    contents,
+    put_neighbors,
+    sheet,
+)
+from umapcore.anndata_io import write as write_module
 from umapcore.anndata_io.read import read_neighbors, read_representation, read_start
-from umapcore.anndata_io.write import copied, write_transaction
+from umapcore.anndata_io.write import copied, is_view, write_transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 class TestNeighbors:
@@ -305,6 +314,71 @@ class TestWriting:
         assert view.is_view
         assert "X_umap" not in view.obsm
         assert "umap" not in view.uns
+
+
+def in_a_file(adata: AnnData, tmp_path: Path) -> AnnData:
+    adata.write_h5ad(tmp_path / "a.h5ad")
+    return anndata.read_h5ad(tmp_path / "a.h5ad", backed="r")
+
+
+class TestAllOrNothing:
+    """A fault before, between and after the writes, in every kind of object."""
+
+    @pytest.mark.filterwarnings("ignore:.*:anndata.ImplicitModificationWarning")
+    @pytest.mark.filterwarnings("ignore:From 0.4 .update:FutureWarning")  # mudata's
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+    @pytest.mark.parametrize("written", range(10))
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda _: sheet(40),
+            lambda _: sheet(60)[:40],
+            lambda tmp_path: in_a_file(sheet(40), tmp_path),
+            lambda _: Observations(sheet(40)),
+            lambda _: as_mudata(sheet(40)),
+            lambda _: as_mudata(sheet(60))[:40],
+        ],
+        ids=["AnnData", "view", "backed", "stand-in", "MuData", "view of MuData"],
+    )
+    def test_fault(
+        self,
+        make: Callable[[Path], Any],
+        written: int,
+        error: type[BaseException],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        adata = make(tmp_path)
+        was_view = is_view(adata)
+        labels = pd.Series(pd.Categorical(["x"] * 40), index=adata.obs.index)
+        entries: list[tuple[str, str, Any]] = [
+            ("obsm", "X_pca", np.ones((40, 2))),
+            ("obsm", "new", np.ones((40, 2))),
+            ("obsp", "connectivities", sparse.eye(40, format="csr")),
+            ("obsp", "new", sparse.eye(40, format="csr")),
+            ("uns", "neighbors", {}),
+            ("uns", "new", {}),
+            ("obs", "group", labels),
+            ("obs", "new", labels),
+        ]
+        if hasattr(adata, "varm"):
+            entries.append(("varm", "new", np.ones((60, 2))))
+        before = contents(adata)
+
+        def failing(adata: Any, entries: Any) -> None:
+            write(adata, entries[:written])
+            raise error
+
+        write = write_module._write
+        monkeypatch.setattr(write_module, "_write", failing)
+        with pytest.raises(error):
+            write_transaction(adata, entries)
+        assert is_view(adata) == was_view
+        assert_equal_contents(before, contents(adata))
+        monkeypatch.undo()
+        write_transaction(adata, entries)
+        assert set(adata.obs["group"]) == {"x"}
+        assert not is_view(adata)
 
 
 class TestCopies:

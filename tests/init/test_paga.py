@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -104,6 +106,15 @@ def test_groups_that_are_not_categorical(paga: dict[str, object], obs: pd.DataFr
     np.testing.assert_array_equal(found, expected)
 
 
+def test_as_writers_from_r_store_it(paga: dict[str, Any], obs: pd.DataFrame) -> None:
+    expected = positions_from_paga(paga, obs, n_components=2, seed=0)
+    paga["groups"] = np.array(["group"])
+    paga["pos"] = pd.DataFrame(paga["pos"]).astype(object)
+    paga["connectivities"] = paga["connectivities"].toarray()
+    found = positions_from_paga(paga, obs, n_components=2, seed=0)
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_one_group(obs: pd.DataFrame) -> None:
     obs["one"] = pd.Categorical(["a"] * 90)
     paga = {"groups": "one", "connectivities": sparse.csr_matrix((1, 1)), "pos": np.zeros((1, 2))}
@@ -122,11 +133,20 @@ def test_one_group(obs: pd.DataFrame) -> None:
         ({"pos": np.zeros((4, 2))}, r"\(4, 2\).*3 groups"),
         ({"pos": np.full((3, 2), np.nan)}, "finite"),
         ({"connectivities": sparse.csr_matrix((4, 4))}, r"\(4, 4\).*3 groups"),
+        ({"groups": {"rna": "group"}}, r"\['groups'\]=.* has type dict.*name of a column"),
+        ({"groups": np.array([])}, r"Did not find \.obs\[None\]"),
+        ({"pos": "nowhere"}, r"\['pos'\]='nowhere' has type str.*real numbers"),
+        ({"connectivities": {}}, r"\['connectivities'\]=\{\} has type dict.*real numbers"),
     ],
 )
 def test_what_does_not_fit_is_refused(
     change: dict[str, object], message: str, paga: dict[str, object], obs: pd.DataFrame
 ) -> None:
     paga = {key: value for key, value in (paga | change).items() if value is not None}
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         positions_from_paga(paga, obs, n_components=2, seed=0)
+
+
+def test_paga_is_no_dictionary(obs: pd.DataFrame) -> None:
+    with pytest.raises(TypeError, match=r"\.uns\['paga'\]='group' has type str"):
+        positions_from_paga("group", obs, n_components=2, seed=0)  # type: ignore[arg-type]

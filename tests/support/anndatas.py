@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
+import pytest
 from anndata import AnnData
 from scipy import sparse
 
@@ -45,11 +48,36 @@ def islands(n: int = 120) -> AnnData:
     return with_neighbors(sparse.csr_matrix(clusters(n)))
 
 
-def contents(adata: AnnData) -> dict[str, Any]:
+class Observations:
+    """What MuData and AnnData have in common: no X, no variables, no views and no copies."""
+
+    def __init__(self, adata: AnnData) -> None:
+        self.n_obs, self.obs = adata.n_obs, adata.obs.copy()
+        self.obsm, self.obsp = dict(adata.obsm), dict(adata.obsp)
+        self.uns = deepcopy(dict(adata.uns))
+
+
+def as_mudata(adata: AnnData) -> Any:
+    """Put the observations of an object into a MuData with two modalities."""
+    mudata = pytest.importorskip("mudata", reason="mudata is not installed")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # mudata's own
+        made = mudata.MuData({"one": adata[:, :20].copy(), "two": adata[:, 20:].copy()})
+    for name, matrix in adata.obsm.items():
+        made.obsm[name] = matrix
+    for name, matrix in adata.obsp.items():
+        made.obsp[name] = matrix
+    made.obs["group"] = adata.obs["group"]
+    made.uns.update(deepcopy(dict(adata.uns)))
+    return made
+
+
+def contents(adata: Any) -> dict[str, Any]:
     """Everything in an object, as values that can be compared."""
-    found: dict[str, Any] = {"X": _value(adata.X), "obs": adata.obs.copy(), "var": adata.var.copy()}
+    found: dict[str, Any] = {"X": _value(getattr(adata, "X", None)), "obs": adata.obs.copy()}
+    found["var"] = getattr(adata, "var", adata.obs[[]]).copy()
     for name in ("obsm", "obsp", "varm", "layers"):
-        for key, value in getattr(adata, name).items():
+        for key, value in (getattr(adata, name, None) or {}).items():
             found[f"{name}/{key}"] = _value(value)
     _flatten("uns", dict(adata.uns), found)
     return found

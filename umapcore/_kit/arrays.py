@@ -28,6 +28,8 @@ class Csr(NamedTuple):
 
 #: Number of entries of a representation that are in memory at a time.
 _CHUNK_ENTRIES = 2**23
+#: Packages whose arrays and tables are recognised.
+_ARRAY_PACKAGES = frozenset({"cupy", "cupyx", "dask", "h5py", "zarr", "pandas", "xarray"})
 
 
 def is_sparse(value: object) -> bool:
@@ -37,7 +39,16 @@ def is_sparse(value: object) -> bool:
 
 def on_gpu(value: object) -> bool:
     """Return whether a value is a CuPy array or matrix."""
-    return type(value).__module__.split(".")[0] in {"cupy", "cupyx"}
+    return package_of(value) in {"cupy", "cupyx"}
+
+
+def package_of(value: object) -> str:
+    """Return the package that a type comes from; anndata's types for parts of views do not count.
+
+    A part of a view is, for example, anndata's DaskArrayView, which is a dask array.
+    """
+    homes = [base.__module__.partition(".")[0] for base in type(value).__mro__]
+    return next((home for home in homes if home in _ARRAY_PACKAGES), homes[0])
 
 
 def in_memory(value: Any) -> Any:
@@ -45,7 +56,7 @@ def in_memory(value: Any) -> Any:
 
     Nothing is imported for this: a value's kind is read from its type's module and its methods.
     """
-    home = type(value).__module__.split(".")[0]
+    home = package_of(value)
     if on_gpu(value):
         return value.get()
     if home == "dask":

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from umapcore._kit.arrays import in_memory
 from umapcore._kit.checks import check_integer
 from umapcore._kit.seeds import seed_from, stored_seed
+from umapcore._kit.stored import plain, stored_column, stored_integer, stored_text
 from umapcore.anndata_io.labels import check_labels, vote
-from umapcore.anndata_io.read import read_params
+from umapcore.anndata_io.read import read_metric, read_params
 from umapcore.anndata_io.shared_space import shared_representation
-from umapcore.anndata_io.write import check_target, copied, write_transaction
+from umapcore.anndata_io.write import check_object, check_target, copied, write_transaction
 from umapcore.errors import bad_type, did_you_mean
 from umapcore.layout.spec import OptimizerSpec
 from umapcore.layout.transform import checked_reference, place
@@ -23,7 +26,7 @@ from umapcore.runs.job import Run
 from umapcore.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from anndata import AnnData
     from numpy.random import Generator, RandomState
@@ -135,14 +138,11 @@ def ingest(
     >>> import umapcore as uc
     >>> uc.tl.ingest(adata_new, adata_ref, obs="cell_type")  # doctest: +SKIP
     """
-    from anndata import AnnData
-
     neighbors_key = "neighbors" if neighbors_key is None else neighbors_key
     if not isinstance(neighbors_key, str):
         raise bad_type("neighbors_key", neighbors_key, "None or a key of adata_ref.uns")
     check_target(adata, key_added, neighbors_key, copy=not inplace)
-    if not isinstance(adata_ref, AnnData):
-        raise bad_type("adata_ref", adata_ref, "an AnnData object")
+    check_object(adata_ref, "adata_ref")
     if not isinstance(inplace, (bool, np.bool_)):
         raise bad_type("inplace", inplace, "True or False")
     Run(method=method, n_threads=n_threads, progress=progress)  # checks them
@@ -161,19 +161,21 @@ def ingest(
     params: Mapping[str, Any] = {}
     if (knn is None and use_rep is None) or neighbors_key in adata_ref.uns:
         params = read_params(adata_ref, neighbors_key)
-    metric = str(params.get("metric", "euclidean"))
     projected = None
     if knn is None:
-        count = _count(n_neighbors, params, adata_ref.n_obs)
-        rep = shared_representation(adata, adata_ref, params, use_rep)
+        name = f"adata_ref.uns[{neighbors_key!r}]['params']"
+        metric, metric_kwds = _metric(params, name)
+        count = _count(n_neighbors, params, adata_ref.n_obs, name)
+        rep = shared_representation(adata, adata_ref, params, use_rep, name)
         if rep.projected and "pca" in methods:
             projected = rep.new
         indices, distances = nearest(
             rep.reference_to_search, rep.new_to_search, count, metric=metric,
-            metric_kwds=params.get("metric_kwds"), seed=spec.seed, n_threads=n_threads,
+            metric_kwds=metric_kwds, seed=spec.seed, n_threads=n_threads,
         )  # fmt: skip
         source = rep.name
     else:
+        metric = read_metric(params) or "euclidean"
         indices, distances = _given(knn, adata.n_obs, adata_ref.n_obs)
         source = "knn"
 
@@ -200,8 +202,9 @@ def ingest(
         results.append(("obsm", key_obsm, placed))
         results.append(("uns", key_uns, {"params": written, "placement": how}))
     for column in columns:
-        results.append(("obs", column, vote(adata_ref.obs[column], indices, adata.obs_names)))
-        colors = adata_ref.uns.get(f"{column}_colors")
+        labels = stored_column(adata_ref.obs, column)
+        results.append(("obs", column, vote(labels, indices, adata.obs.index)))
+        colors = in_memory(adata_ref.uns.get(f"{column}_colors"))
         if colors is not None:
             results.append(("uns", f"{column}_colors", np.array(colors)))
     target = adata if inplace else copied(adata)
@@ -240,20 +243,30 @@ def _read_reference(
         return reference, OptimizerSpec(a=a, b=b).curve()
     try:
         stored = adata_ref.uns[key_uns]["params"]
-        curve = float(stored["a"]), float(stored["b"])
+        return reference, OptimizerSpec(a=plain(stored["a"]), b=plain(stored["b"])).curve()
     except (KeyError, TypeError, ValueError, IndexError):
         msg = (
             f"adata_ref.uns[{key_uns!r}] does not have the a and b of its embedding's curve: "
             "give both (umapcore.find_ab_params computes them)."
         )
         raise ValueError(msg) from None
-    return reference, OptimizerSpec(a=curve[0], b=curve[1]).curve()
 
 
-def _count(n_neighbors: Any, params: Mapping[str, Any], n_reference: int) -> int:
-    if n_neighbors is None:
-        return min(int(params.get("n_neighbors", _N_NEIGHBORS)), n_reference)
-    return check_integer("n_neighbors", n_neighbors, 1, n_reference, or_none=True)
+def _metric(params: Mapping[str, Any], name: str) -> tuple[str, Mapping[str, Any] | None]:
+    """Return the metric of the reference's graph and its parameters."""
+    allowed = "the name of a metric. Else find the neighbours yourself and give them as knn"
+    metric = stored_text(params.get("metric"), f"{name}['metric']", allowed)
+    metric_kwds, stored_as = params.get("metric_kwds"), f"{name}['metric_kwds']"
+    if metric_kwds is not None and not isinstance(metric_kwds, Mapping):
+        raise bad_type(stored_as, metric_kwds, "a dictionary")
+    return metric or "euclidean", metric_kwds
+
+
+def _count(n_neighbors: Any, params: Mapping[str, Any], n_reference: int, name: str) -> int:
+    if n_neighbors is not None:
+        return check_integer("n_neighbors", n_neighbors, 1, n_reference, or_none=True)
+    found = stored_integer(params.get("n_neighbors"), f"{name}['n_neighbors']", 1)
+    return min(_N_NEIGHBORS if found is None else found, n_reference)
 
 
 def _given(knn: Any, n: int, n_reference: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from umapcore.anndata_io.read import read_distances, read_representation
+from umapcore.anndata_io.read import read_distances, read_metric, read_representation
 from umapcore.runs.job import Job
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def read_job(
         distances=distances,
         # A function: the coordinates are read only for a graph of several components.
         representation=lambda: read_representation(adata, params),
-        metric=str(params.get("metric", "euclidean")),
+        metric=read_metric(params) or "euclidean",
         graph_name=name,
         distances_name=distances_name,
         n_vertices=adata.n_obs,

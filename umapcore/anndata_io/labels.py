@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from umapcore._kit.stored import stored_column
 from umapcore.errors import bad_type, did_you_mean
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def check_labels(adata_ref: AnnData, obs: Any) -> list[str]:
         if column not in adata_ref.obs:
             msg = f"obs={column!r} is unknown: obs must be {allowed}."
             raise ValueError(msg + did_you_mean(str(column), map(str, adata_ref.obs.columns)))
-        if getattr(adata_ref.obs[column].dtype, "kind", "O") == "f":
+        if getattr(stored_column(adata_ref.obs, column).dtype, "kind", "O") == "f":
             msg = f"obs={column!r} holds real numbers: neighbours can only vote on labels."
             raise ValueError(msg)
     return columns

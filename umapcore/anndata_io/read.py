@@ -1,4 +1,8 @@
-"""Read the graph, the coordinates and the start positions from an AnnData object."""
+"""Read the graph, the coordinates and the start positions from an AnnData object.
+
+Of the object only `obs`, `obsm`, `obsp`, `uns` and `n_obs` are needed, so that MuData can be read
+too. What `uns` holds may have been written by any program: see :mod:`umapcore._kit.stored`.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore._kit.arrays import in_memory, is_sparse, on_gpu
-from umapcore.anndata_io.representation import FEW_VARIABLES
+from umapcore._kit.arrays import is_sparse, on_gpu, package_of
+from umapcore._kit.stored import plain, stored_integer, stored_text
+from umapcore.anndata_io.representation import FEW_VARIABLES, n_variables, x_of
 from umapcore.errors import did_you_mean
 from umapcore.init.paga import positions_from_paga
 from umapcore.init.positions import STARTS, check_positions
@@ -44,11 +49,11 @@ def read_neighbors(adata: AnnData, key: str) -> tuple[Any, str, dict[str, Any]]:
 
     Raises
     ------
-    ValueError
-        When the entry or its graph is missing.
+    ValueError, TypeError
+        When the entry or its graph is missing, or the entry does not name a graph.
     """
     neighbors = _neighbors(adata, key)
-    graph_key = str(_plain(neighbors.get("connectivities_key", "connectivities")))
+    graph_key = _key_in(neighbors, key, "connectivities")
     if graph_key in adata.obsp:
         graph, name = adata.obsp[graph_key], f".obsp[{graph_key!r}]"
     elif "connectivities" in neighbors:  # files from before anndata 0.7 have no obsp
@@ -58,8 +63,8 @@ def read_neighbors(adata: AnnData, key: str) -> tuple[Any, str, dict[str, Any]]:
         msg += " Run `pp.neighbors` first." + did_you_mean(graph_key, adata.obsp)
         raise ValueError(msg)
     params = read_params(adata, key)
-    method = params.get("method", "umap")
-    if method not in _UMAP_METHODS:
+    method = params.get("method")
+    if isinstance(method, str) and method not in _UMAP_METHODS:
         logger.warning(
             "%s was not computed by UMAP's method but by %r; it is used as it is",
             name,
@@ -80,11 +85,11 @@ def read_distances(adata: AnnData, key: str) -> tuple[Any, str]:
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         When there are none.
     """
     neighbors = _neighbors(adata, key)
-    found_key = str(_plain(neighbors.get("distances_key", "distances")))
+    found_key = _key_in(neighbors, key, "distances")
     if found_key in adata.obsp:
         return adata.obsp[found_key], f".obsp[{found_key!r}]"
     if "distances" in neighbors:  # files from before anndata 0.7 have no obsp
@@ -99,15 +104,29 @@ def read_distances(adata: AnnData, key: str) -> tuple[Any, str]:
 def read_params(adata: AnnData, key: str) -> dict[str, Any]:
     """Return the parameters of a neighbours entry of `uns`; empty if they are not known.
 
+    Texts and numbers are Python's, however they are stored. The types are not checked: other
+    programs also write, for example, one representation for each modality.
+
     Raises
     ------
     ValueError
         When there is no such entry.
     """
     stored = _neighbors(adata, key).get("params")
-    if not isinstance(stored, Mapping):
-        return {}
-    return {str(name): _plain(value) for name, value in stored.items()}
+    return plain(stored) if isinstance(stored, Mapping) else {}
+
+
+def read_metric(params: Mapping[str, Any]) -> str | None:
+    """Return the name of the metric of a graph; None if no single one is stored."""
+    found = params.get("metric")
+    return found if isinstance(found, str) else None
+
+
+def _key_in(neighbors: Mapping[str, Any], key: str, what: str) -> str:
+    """Return the key of `obsp` that an entry names, or the one that is used without a name."""
+    name = f".uns[{key!r}]['{what}_key']"
+    found = stored_text(neighbors.get(f"{what}_key"), name, f"the name of the {what} in .obsp")
+    return what if found is None else found
 
 
 def _neighbors(adata: AnnData, key: str) -> Mapping[str, Any]:
@@ -126,17 +145,6 @@ def _neighbors(adata: AnnData, key: str) -> Mapping[str, Any]:
     return neighbors
 
 
-def _plain(value: Any) -> Any:
-    """Return a scalar as a Python object: files hold NumPy scalars, arrays of one, or bytes."""
-    if isinstance(value, Mapping):
-        return value
-    if hasattr(value, "compute") or hasattr(value, "shape"):
-        value = in_memory(value)
-        if getattr(value, "ndim", None) == 0:
-            value = value.item()
-    return value.decode() if isinstance(value, bytes) else value
-
-
 def read_representation(adata: AnnData, params: Mapping[str, Any]) -> Any:
     """Return the coordinates that the graph was computed from, chosen as scanpy does.
 
@@ -147,24 +155,40 @@ def read_representation(adata: AnnData, params: Mapping[str, Any]) -> Any:
     adata
         Holds the coordinates in `obsm` or `X`.
     params
-        Parameters of the neighbours: 'use_rep' and 'n_pcs', both optional.
+        Parameters of the neighbours: 'use_rep' and 'n_pcs', both optional. If they do not name
+        one representation, as for a graph of several modalities, there is none.
 
     Returns
     -------
     A two-dimensional object with a row for each observation, possibly on disk; or None.
     """
-    use_rep, n_pcs = params.get("use_rep"), params.get("n_pcs")
+    try:
+        use_rep = stored_text(params.get("use_rep"), "use_rep", "the name of one representation")
+        n_pcs = stored_integer(params.get("n_pcs"), "n_pcs", -1)
+    except (TypeError, ValueError) as problem:
+        logger.info("no representation to place the graph's components by: %s", problem)
+        return None
     if use_rep is None:
-        use_rep = "X" if n_pcs == 0 or adata.n_vars <= FEW_VARIABLES else "X_pca"
-    found = adata.X if use_rep == "X" else adata.obsm.get(use_rep)
-    if use_rep != "X" and found is not None and n_pcs:
-        found = _first_columns(found, int(n_pcs))
+        few = n_variables(adata) <= FEW_VARIABLES
+        use_rep = "X" if n_pcs == 0 or few else "X_pca"
+    found = x_of(adata) if use_rep == "X" else adata.obsm.get(use_rep)
+    if use_rep != "X" and found is not None and n_pcs is not None and n_pcs > 0:
+        found = _first_columns(found, n_pcs)
+    found = _real_numbers(found)
     shape: tuple[int, ...] = getattr(found, "shape", ())
-    numeric = getattr(getattr(found, "dtype", np.dtype(float)), "kind", "O") in "buif"
-    if len(shape) != 2 or shape[0] != adata.n_obs or not numeric:
+    if len(shape) != 2 or shape[0] != adata.n_obs:
         logger.info("there is no representation %r to place the graph's components by", use_rep)
         return None
     return found
+
+
+def _real_numbers(matrix: Any) -> Any:
+    """Return a matrix if it holds real numbers only, else None."""
+    if package_of(matrix) == "pandas":
+        if not all(getattr(dtype, "kind", "O") in "buif" for dtype in matrix.dtypes):
+            return None
+        return matrix.to_numpy(np.float64, na_value=np.nan)
+    return matrix if getattr(getattr(matrix, "dtype", None), "kind", "O") in "buif" else None
 
 
 def read_start(
@@ -254,7 +278,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _first_columns(matrix: Any, count: int) -> Any:
-    if type(matrix).__module__.split(".")[0] == "pandas":
+    if package_of(matrix) == "pandas":
         return matrix.iloc[:, :count]
     return matrix.tocsc()[:, :count] if is_sparse(matrix) else matrix[:, :count]
 
@@ -262,12 +286,15 @@ def _first_columns(matrix: Any, count: int) -> Any:
 def _in_order(positions: Any, adata: AnnData) -> Any:
     """Return the rows of a labelled data frame in the order of the observations."""
     index: Any = getattr(positions, "index", None)
-    if type(positions).__module__.split(".")[0] != "pandas" or index.equals(adata.obs_names):
+    if package_of(positions) != "pandas":
         return positions
-    if not index.is_unique or set(index) != set(adata.obs_names):
+    names = adata.obs.index
+    if index.equals(names):
+        return positions
+    if not index.is_unique or set(index) != set(names):
         if index.equals(type(index)(range(len(index)))):  # no labels, just positions
             return positions
         msg = "init_pos is a data frame whose index differs from .obs_names."
         raise ValueError(msg)
     logger.info("init_pos: rows of the data frame are put in the order of .obs_names")
-    return positions.loc[adata.obs_names]
+    return positions.loc[names]

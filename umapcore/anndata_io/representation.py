@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 #: X itself is used up to this number of variables, as in scanpy. Also the components of a PCA.
 FEW_VARIABLES = 50
 
+#: How raw counts are recognised, see `looks_like_raw_counts`.
+_ROWS_TO_LOOK_AT = 256
+_HEAVY_TAIL = 10
+_DEPTHS_DIFFER = 2
+_FULL_SCALES = frozenset({255.0, 1023.0, 4095.0, 16383.0, 65535.0})
+
 
 @dataclass(frozen=True)
 class Representation:
@@ -50,7 +56,8 @@ def choose_representation(
     Parameters
     ----------
     adata
-        Holds the coordinates in `obsm` or `X`, which may be on disk or on a device.
+        Holds the coordinates in `obsm` or `X`, which may be on disk or on a device. MuData has
+        no `X`.
     use_rep
         A key of `obsm`, or 'X'. None: X when it has at most 50 variables or `n_pcs` is 0, else
         ``obsm['X_pca']``, else principal components of X, with a warning. Unlike in scanpy,
@@ -72,11 +79,12 @@ def choose_representation(
     if use_rep is None:
         use_rep, wanted = _default(adata, n_pcs)
     if use_rep == "X" and "X" not in adata.obsm:
-        if _x_of(adata) is None:
+        x = x_of(adata)
+        if x is None:
             msg = "There is no .X to find neighbours in: use_rep must be a key of .obsm "
             raise ValueError(msg + f"({_listed(adata)}).")
-        logger.info("neighbours: in .X, %d variables", adata.n_vars)
-        return Representation(_checked(_x_of(adata), adata.n_obs, ".X"), wanted, n_pcs)
+        logger.info("neighbours: in .X, %d variables", n_variables(adata))
+        return Representation(_checked(x, adata.n_obs, ".X"), wanted, n_pcs)
     if use_rep == "X_pca" and "X_pca" not in adata.obsm and wanted is None:
         return _by_pca(adata, n_pcs)
     if use_rep not in adata.obsm:
@@ -98,19 +106,20 @@ def _default(adata: AnnData, n_pcs: int | None) -> tuple[str, str | None]:
     """Choose the default key, and return it with the use_rep to store in params."""
     if n_pcs == 0:
         return "X", None
-    if adata.n_vars > FEW_VARIABLES:
+    if n_variables(adata) > FEW_VARIABLES:
         return "X_pca", None
     stored = adata.obsm.get("X_pca")
-    if stored is not None and (_x_of(adata) is None or adata.n_vars < stored.shape[1]):
+    if stored is not None and (x_of(adata) is None or n_variables(adata) < stored.shape[1]):
         return "X_pca", "X_pca"
     return "X", None
 
 
 def _by_pca(adata: AnnData, n_pcs: int | None) -> Representation:
-    if _x_of(adata) is None:
+    x = x_of(adata)
+    if x is None:
         msg = "There is neither .X nor .obsm['X_pca'] to find neighbours in: use_rep must be a "
         raise ValueError(msg + f"key of .obsm ({_listed(adata)}).")
-    matrix = _checked(_x_of(adata), adata.n_obs, ".X")
+    matrix = _checked(x, adata.n_obs, ".X")
     most = min(matrix.shape) - 1
     if n_pcs is not None and n_pcs > most:
         msg = f"n_pcs={n_pcs}: .X, of shape {matrix.shape}, has at most {most}."
@@ -118,22 +127,67 @@ def _by_pca(adata: AnnData, n_pcs: int | None) -> Representation:
     if most < 1:
         return Representation(matrix, "X", None)
     count = min(FEW_VARIABLES, most) if n_pcs is None else n_pcs
-    warnings.warn(
-        f".X has {adata.n_vars} variables and there is no .obsm['X_pca']: {count} principal "
-        "components are computed from .X as it is, and stored there. use_rep='X' uses .X itself.",
-        UserWarning,
-        stacklevel=4,
+    said = (
+        f".X has {n_variables(adata)} variables and there is no .obsm['X_pca']: {count} principal "
+        "components are computed from .X as it is, and stored there. "
     )
+    if looks_like_raw_counts(matrix):
+        said += (
+            "But .X looks like raw counts: the picture will mostly show how many counts each "
+            "observation has. The usual steps before are sc.pp.normalize_total, sc.pp.log1p and "
+            "sc.pp.pca."
+        )
+    else:
+        said += "use_rep='X' uses .X itself."
+    warnings.warn(said, UserWarning, stacklevel=4)
     components = principal_components(matrix, count)
     return Representation(components.scores, None, n_pcs, components)
 
 
-def _x_of(adata: AnnData) -> Any:
-    """Return X, or None: anndata raises KeyError for an open file without X."""
+def looks_like_raw_counts(matrix: Any) -> bool:
+    """Return whether a matrix looks like counts of molecules that were not normalised.
+
+    It is asked only where principal components are computed, so for more than 50 variables. In
+    fewer, whole numbers are often measures on scales of their own, such as ages and incomes, which
+    nothing here tells from counts.
+
+    Parameters
+    ----------
+    matrix
+        (n, p), dense or CSR. Only a sample of its rows is looked at.
+    """
+    n = matrix.shape[0]
+    rows = matrix[np.unique(np.linspace(0, n - 1, _ROWS_TO_LOOK_AT).astype(np.int64))]
+    values = rows.data if is_sparse(rows) else rows
+    positive = values[values > 0]
+    if not positive.size or values.min() < 0 or (positive != np.floor(positive)).any():
+        return False
+    # Most counts are small and a few are very large: in grey values, ratings, one-hot codes and
+    # 0/1 features the largest value is near the typical one.
+    largest = float(positive.max())
+    if largest < _HEAVY_TAIL * float(np.median(positive)):
+        return False
+    # Dark images have such a tail as well, but it ends where the sensor or the format does.
+    if largest in _FULL_SCALES:
+        return False
+    # What misleads is that some observations have many times the counts of others. Normalised
+    # counts that were rounded do not have this.
+    totals = np.asarray(rows.sum(axis=1, dtype=np.float64)).ravel()
+    low, high = np.percentile(totals, [5, 95])
+    return bool(high >= _DEPTHS_DIFFER * low and high > 0)
+
+
+def x_of(adata: AnnData) -> Any:
+    """Return X, or None: MuData has none, and anndata raises KeyError for an open file without."""
     try:
-        return adata.X
+        return getattr(adata, "X", None)
     except KeyError:
         return None
+
+
+def n_variables(adata: AnnData) -> int:
+    """Return the number of variables, 0 if the object has observations alone."""
+    return int(getattr(adata, "n_vars", 0))
 
 
 def _checked(stored: Any, n: int, name: str) -> Any:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from umapcore._kit.arrays import given_points, in_memory
-from umapcore.anndata_io.representation import FEW_VARIABLES
+from umapcore._kit.stored import plain, stored_integer, stored_text
+from umapcore.anndata_io.representation import FEW_VARIABLES, n_variables, x_of
 from umapcore.errors import bad_type, did_you_mean
 from umapcore.logs import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from anndata import AnnData
     from numpy.typing import NDArray
 
@@ -58,7 +58,11 @@ class Shared:
 
 
 def shared_representation(
-    adata: AnnData, adata_ref: AnnData, params: Mapping[str, Any], use_rep: Any
+    adata: AnnData,
+    adata_ref: AnnData,
+    params: Mapping[str, Any],
+    use_rep: Any,
+    name: str = "params",
 ) -> Shared:
     """Return the coordinates that the reference's graph was made from, and the new cells' ones.
 
@@ -70,6 +74,8 @@ def shared_representation(
         Parameters of the reference's neighbours.
     use_rep
         A key of both objects' `obsm`, ``'X'``, or None: as `params` say.
+    name
+        Where `params` are stored, for messages.
 
     Raises
     ------
@@ -78,17 +84,21 @@ def shared_representation(
     """
     if use_rep is not None and not isinstance(use_rep, str):
         raise bad_type("use_rep", use_rep, "None, 'X' or a key of .obsm of both objects")
-    n_pcs = params.get("n_pcs") if use_rep is None else None
-    key = use_rep if use_rep is not None else params.get("use_rep")
+    key, n_pcs = use_rep, None
+    if use_rep is None:
+        allowed = "'X' or a key of .obsm. If it is neither, name one by use_rep"
+        key = stored_text(params.get("use_rep"), f"{name}['use_rep']", allowed)
+        n_pcs = stored_integer(params.get("n_pcs"), f"{name}['n_pcs']", -1)
     if key is None:
-        few = n_pcs == 0 or adata_ref.n_vars <= FEW_VARIABLES
+        few = n_pcs == 0 or n_variables(adata_ref) <= FEW_VARIABLES
         key = "X" if few else "X_pca"
     if key == "X":
         _check_variables(adata, adata_ref)
-        reference, new = _dense(adata_ref.X, "adata_ref.X"), _dense(adata.X, "adata.X")
+        reference, new = _dense(x_of(adata_ref), "adata_ref.X"), _dense(x_of(adata), "adata.X")
         return Shared("X", reference, new, new.shape[1], projected=False)
     reference = _from_obsm(adata_ref, key, "adata_ref")
-    n_used = int(n_pcs) if n_pcs else reference.shape[1]
+    n_pcs = n_pcs if n_pcs is not None and n_pcs > 0 else None
+    n_used = reference.shape[1] if n_pcs is None else n_pcs
     if key == "X_pca" and use_rep is None:
         new_or_reason = _projected(adata, adata_ref, reference)
         if not isinstance(new_or_reason, str):
@@ -108,7 +118,7 @@ def shared_representation(
             new_or_reason,
         )
     new = _from_obsm(adata, key, "adata")
-    if new.shape[1] < n_used or (not n_pcs and new.shape[1] != n_used):
+    if new.shape[1] < n_used or (n_pcs is None and new.shape[1] != n_used):
         msg = (
             f"adata.obsm[{key!r}] has {new.shape[1]} columns and adata_ref.obsm[{key!r}] "
             f"{reference.shape[1]}: both must be coordinates in one space."
@@ -129,6 +139,9 @@ def _dense(stored: Any, name: str) -> NDArray[Any]:
 
 
 def _check_variables(adata: AnnData, adata_ref: AnnData) -> None:
+    if x_of(adata) is None or x_of(adata_ref) is None:
+        msg = "One of the objects has no X: use_rep must be a key of .obsm of both."
+        raise ValueError(msg)
     if not adata.var_names.equals(adata_ref.var_names):
         msg = (
             "adata and adata_ref have other variables, or the same in another order: "
@@ -145,18 +158,18 @@ def _projected(
     scanpy centres new cells by their own means. If their composition differs from that of the
     reference, this moves them away from similar cells. So the reference's means are used here.
     """
+    x, x_ref = x_of(adata), x_of(adata_ref)
+    if x is None or x_ref is None:
+        return "one of the objects has no X"
     if "PCs" not in adata_ref.varm:
         return "adata_ref.varm has no 'PCs'"
     if not adata.var_names.equals(adata_ref.var_names):
         return "adata and adata_ref have other variables, or in another order"
-    if adata.X is None or adata_ref.X is None:
-        return "one of the objects has no X"
-    components = np.asarray(adata_ref.varm["PCs"], np.float64)
+    components = np.asarray(in_memory(adata_ref.varm["PCs"]), np.float64)
     if components.shape[1] != coordinates.shape[1]:
         return "adata_ref.varm['PCs'] and adata_ref.obsm['X_pca'] differ in number"
-    reference = in_memory(adata_ref.X)
-    pca = adata_ref.uns.get("pca", {})
-    centred = bool(pca.get("params", {}).get("zero_center", True))
+    reference = in_memory(x_ref)
+    centred = _was_centred(adata_ref.uns.get("pca"))
     shift = np.zeros(components.shape[1])
     if centred:
         shift = np.asarray(reference.mean(axis=0), np.float64).ravel() @ components
@@ -165,4 +178,11 @@ def _projected(
     wanted = np.asarray(coordinates[probes], np.float64)
     if not np.abs(seen - wanted).max() <= _ALIKE * np.abs(wanted).max():
         return "adata_ref.X is not what the reference's components were computed from"
-    return np.asarray(np.asarray(in_memory(adata.X) @ components) - shift, np.float32)
+    return np.asarray(np.asarray(in_memory(x) @ components) - shift, np.float32)
+
+
+def _was_centred(pca: Any) -> bool:
+    """Return what ``uns['pca']`` says; if that is wrong, the comparison with X_pca shows it."""
+    params = pca.get("params") if isinstance(pca, Mapping) else None
+    stored = plain(params.get("zero_center")) if isinstance(params, Mapping) else None
+    return stored is None or bool(stored)

@@ -1,8 +1,10 @@
-"""Write results to an AnnData object: all of them, or none."""
+"""Write results to an AnnData object, or a similar one: all of them, or none."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from umapcore.errors import bad_type
 
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 _ABSENT = object()
+#: What an object must have. MuData has it, and so has AnnData that is backed or read lazily.
+_NEEDED = ("obs", "obsm", "obsp", "uns")
 
 
 def write_transaction(adata: AnnData, entries: Sequence[tuple[str, str, Any]]) -> None:
@@ -24,23 +28,50 @@ def write_transaction(adata: AnnData, entries: Sequence[tuple[str, str, Any]]) -
     entries
         Attribute ('obs', 'obsm', 'obsp', 'uns', 'varm'), key and value of each.
     """
-    before = [
+    if is_view(adata):
+        # The first write exchanges all attributes of a view for those of a full object. It
+        # changes nothing in what they were, so that putting them back makes it the view it was.
+        before = dict(vars(adata))
+        try:
+            _write(adata, entries)
+        except BaseException:
+            vars(adata).clear()
+            vars(adata).update(before)
+            raise
+        return
+    replaced = [
         (attribute, key, getattr(adata, attribute).get(key, _ABSENT))
         for attribute, key, _ in entries
     ]
     try:
-        for attribute, key, value in entries:
-            getattr(adata, attribute)[key] = value
+        _write(adata, entries)
     except BaseException:
-        # If it is still a view, nothing was written; writing back would turn it into an object.
-        if not adata.is_view:
-            for attribute, key, value in before:
-                mapping = getattr(adata, attribute)
-                if value is not _ABSENT:
-                    mapping[key] = value
-                elif key in mapping:
-                    del mapping[key]
+        for attribute, key, value in replaced:
+            mapping = getattr(adata, attribute)
+            if value is not _ABSENT:
+                mapping[key] = value
+            elif key in mapping:
+                del mapping[key]
         raise
+
+
+def _write(adata: AnnData, entries: Sequence[tuple[str, str, Any]]) -> None:
+    for attribute, key, value in entries:
+        getattr(adata, attribute)[key] = value
+
+
+def check_object(adata: Any, name: str = "adata") -> None:
+    """Refuse an object that has no embedding or graph of observations.
+
+    Raises
+    ------
+    TypeError
+        The message names the parameter and what is allowed.
+    """
+    n_obs = getattr(adata, "n_obs", None)
+    if not isinstance(n_obs, (int, np.integer)) or not all(hasattr(adata, a) for a in _NEEDED):
+        allowed = "an AnnData object, as anndata.read_h5ad returns it, or another with n_obs, "
+        raise bad_type(name, adata, allowed + "obs, obsm, obsp and uns, such as MuData")
 
 
 def check_target(adata: Any, key_added: Any, neighbors_key: str, *, copy: bool) -> None:
@@ -51,15 +82,16 @@ def check_target(adata: Any, key_added: Any, neighbors_key: str, *, copy: bool) 
     ValueError, TypeError
         The message says what is allowed.
     """
-    from anndata import AnnData
-
-    if not isinstance(adata, AnnData):
-        raise bad_type("adata", adata, "an AnnData object, as anndata.read_h5ad returns it")
-    if adata.is_view and adata.isbacked and not copy:
-        msg = (
-            "adata is a view of an object that is backed by a file, which cannot be written to: "
-            "use copy=True, or adata.to_memory()."
-        )
+    check_object(adata)
+    loads = hasattr(adata, "to_memory")
+    if is_view(adata) and _is_backed(adata) and not copy:
+        msg = "adata is a view of an object that is backed by a file, which cannot be written to: "
+        msg += "use copy=True, or adata.to_memory()." if loads else "read it into memory."
+        raise ValueError(msg)
+    if copy and not loads and (_is_backed(adata) or not hasattr(adata, "copy")):
+        # MuData in a file can only be copied to another file.
+        why = "is backed by a file: read it into memory" if _is_backed(adata) else "has no copy()"
+        msg = f"adata, of type {type(adata).__name__}, cannot be copied, as it {why}."
         raise ValueError(msg)
     if key_added is None:
         return
@@ -76,9 +108,18 @@ def check_target(adata: Any, key_added: Any, neighbors_key: str, *, copy: bool) 
 
 def copied(adata: AnnData) -> AnnData:
     """Return a copy in memory; an object that is backed by a file is loaded."""
-    if adata.isbacked:
+    if _is_backed(adata):
         return adata.to_memory(copy=True)
     try:
         return adata.copy()
     except (AttributeError, NotImplementedError):  # arrays on disk cannot be copied
         return adata.to_memory(copy=True)
+
+
+def is_view(adata: Any) -> bool:
+    """Return whether an object shows a part of another one."""
+    return bool(getattr(adata, "is_view", False))
+
+
+def _is_backed(adata: Any) -> bool:
+    return bool(getattr(adata, "isbacked", False))

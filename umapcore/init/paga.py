@@ -6,21 +6,21 @@ each axis is the distance on that axis to the most strongly connected group.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 
-from umapcore._kit.arrays import in_memory
+from umapcore._kit.arrays import in_memory, is_sparse
 from umapcore._kit.rng import uniform
-from umapcore.errors import did_you_mean
+from umapcore._kit.stored import stored_column, stored_text
+from umapcore.errors import bad_type, did_you_mean
 from umapcore.graph.csr import prepare_graph
 from umapcore.init.spectral import spectral_layout
 from umapcore.logs import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
 _STREAM = 0x70616761
@@ -50,16 +50,18 @@ def positions_from_paga(
 
     Raises
     ------
-    ValueError
-        When an entry is missing, or does not match the groups.
+    ValueError, TypeError
+        When an entry is missing or of a wrong type, or does not match the groups.
     """
+    if not isinstance(paga, Mapping):
+        raise bad_type(".uns['paga']", paga, "a dictionary, as `tl.paga` writes it")
     if "pos" not in paga:
         msg = "Plot PAGA first, so that `adata.uns['paga']['pos']` exists."
         raise ValueError(msg)
     if "connectivities" not in paga:
         msg = "Did not find .uns['paga']['connectivities']. Run `tl.paga` first."
         raise ValueError(msg)
-    pos = np.asarray(in_memory(paga["pos"]), np.float64)
+    pos = _numbers(paga["pos"], "pos")
     codes, n_groups = _group_codes(paga, obs)
     if pos.ndim != 2 or pos.shape[0] != n_groups or not np.isfinite(pos).all():
         msg = (
@@ -67,7 +69,7 @@ def positions_from_paga(
             f"of the {n_groups} groups. Run and plot PAGA again for the present groups."
         )
         raise ValueError(msg)
-    connectivities = sparse.csr_array(in_memory(paga["connectivities"]))
+    connectivities = sparse.csr_array(_numbers(paga["connectivities"], "connectivities"))
     if connectivities.shape != (n_groups, n_groups):
         msg = (
             f".uns['paga']['connectivities'] has shape {connectivities.shape}: it must have a row "
@@ -90,15 +92,26 @@ def _group_codes(paga: Mapping[str, Any], obs: Any) -> tuple[NDArray[np.int64], 
     """Return the group number of every vertex (-1 for none) and the number of groups."""
     import pandas as pd
 
-    column = paga.get("groups")
-    if not isinstance(column, str) or column not in obs:
+    allowed = "the name of a column of .obs"
+    column = stored_text(paga.get("groups"), ".uns['paga']['groups']", allowed)
+    if column is None or column not in obs:
         msg = f"Did not find .obs[{column!r}], the groups that .uns['paga'] names."
-        if isinstance(column, str):
-            msg += did_you_mean(column, [str(name) for name in obs])
+        if column is not None:
+            msg += did_you_mean(column, [str(name) for name in obs.columns])
         raise ValueError(msg)
-    groups = pd.Categorical(np.asarray(obs[column])) if obs[column].dtype != "category" else None
-    categorical = obs[column].array if groups is None else groups
-    return np.asarray(categorical.codes, np.int64), len(categorical.categories)
+    groups = stored_column(obs, column)
+    if groups.dtype != "category":
+        groups = pd.Series(pd.Categorical(np.asarray(groups)))
+    return np.asarray(groups.cat.codes, np.int64), len(groups.cat.categories)
+
+
+def _numbers(stored: Any, name: str) -> Any:
+    """Return a matrix of PAGA's, in memory: an array, float64, or sparse."""
+    found, stored_as = in_memory(stored), f".uns['paga'][{name!r}]"
+    try:
+        return found if is_sparse(found) else np.asarray(found, np.float64)
+    except (TypeError, ValueError):
+        raise bad_type(stored_as, stored, "a matrix of real numbers") from None
 
 
 def _with_dimensions(

@@ -132,15 +132,13 @@ def compare(
 
 def _embedding(name: str, given: Any, key: str) -> tuple[NDArray[Any] | None, NDArray[Any]]:
     """Return the names of the observations (None for an array) and the positions."""
-    from anndata import AnnData
-
     names = None
-    if isinstance(given, AnnData):
+    if hasattr(given, "obsm"):
         found = key if key in given.obsm else f"X_{key}"
         if found not in given.obsm:
             msg = f"{name}: did not find .obsm[{key!r}].{did_you_mean(key, given.obsm.keys())}"
             raise ValueError(msg)
-        names, given = given.obs_names.to_numpy(), given.obsm[found]
+        names, given = given.obs.index.to_numpy(), given.obsm[found]
     positions = np.asarray(given.toarray() if hasattr(given, "toarray") else given)
     if positions.dtype.kind not in "fiu":
         raise bad_type(name, given, "an AnnData object or an array of numbers")

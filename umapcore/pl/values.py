@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from umapcore._kit.stored import plain_list, stored_column
 from umapcore.errors import bad_type, bad_value, did_you_mean
 from umapcore.logs import logger
 from umapcore.pl.palette import group_colors
@@ -90,7 +91,7 @@ def read_values(
     if not isinstance(color, str):
         raise bad_type("color", color, "a column of obs or a name in var_names")
     if color in adata.obs.columns:
-        column = adata.obs[color]
+        column = stored_column(adata.obs, color)
         if isinstance(column, pd.DataFrame):
             raise bad_value("color", color, "a column that occurs once in obs")
     else:
@@ -129,6 +130,9 @@ def _variable(
     gene_symbols: str | None,
 ) -> NDArray[Any]:
     """Return the values of a variable in all cells, dense."""
+    if getattr(adata, "layers", None) is None:  # MuData has variables in its modalities only
+        msg = str(bad_value("color", name, "None or a column of obs"))
+        raise ValueError(msg + did_you_mean(name, map(str, adata.obs.columns)))
     if layer is not None and layer not in adata.layers:
         layers = [key for key in adata.layers if isinstance(key, str)]
         raise bad_value("layer", layer, f"None or a key of layers.{did_you_mean(layer, layers)}")
@@ -225,10 +229,9 @@ def _stored(adata: AnnData, color: str, n_categories: int) -> list[str] | None:
     """Return the colours that scanpy has stored, or None if they do not fit these categories."""
     from matplotlib.colors import is_color_like
 
-    stored = adata.uns.get(f"{color}_colors")
-    if stored is None or isinstance(stored, (str, Mapping)) or len(stored) < n_categories:
+    found = [str(shade) for shade in plain_list(adata.uns.get(f"{color}_colors"))]
+    if len(found) < n_categories or not found:
         return None
-    found = [str(shade) for shade in stored]
     strange = [shade for shade in found if not is_color_like(shade)]
     if strange:
         logger.warning(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from umapcore._kit.checks import check_integer
 from umapcore._kit.threads import thread_count
 from umapcore.device.select import check_method
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from umapcore.runs.checkpoint import Checkpoint
@@ -106,8 +107,10 @@ class Run:
 
     def __post_init__(self) -> None:
         thread_count(self.n_threads)
-        if self.progress is not None and not isinstance(self.progress, bool):
-            raise bad_type("progress", self.progress, "True, False or None")
+        if self.progress is not None:
+            if not isinstance(self.progress, (bool, np.bool_)):
+                raise bad_type("progress", self.progress, "True, False or None")
+            object.__setattr__(self, "progress", bool(self.progress))
         if self.callback is not None and not callable(self.callback):
             raise bad_type("callback", self.callback, "a function or None")
         every = check_integer("callback_every", self.callback_every, 1)

@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from umapcore.errors import bad_value
+from umapcore._kit.checks import check_integer
+from umapcore._kit.stored import plain
+from umapcore.errors import bad_type, bad_value
 from umapcore.init.positions import STARTS
 from umapcore.layout.spec import LAYOUT_VERSION, OptimizerSpec
 
@@ -121,36 +123,35 @@ class Provenance:
             When an entry is missing, or has another format or a newer version.
         """
         try:
-            found = int(stored["format"])
+            stored = plain(stored)
+            found = check_integer("format", stored["format"], 1)
             if found != FORMAT:
                 msg = f"the provenance has format {found}; this version of umapcore reads {FORMAT}."
                 raise ValueError(msg)
-            kind = str(stored["start"]["kind"])
+            kind, spec = _text(stored["start"], "kind"), stored["spec"]
             if kind not in START_KINDS:
                 raise bad_value("start kind", kind, f"one of {', '.join(START_KINDS)}")
             return cls(
-                version=str(stored["umapcore"]),
-                spec=OptimizerSpec.from_dict(_plain(stored["spec"])),
-                epochs=int(stored["epochs"]),
-                neighbors_key=str(stored["graph"]["neighbors_key"]),
-                graph=str(stored["graph"]["digest"]),
+                version=_text(stored, "umapcore"),
+                spec=OptimizerSpec.from_dict(spec | {"seed": int(spec["seed"])}),
+                epochs=check_integer("epochs", stored["epochs"], 0),
+                neighbors_key=_text(stored["graph"], "neighbors_key"),
+                graph=_text(stored["graph"], "digest"),
                 start_kind=kind,
-                start_key=str(stored["start"].get("key", "")),
-                start=str(stored["start"]["digest"]),
-                embedding=str(stored["embedding"]["digest"]),
-                density=str(stored["density"]["digest"]) if "density" in stored else "",
+                start_key=_text(stored["start"], "key") if "key" in stored["start"] else "",
+                start=_text(stored["start"], "digest"),
+                embedding=_text(stored["embedding"], "digest"),
+                density=_text(stored["density"], "digest") if "density" in stored else "",
                 # Entries of layout version 1 do not contain it.
-                layout_version=int(stored.get("layout_version", 1)),
+                layout_version=check_integer("layout_version", stored.get("layout_version", 1), 1),
             )
         except (KeyError, TypeError, AttributeError) as error:
             msg = f"the provenance is damaged: {type(error).__name__}: {error}."
             raise ValueError(msg) from error
 
 
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert numbers to Python's types; files contain NumPy's."""
-    plain = {
-        str(name): value.item() if hasattr(value, "item") else value
-        for name, value in values.items()
-    }
-    return plain | {"seed": int(plain["seed"])}
+def _text(entry: Mapping[str, Any], name: str) -> str:
+    found = entry[name]
+    if not isinstance(found, str):
+        raise bad_type(name, found, "a text")
+    return found
