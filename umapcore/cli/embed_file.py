@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from umapcore.files.anndata_files import check_paths, check_target, open_file, w
 from umapcore.files.atomic_write import atomic_write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from anndata import AnnData
@@ -88,14 +88,14 @@ def embed_file(
     from umapcore.runs.checkpoint import Checkpoint
     from umapcore.tl import umap
 
-    began = time.perf_counter()
-    adata = open_file(source)
-    opened = time.perf_counter()
     timings: dict[str, float] = {}
     continued = None
     key_added = parameters.get("key_added")
     key_obsm, key_uns = ("X_umap", "umap") if key_added is None else (key_added, key_added)
-    try:
+    with ExitStack() as opened:
+        began = time.perf_counter()
+        adata = opened.enter_context(open_file(source))
+        timings["read"] = time.perf_counter() - began
         for drawing in drawings:
             drawing.check(adata)
         if movie is not None:
@@ -106,27 +106,33 @@ def embed_file(
         if checkpoint is not None:
             continued = _epoch_of(checkpoint)
             parameters["checkpoint"] = Checkpoint(checkpoint, keep=True)
-        with counted_compiling(timings):
+        of_layout: dict[str, float] = {}
+        with counted_compiling(of_layout):
             made = _make_graph(adata, dict(neighbors or {}), parameters, timings)
-            umap(adata, timings=timings, **parameters)
-        timings["read"] = timings.get("read", 0.0) + opened - began
-        snapshots = parameters.get("snapshots")
+            umap(adata, timings=of_layout, **parameters)
+        for stage, seconds in of_layout.items():
+            timings[stage] = timings.get(stage, 0.0) + seconds
+
+        def draw_picture(path: Path) -> None:
+            assert picture is not None
+            picture.draw(adata, key_obsm, path)
+
+        def draw_movie(path: Path) -> None:
+            assert movie is not None
+            movie.draw(adata, parameters["snapshots"], key_obsm, path)
+
         with (
-            _drawn(picture, adata, key_obsm, timings),
-            _rendered(movie, adata, key_obsm, snapshots, timings),
+            _drawn(picture, draw_picture, timings, overwrite=overwrite),
+            _drawn(movie, draw_movie, timings, overwrite=overwrite),
         ):
             # Some systems cannot replace an open file.
-            if adata.file.is_open:
-                adata.file.close()
+            opened.close()
             began = time.perf_counter()
             embedding = adata.obsm[key_obsm]
             elements = {f"obsm/{key_obsm}": embedding, f"uns/{key_uns}": dict(adata.uns[key_uns])}
             elements |= {f"{parent}/{key}": getattr(adata, parent)[key] for parent, key in made}
-            write_with(source, target, elements)
+            write_with(source, target, elements, overwrite=overwrite)
             timings["write"] = timings.get("write", 0.0) + time.perf_counter() - began
-    finally:
-        if adata.file.is_open:
-            adata.file.close()
     if checkpoint is not None:
         # Only now is the result safe on disk.
         checkpoint.unlink(missing_ok=True)
@@ -169,30 +175,19 @@ def _make_graph(
 
 @contextmanager
 def _drawn(
-    picture: Picture | None, adata: AnnData, basis: str, timings: dict[str, float]
+    drawing: Picture | MovieFile | None,
+    draw: Callable[[Path], None],
+    timings: dict[str, float],
+    *,
+    overwrite: bool,
 ) -> Iterator[None]:
-    """Draw before the block runs; the picture gets its name after the block."""
-    if picture is None:
+    """Draw before the block runs; the file gets its name after the block."""
+    if drawing is None:
         yield
         return
-    with atomic_write(picture.path.resolve()) as beside:
+    with atomic_write(drawing.path.resolve(), overwrite=overwrite) as beside:
         began = time.perf_counter()
-        picture.draw(adata, basis, beside)
-        timings["draw"] = time.perf_counter() - began
-        yield
-
-
-@contextmanager
-def _rendered(
-    movie: MovieFile | None, adata: AnnData, basis: str, snapshots: Any, timings: dict[str, float]
-) -> Iterator[None]:
-    """Do the same as `_drawn`, for a movie."""
-    if movie is None:
-        yield
-        return
-    with atomic_write(movie.path.resolve()) as beside:
-        began = time.perf_counter()
-        movie.draw(adata, snapshots, basis, beside)
+        draw(beside)
         timings["draw"] = timings.get("draw", 0.0) + time.perf_counter() - began
         yield
 
