@@ -41,6 +41,7 @@ def embed_file(
     movie: MovieFile | None = None,
     checkpoint: Path | None = None,
     neighbors: Mapping[str, Any] | None = None,
+    preprocess: bool = False,
     **parameters: Any,
 ) -> Embedded:
     """Embed the graph of an .h5ad file or a zarr store and write the file with the embedding.
@@ -65,6 +66,9 @@ def embed_file(
         Parameters of :func:`umapcore.pp.neighbors`, for a graph that is missing. An existing
         graph is never replaced; parameters for it are an error. Under a `neighbors_key` that
         does not exist, a graph is made only when there are parameters for it.
+    preprocess
+        Whether X holds counts, whose principal components the graph is made from and which are
+        written too.
     parameters
         Those of :func:`umapcore.tl.umap`.
 
@@ -108,7 +112,8 @@ def embed_file(
             parameters["checkpoint"] = Checkpoint(checkpoint, keep=True)
         of_layout: dict[str, float] = {}
         with counted_compiling(of_layout):
-            made = _make_graph(adata, dict(neighbors or {}), parameters, timings)
+            options = dict(neighbors or {}) | ({"preprocess": True} if preprocess else {})
+            made = _make_graph(adata, options, parameters, timings)
             umap(adata, timings=of_layout, **parameters)
         for stage, seconds in of_layout.items():
             timings[stage] = timings.get(stage, 0.0) + seconds
@@ -163,6 +168,8 @@ def _make_graph(
     shared = ("random_state", "method", "n_threads")
     options |= {name: parameters[name] for name in shared if name in parameters}
     had_pca = "X_pca" in adata.obsm
+    if options.pop("preprocess", False):
+        _preprocess(adata, options, timings)
     began = time.perf_counter()
     neighbors(adata, key_added=None if key == "neighbors" else key, **options)
     timings["neighbours"] = time.perf_counter() - began
@@ -171,6 +178,21 @@ def _make_graph(
     if not had_pca and "X_pca" in adata.obsm:
         added += [("obsm", "X_pca"), ("varm", "PCs"), ("uns", "pca")]
     return [*added, ("uns", key)]
+
+
+def _preprocess(adata: AnnData, options: dict[str, Any], timings: dict[str, float]) -> None:
+    """Add principal components of counts, from which the graph is then made."""
+    if "X_pca" in adata.obsm or "use_rep" in options:
+        given = "use_rep was given" if "use_rep" in options else ".obsm['X_pca'] is there already"
+        msg = f"{given}, so that preprocess would have no effect: leave one of the two out."
+        raise ValueError(msg)
+    from umapcore.anndata_io.counts import components_of_counts
+
+    began = time.perf_counter()
+    for parent, key, value in components_of_counts(adata, options.get("n_pcs")):
+        getattr(adata, parent)[key] = value
+    options["use_rep"] = "X_pca"
+    timings["preprocess"] = time.perf_counter() - began
 
 
 @contextmanager

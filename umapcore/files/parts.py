@@ -58,7 +58,7 @@ class Parts:
         except Exception as error:  # a damaged file can raise anything
             self._leave_out("X", "", error)
         raw = self._root.get("raw")
-        if raw is not None and "X" in raw:
+        if hasattr(raw, "keys") and "X" in raw:  # without a raw there may be an empty array
             try:
                 with without_notices():
                     parts["raw"] = {"X": on_disk(raw["X"]), "var": _read(raw["var"])}

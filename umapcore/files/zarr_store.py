@@ -67,7 +67,11 @@ def insert_into(root: Any, elements: Mapping[str, Any]) -> None:
         parent, _, key = place.partition("/")
         if parent not in root:
             write_elem(root, parent, {})
-        write_elem(root[parent], key, value)
+        group = root[parent]
+        write_elem(group, key, value)
+        if parent == "obs":
+            columns = [column for column in group.attrs["column-order"] if column != key]
+            group.attrs["column-order"] = [*columns, key]
 
 
 @contextmanager
