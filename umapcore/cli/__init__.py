@@ -7,7 +7,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from umapcore.cli import bench, compare, demo, embed, info, ingest, plot, verify
+from umapcore.cli import bench, compare, demo, embed, info, ingest, plot, verify, warm_up
 from umapcore.cli.parser import Parser, shared_options
 from umapcore.cli.reporting import FAILED, INTERRUPTED, OK, USAGE, flat, one_line, reporting
 from umapcore.cli.signals import Signals, Stop, exit_code, said
@@ -22,7 +22,7 @@ __all__ = ["FAILED", "INTERRUPTED", "OK", "USAGE", "main", "make_parser", "progr
 # Each module has `add`, which declares the command's options and sets the default `run`: a
 # function of the parsed arguments that returns an exit code, or None for 0. A command that uses 1
 # as an answer sets `failed` to another exit code for errors.
-_COMMANDS = (embed, plot, ingest, verify, compare, bench, demo, info)
+_COMMANDS = (embed, plot, ingest, verify, compare, bench, demo, warm_up, info)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
