@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import warnings
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING
 
 import anndata
@@ -80,27 +81,30 @@ def test_consolidated_metadata_know_what_was_put_in(cells: anndata.AnnData, tmp_
     assert group["obsm/X_umap"].shape == (N, 2)
 
 
+@pytest.mark.parametrize("name", ["in.h5ad", "in.zarr"])
 @pytest.mark.parametrize("dense", [False, True])
-def test_x_stays_on_disk(cells: anndata.AnnData, tmp_path: Path, dense: bool) -> None:
+def test_x_stays_on_disk(cells: anndata.AnnData, tmp_path: Path, dense: bool, name: str) -> None:
     if dense:
         cells.X = cells.X.toarray()
         cells.raw = cells.copy()
-    opened = open_file(_store(cells, tmp_path / "in.zarr"))
-    assert not isinstance(opened.X, (np.ndarray, sp.spmatrix, sp.sparray))
-    assert opened.shape == cells.shape
-    part = opened[:, [2]].X
-    part = part if dense else part.toarray()
-    expected = cells.X[:, [2]] if dense else cells.X[:, [2]].toarray()
-    np.testing.assert_array_equal(part, expected)
-    raw = opened.raw[:, [2]].X
-    np.testing.assert_array_equal(raw if dense else raw.toarray(), expected)
+    with open_file(_store(cells, tmp_path / name)) as opened:
+        assert not isinstance(opened.X, (np.ndarray, sp.spmatrix, sp.sparray))
+        assert opened.shape == cells.shape
+        assert not opened.layers
+        part = opened[:, [2]].X
+        part = part if dense else part.toarray()
+        expected = cells.X[:, [2]] if dense else cells.X[:, [2]].toarray()
+        np.testing.assert_array_equal(part, expected)
+        raw = opened.raw[:, [2]].X
+        np.testing.assert_array_equal(raw if dense else raw.toarray(), expected)
 
 
-def test_a_store_without_x(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["in.h5ad", "in.zarr"])
+def test_a_store_without_x(tmp_path: Path, name: str) -> None:
     cells = anndata.AnnData(shape=(N, 0), obsm={"X_pca": np.zeros((N, 4))})
-    opened = open_file(_store(cells, tmp_path / "in.zarr"))
-    assert opened.X is None
-    assert opened.obsm["X_pca"].shape == (N, 4)
+    with open_file(_store(cells, tmp_path / name)) as opened:
+        assert opened.X is None
+        assert opened.obsm["X_pca"].shape == (N, 4)
 
 
 @pytest.mark.parametrize("exchange", [True, False], ids=["exchange", "two renames"])
@@ -109,7 +113,7 @@ def test_a_folder_is_swapped_whole(
     tmp_path: Path, exchange: bool, failing: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not exchange:
-        monkeypatch.setattr(module, "_exchange", lambda *_: False)
+        monkeypatch.setattr(module, "_renameat2", lambda *_: False)
     target = tmp_path / "a.zarr"
     target.mkdir()
     (target / "old").write_text("old")
@@ -132,7 +136,7 @@ def test_a_folder_is_swapped_whole(
 
 
 def test_interrupted_between_two_renames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_exchange", lambda *_: False)
+    monkeypatch.setattr(module, "_renameat2", lambda *_: False)
     rename, calls = module.os.rename, []
 
     def second_fails(one: Path, other: Path) -> None:
@@ -149,6 +153,148 @@ def test_interrupted_between_two_renames(tmp_path: Path, monkeypatch: pytest.Mon
         beside.mkdir()
     assert _names(target) == {"old"}
     assert _names(tmp_path) == {"a.zarr"}
+
+
+@pytest.mark.parametrize("rename", ["as Linux can", "by a claim"])
+@pytest.mark.parametrize("kind", ["file", "folder"])
+@pytest.mark.parametrize("taken", [False, True])
+def test_what_appears_meanwhile_is_not_replaced(
+    tmp_path: Path, kind: str, rename: str, taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two writers that both found nothing at the start, the second one fails."""
+    if rename == "by a claim":
+        monkeypatch.setattr(module, "_renameat2", lambda *_: False)
+
+    def write(target: Path, text: str) -> None:
+        with atomic_write(target, overwrite=False) as beside:
+            if kind == "folder":
+                beside.mkdir()
+            (beside / "a" if kind == "folder" else beside).write_text(text)
+            if taken and text == "mine":
+                write(target, "theirs")
+
+    target = tmp_path / "out"
+    if taken:
+        with pytest.raises(FileExistsError, match="out: is there already; use --overwrite"):
+            write(target, "mine")
+    else:
+        write(target, "mine")
+    found = (target / "a" if kind == "folder" else target).read_text()
+    assert found == ("theirs" if taken else "mine")
+    assert _names(tmp_path) == {"out"}
+
+
+def test_names_may_be_as_long_as_the_system_allows(tmp_path: Path) -> None:
+    target = tmp_path / ("ä" * 120 + ".h5ad")
+    with atomic_write(target) as beside:
+        beside.write_text("a")
+    assert _names(tmp_path) == {target.name}
+
+
+def _damage(path: Path, element: str) -> None:
+    """Make an element unreadable: of a type that nobody knows."""
+    import h5py
+
+    with (
+        h5py.File(path, "a")
+        if path.suffix == ".h5ad"
+        else nullcontext(zarr.open_group(str(path), mode="a")) as root
+    ):
+        root[element].attrs["encoding-type"] = "unheard of"
+
+
+@pytest.mark.parametrize("name", ["in.h5ad", "in.zarr"])
+@pytest.mark.parametrize(
+    ("element", "needed"),
+    [
+        ("obsm/X_umap", True),
+        ("uns/neighbors", True),
+        ("obs/_index", True),
+        ("obs/kind", False),
+        ("varm/loadings", False),
+        ("uns/notes", False),
+        ("raw/var", False),
+        ("layers/counts", None),
+        ("varp/pairs", None),
+    ],
+)
+def test_damaged_parts_are_named(
+    cells: anndata.AnnData, tmp_path: Path, name: str, element: str, needed: bool | None
+) -> None:
+    """Needed: an error. Not needed: a warning. Never read: nothing."""
+    cells.obs["kind"] = np.arange(N)
+    cells.obs["other"] = np.arange(N)
+    cells.varm["loadings"] = np.zeros((7, 2))
+    cells.varp["pairs"] = np.eye(7)
+    cells.uns = {"notes": {"a": 1}, "neighbors": {"connectivities_key": "connectivities"}}
+    path = _store(cells, tmp_path / name)
+    _damage(path, element)
+    said = (
+        rf"{name}: {element.removesuffix('/_index').removesuffix('/var')} cannot be read: No read"
+    )
+    if needed:
+        with pytest.raises(ValueError, match=said), open_file(path):
+            pass
+        return
+    warned = pytest.warns(UserWarning, match=said) if needed is False else nullcontext()
+    with warned, open_file(path) as opened:
+        assert opened.obs["other"].tolist() == list(range(N))
+        assert ("kind" in opened.obs) == (element != "obs/kind")
+
+
+def test_a_change_of_format_names_what_cannot_be_read(
+    cells: anndata.AnnData, tmp_path: Path
+) -> None:
+    path = _store(cells, tmp_path / "in.h5ad")
+    _damage(path, "layers/counts")
+    with pytest.raises(ValueError, match=r"in\.h5ad: cannot be read completely.*layers/counts"):
+        write_with(path, tmp_path / "out.zarr", ELEMENTS)
+    assert _names(tmp_path) == {"in.h5ad"}
+
+
+def test_damaged_values_name_the_file(cells: anndata.AnnData, tmp_path: Path) -> None:
+    cells.X = np.random.default_rng(0).random((N, 7))
+    path = tmp_path / "in.h5ad"
+    cells.write_h5ad(path, compression="gzip")
+    import h5py
+
+    with h5py.File(path) as file:
+        first = file["X"].id.get_chunk_info(0)
+    whole = bytearray(path.read_bytes())
+    whole[first.byte_offset : first.byte_offset + first.size] = bytes(first.size)
+    path.write_bytes(whole)
+    with (
+        pytest.raises(OSError, match=r"in\.h5ad: cannot be read: Can't"),
+        open_file(path) as opened,
+    ):
+        opened.X[:]
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system cannot reserve space")
+def test_hdf5_never_meets_a_full_disk(
+    cells: anndata.AnnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, target = _store(cells, tmp_path / "in.h5ad"), tmp_path / "out.h5ad"
+    write_with(path, target, ELEMENTS)
+    assert target.stat().st_size < path.stat().st_size + 20_000, "what was reserved is given back"
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left") as error:
+        write_with(path, target, ELEMENTS)
+    assert error.value.filename == str(target)
+    assert _names(tmp_path) == {"in.h5ad", "out.h5ad"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="read-only files are another thing on Windows")
+def test_a_read_only_store_can_be_copied(cells: anndata.AnnData, tmp_path: Path) -> None:
+    path = _store(cells, tmp_path / "in.zarr")
+    for part in [path, *path.rglob("*")]:
+        part.chmod(0o555 if part.is_dir() else 0o444)
+    write_with(path, tmp_path / "out.zarr", ELEMENTS)
+    assert os.access(tmp_path / "out.zarr" / "obsm", os.W_OK)
 
 
 def test_folders_of_others_are_spared(cells: anndata.AnnData, tmp_path: Path) -> None:
@@ -177,4 +323,4 @@ def test_stores_that_are_no_anndata(tmp_path: Path, broken: str) -> None:
             if (path / mark).exists():
                 (path / mark).write_text("{")
     with pytest.raises(ValueError, match=r"in\.zarr: (a zarr store, but|not a zarr store that)"):
-        open_file(path)
+        open_file(path).__enter__()

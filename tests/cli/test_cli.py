@@ -167,6 +167,25 @@ def test_refuses_to_overwrite(
     assert "X_umap" in anndata.read_h5ad(target).obsm
 
 
+@pytest.mark.parametrize("name", ["out.h5ad", "out.png"])
+def test_a_file_that_appears_meanwhile_stays(
+    source: Path, tmp_path: Path, name: str, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs with one output: both find nothing at the start, and only one may write."""
+    lay_out = umapcore.tl.umap
+
+    def slow(*args: Any, **kwargs: Any) -> None:
+        lay_out(*args, **kwargs)
+        (tmp_path / name).write_text("theirs")
+
+    monkeypatch.setattr("umapcore.tl.umap", slow)
+    command = ("embed", source, "-o", tmp_path / "out.h5ad", "--plot", tmp_path / "out.png", *QUICK)
+    assert run(*command) == cli.FAILED
+    assert f"{name}: is there already; use --overwrite" in one_error_line(capsys)
+    assert (tmp_path / name).read_text() == "theirs"
+    assert run(*command, "--overwrite") == cli.OK
+
+
 def test_in_place(source: Path, tmp_path: Path) -> None:
     source.chmod(0o640)
     assert run("embed", source, "-o", source, "--overwrite", *QUICK) == cli.OK

@@ -92,7 +92,7 @@ def test_colours_are_checked_before_the_work(
 def test_both_or_neither(
     source: Path, tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     if where == "drawing":

@@ -14,6 +14,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anndata
+import numpy as np
 import pytest
 
 import umapcore
@@ -21,8 +23,6 @@ from umapcore import cli, demo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import anndata
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -54,10 +54,13 @@ def cells() -> anndata.AnnData:
 def folder(
     cells: anndata.AnnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
-    """Somewhere with the user's ``cells.h5ad``; what pages set is set back."""
+    """Somewhere with the user's files; what pages set is set back."""
     import matplotlib as mpl
 
-    cells.write_h5ad(tmp_path / "cells.h5ad")
+    for name in ("cells.h5ad", "new.h5ad"):
+        cells.write_h5ad(tmp_path / name)
+    counts = np.random.default_rng(0).poisson(1.0, (cells.n_obs, 60))
+    anndata.AnnData(counts, obs=cells.obs).write_h5ad(tmp_path / "counts.h5ad")
     monkeypatch.setattr(demo, "_bundled", lambda: nullcontext(tmp_path / "cells.h5ad"))
     monkeypatch.chdir(tmp_path)
     for name in ("n_threads", "gpu_fallback"):

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
-from umapcore.cli import bench, compare, demo, embed, info, verify
+from umapcore.cli import bench, compare, demo, embed, info, ingest, plot, verify, warm_up
 from umapcore.cli.parser import Parser, shared_options
-from umapcore.cli.reporting import FAILED, INTERRUPTED, OK, USAGE, one_line, reporting
+from umapcore.cli.reporting import FAILED, INTERRUPTED, OK, USAGE, flat, one_line, reporting
+from umapcore.cli.signals import Signals, Stop, exit_code, said
+from umapcore.files.atomic_write import recorded
 from umapcore.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["FAILED", "INTERRUPTED", "OK", "USAGE", "main", "make_parser"]
+__all__ = ["FAILED", "INTERRUPTED", "OK", "USAGE", "main", "make_parser", "program"]
 
 # Each module has `add`, which declares the command's options and sets the default `run`: a
 # function of the parsed arguments that returns an exit code, or None for 0. A command that uses 1
 # as an answer sets `failed` to another exit code for errors.
-_COMMANDS = (embed, verify, compare, bench, demo, info)
+_COMMANDS = (embed, plot, ingest, verify, compare, bench, demo, warm_up, info)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,23 +36,54 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     0: done; 1: failed, with one line on stderr that says why; 2: wrong usage (argparse then
-    raises ``SystemExit``); 130: interrupted. `compare` and `verify` return 1 for a difference and
-    2 for a failure.
+    raises ``SystemExit``); 130: interrupted; 143: terminated; 129: hung up. `compare` and `verify`
+    return 1 for a difference and 2 for a failure.
     """
+    with Signals() as signals:
+        return _main(argv, signals)
+
+
+def program() -> int:
+    """Run the command line of this process, which ends afterwards; see :func:`main`."""
+    signals = Signals().__enter__()
+    try:
+        return _main(None, signals)
+    finally:
+        # Until the process has ended, a signal would change nothing but its exit code.
+        signals.ignore()
+
+
+def _main(argv: Sequence[str] | None, signals: Signals) -> int:
+    with recorded() as written:
+        try:
+            code = _command(argv, signals)
+            signals.ignore()
+            if signals.received is None:
+                return code
+            number = signals.received
+        except KeyboardInterrupt as stop:
+            signals.ignore()
+            number = stop.number if isinstance(stop, Stop) else signal.SIGINT
+        names = ", ".join(map(str, written))
+        whole = f"; written before that, and complete: {names}" if names else ""
+        print(f"umapcore: {said(number)}{flat(whole)}", file=sys.stderr)
+        return exit_code(number)
+
+
+def _command(argv: Sequence[str] | None, signals: Signals) -> int:
     parser = make_parser()
     args = parser.parse_args(argv)
     try:
         with reporting(verbose=args.verbose):
             code: int | None = args.run(args)
             sys.stdout.flush()
-    except KeyboardInterrupt:
-        print("umapcore: interrupted", file=sys.stderr)
-        return INTERRUPTED
     except BrokenPipeError:
         # The reader of the pipe has ended (`umapcore info | head`), so no message is printed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except Exception as error:
+        if signals.received is not None:  # some code has made another error of the signal's
+            raise Stop(signals.received) from error
         if args.traceback:
             raise
         print(f"umapcore {args.command}: error: {one_line(error)}", file=sys.stderr)

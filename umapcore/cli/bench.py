@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from umapcore.cli.parser import count
-from umapcore.cli.reporting import FAILED, OK
+from umapcore.cli.reporting import FAILED, OK, flat
 
 if TYPE_CHECKING:
     import argparse
@@ -71,22 +72,15 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command with the parsed arguments."""
     from umapcore.anndata_io.read import read_neighbors
+    from umapcore.demo import load_cells
+    from umapcore.files.anndata_files import open_file
     from umapcore.layout.spec import OptimizerSpec
     from umapcore.measures.bench import bench, thread_counts
 
     threads = sorted(set(args.threads)) if args.threads else thread_counts()
-    if args.input is None:
-        from umapcore.demo import load_cells
-
-        adata = load_cells()
-    else:
-        from umapcore.files.anndata_files import open_file
-
-        if not args.input.exists():
-            msg = f"{args.input}: no such file."
-            raise FileNotFoundError(msg)
-        adata = open_file(args.input)
-    try:
+    with ExitStack() as opened:
+        given = args.input is not None
+        adata = opened.enter_context(open_file(args.input)) if given else load_cells()
         graph, _, _ = read_neighbors(adata, args.neighbors_key)
         found = bench(
             graph,
@@ -96,10 +90,7 @@ def run(args: argparse.Namespace) -> int:
             with_baselines=args.rivals,
             tell=_tell if args.verbose or sys.stderr.isatty() else lambda _: None,
         )
-    finally:
-        if adata.file.is_open:
-            adata.file.close()
-    name = "the bundled cells" if args.input is None else str(args.input)
+    name = "the bundled cells" if args.input is None else flat(str(args.input))
     print(json.dumps(as_json(found, name), indent=2) if args.json else table(found, name))
     return OK if found.same_bits else FAILED
 

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from umapcore.cli.parser import add_running_options, count
+from umapcore.cli.parser import add_output_options, add_running_options, count
+from umapcore.cli.reporting import flat
 
 if TYPE_CHECKING:
     import argparse
@@ -29,6 +30,7 @@ _OPTIONS = {
     "use_rep": "--use-rep",
     "metric": "--metric",
     "neighbors_key": "--neighbors-key",
+    "preprocess": "--preprocess",
 }
 
 # Option, type, default, name of the value and help of each parameter of the layout.
@@ -59,9 +61,10 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         "embed",
         parents=[shared],
         help="embed the neighbour graph of an .h5ad file or a zarr store",
-        description="Embed the neighbour graph of an .h5ad file or a .zarr store, and write the "
-        "file with the embedding in it. If it has no graph, one is made. Everything else stays "
-        "unchanged. The output appears only when it is complete.",
+        description="Embed the neighbour graph of an .h5ad or .h5mu file or a .zarr store, and "
+        "write the file with the embedding in it. If it has no graph, one is made. Everything else "
+        "stays unchanged. The output appears only when it is complete. Example, from counts to a "
+        "picture: umapcore embed counts.h5ad -o cells.h5ad --preprocess --plot cells.png",
     )
     _add_files(embed)
     _add_neighbors(embed)
@@ -73,19 +76,16 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
 
 def _add_files(embed: argparse.ArgumentParser) -> None:
     files = embed.add_argument_group("files")
-    files.add_argument("input", type=Path, metavar="IN", help="an .h5ad file or a zarr store")
     files.add_argument(
-        "-o",
-        "--output",
+        "input",
         type=Path,
-        required=True,
-        metavar="OUT",
-        help="path to write: a zarr store if its name ends in .zarr, else an .h5ad file",
+        metavar="IN",
+        help="an .h5ad file, a zarr store or an .h5mu file; cells.h5mu/rna for one modality",
     )
-    files.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace OUT, picture and movie if they exist; OUT may then be IN itself",
+    add_output_options(
+        files,
+        "path to write: a zarr store if its name ends in .zarr, else an .h5ad file; .h5mu if IN is",
+        "replace OUT, picture and movie if they exist; OUT may then be IN itself",
     )
     files.add_argument(
         "--neighbors-key", metavar="KEY", help="key of the graph in uns (default: neighbors)"
@@ -112,6 +112,12 @@ def _add_neighbors(embed: argparse.ArgumentParser) -> None:
         "--n-pcs", type=int, metavar="N", help="use the first N columns (default: all)"
     )
     graph.add_argument("--metric", metavar="NAME", help="distance (default: euclidean)")
+    graph.add_argument(
+        "--preprocess",
+        action="store_true",
+        help="X holds counts: scale all cells to the same depth, take log(1 + x), compute 50 "
+        "principal components of all variables, and make the graph from them. X stays as it is",
+    )
 
 
 def _add_layout(embed: argparse.ArgumentParser) -> None:
@@ -211,6 +217,7 @@ def run(args: argparse.Namespace) -> None:
         movie=movie,
         checkpoint=args.checkpoint,
         neighbors=graph,
+        preprocess=args.preprocess,
         maxiter=args.maxiter,
         init_pos=args.init_pos,
         random_state=args.random_state,
@@ -222,18 +229,29 @@ def run(args: argparse.Namespace) -> None:
         **layout,
     )
     n, d = done.shape
-    order = ("read", "neighbours", "graph", "density", "start", "plan", "optimise", "draw", "write")
+    order = (
+        "read",
+        "preprocess",
+        "neighbours",
+        "graph",
+        "density",
+        "start",
+        "plan",
+        "optimise",
+        "draw",
+        "write",
+    )
     stages = {stage: done.timings[stage] for stage in order if stage in done.timings}
     said = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in stages.items())
     compiling = done.timings.get("compiling", 0.0)
     once = f"; {compiling:.2f} s of it compiling, once for this processor" if compiling else ""
-    print(f"{args.output}: obsm[{done.key!r}], {n:,} x {d}")
+    print(flat(f"{args.output}: obsm[{done.key!r}], {n:,} x {d}"))
     if done.continued is not None:
-        print(f"{args.checkpoint}: continued after {done.continued:,} epochs, and removed")
+        print(flat(f"{args.checkpoint}: continued after {done.continued:,} epochs, and removed"))
     if picture is not None:
-        print(f"{args.plot}: the picture")
+        print(flat(f"{args.plot}: the picture"))
     if movie is not None:
-        print(f"{args.movie}: the movie")
+        print(flat(f"{args.movie}: the movie"))
     print(f"{sum(stages.values()):.2f} s ({said}){once}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from umapcore.files.anndata_files import check_paths, check_target, open_file, w
 from umapcore.files.atomic_write import atomic_write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from anndata import AnnData
@@ -41,6 +41,7 @@ def embed_file(
     movie: MovieFile | None = None,
     checkpoint: Path | None = None,
     neighbors: Mapping[str, Any] | None = None,
+    preprocess: bool = False,
     **parameters: Any,
 ) -> Embedded:
     """Embed the graph of an .h5ad file or a zarr store and write the file with the embedding.
@@ -65,6 +66,9 @@ def embed_file(
         Parameters of :func:`umapcore.pp.neighbors`, for a graph that is missing. An existing
         graph is never replaced; parameters for it are an error. Under a `neighbors_key` that
         does not exist, a graph is made only when there are parameters for it.
+    preprocess
+        Whether X holds counts, whose principal components the graph is made from and which are
+        written too.
     parameters
         Those of :func:`umapcore.tl.umap`.
 
@@ -88,14 +92,14 @@ def embed_file(
     from umapcore.runs.checkpoint import Checkpoint
     from umapcore.tl import umap
 
-    began = time.perf_counter()
-    adata = open_file(source)
-    opened = time.perf_counter()
     timings: dict[str, float] = {}
     continued = None
     key_added = parameters.get("key_added")
     key_obsm, key_uns = ("X_umap", "umap") if key_added is None else (key_added, key_added)
-    try:
+    with ExitStack() as opened:
+        began = time.perf_counter()
+        adata = opened.enter_context(open_file(source))
+        timings["read"] = time.perf_counter() - began
         for drawing in drawings:
             drawing.check(adata)
         if movie is not None:
@@ -106,27 +110,34 @@ def embed_file(
         if checkpoint is not None:
             continued = _epoch_of(checkpoint)
             parameters["checkpoint"] = Checkpoint(checkpoint, keep=True)
-        with counted_compiling(timings):
-            made = _make_graph(adata, dict(neighbors or {}), parameters, timings)
-            umap(adata, timings=timings, **parameters)
-        timings["read"] = timings.get("read", 0.0) + opened - began
-        snapshots = parameters.get("snapshots")
+        of_layout: dict[str, float] = {}
+        with counted_compiling(of_layout):
+            options = dict(neighbors or {}) | ({"preprocess": True} if preprocess else {})
+            made = _make_graph(adata, options, parameters, timings)
+            umap(adata, timings=of_layout, **parameters)
+        for stage, seconds in of_layout.items():
+            timings[stage] = timings.get(stage, 0.0) + seconds
+
+        def draw_picture(path: Path) -> None:
+            assert picture is not None
+            picture.draw(adata, key_obsm, path)
+
+        def draw_movie(path: Path) -> None:
+            assert movie is not None
+            movie.draw(adata, parameters["snapshots"], key_obsm, path)
+
         with (
-            _drawn(picture, adata, key_obsm, timings),
-            _rendered(movie, adata, key_obsm, snapshots, timings),
+            _drawn(picture, draw_picture, timings, overwrite=overwrite),
+            _drawn(movie, draw_movie, timings, overwrite=overwrite),
         ):
             # Some systems cannot replace an open file.
-            if adata.file.is_open:
-                adata.file.close()
+            opened.close()
             began = time.perf_counter()
             embedding = adata.obsm[key_obsm]
             elements = {f"obsm/{key_obsm}": embedding, f"uns/{key_uns}": dict(adata.uns[key_uns])}
             elements |= {f"{parent}/{key}": getattr(adata, parent)[key] for parent, key in made}
-            write_with(source, target, elements)
+            write_with(source, target, elements, overwrite=overwrite)
             timings["write"] = timings.get("write", 0.0) + time.perf_counter() - began
-    finally:
-        if adata.file.is_open:
-            adata.file.close()
     if checkpoint is not None:
         # Only now is the result safe on disk.
         checkpoint.unlink(missing_ok=True)
@@ -157,6 +168,8 @@ def _make_graph(
     shared = ("random_state", "method", "n_threads")
     options |= {name: parameters[name] for name in shared if name in parameters}
     had_pca = "X_pca" in adata.obsm
+    if options.pop("preprocess", False):
+        _preprocess(adata, options, timings)
     began = time.perf_counter()
     neighbors(adata, key_added=None if key == "neighbors" else key, **options)
     timings["neighbours"] = time.perf_counter() - began
@@ -167,32 +180,36 @@ def _make_graph(
     return [*added, ("uns", key)]
 
 
+def _preprocess(adata: AnnData, options: dict[str, Any], timings: dict[str, float]) -> None:
+    """Add principal components of counts, from which the graph is then made."""
+    if "X_pca" in adata.obsm or "use_rep" in options:
+        given = "use_rep was given" if "use_rep" in options else ".obsm['X_pca'] is there already"
+        msg = f"{given}, so that preprocess would have no effect: leave one of the two out."
+        raise ValueError(msg)
+    from umapcore.anndata_io.counts import components_of_counts
+
+    began = time.perf_counter()
+    for parent, key, value in components_of_counts(adata, options.get("n_pcs")):
+        getattr(adata, parent)[key] = value
+    options["use_rep"] = "X_pca"
+    timings["preprocess"] = time.perf_counter() - began
+
+
 @contextmanager
 def _drawn(
-    picture: Picture | None, adata: AnnData, basis: str, timings: dict[str, float]
+    drawing: Picture | MovieFile | None,
+    draw: Callable[[Path], None],
+    timings: dict[str, float],
+    *,
+    overwrite: bool,
 ) -> Iterator[None]:
-    """Draw before the block runs; the picture gets its name after the block."""
-    if picture is None:
+    """Draw before the block runs; the file gets its name after the block."""
+    if drawing is None:
         yield
         return
-    with atomic_write(picture.path.resolve()) as beside:
+    with atomic_write(drawing.path.resolve(), overwrite=overwrite) as beside:
         began = time.perf_counter()
-        picture.draw(adata, basis, beside)
-        timings["draw"] = time.perf_counter() - began
-        yield
-
-
-@contextmanager
-def _rendered(
-    movie: MovieFile | None, adata: AnnData, basis: str, snapshots: Any, timings: dict[str, float]
-) -> Iterator[None]:
-    """Do the same as `_drawn`, for a movie."""
-    if movie is None:
-        yield
-        return
-    with atomic_write(movie.path.resolve()) as beside:
-        began = time.perf_counter()
-        movie.draw(adata, snapshots, basis, beside)
+        draw(beside)
         timings["draw"] = timings.get("draw", 0.0) + time.perf_counter() - began
         yield
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from umapcore.cli.parser import add_running_options
-from umapcore.cli.reporting import DIFFERENT, OK, TROUBLE
+from umapcore.cli.reporting import DIFFERENT, OK, TROUBLE, flat
 
 if TYPE_CHECKING:
     import argparse
@@ -43,11 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from umapcore.files.anndata_files import open_file
     from umapcore.verification import verify
 
-    if not args.input.exists():
-        msg = f"{args.input}: no such file."
-        raise FileNotFoundError(msg)
-    adata = open_file(args.input)
-    try:
+    with open_file(args.input) as adata:
         found = verify(
             adata,
             args.key,
@@ -56,8 +52,5 @@ def run(args: argparse.Namespace) -> int:
             n_threads=args.threads,
             progress=args.progress,
         )
-    finally:
-        if adata.file.is_open:
-            adata.file.close()
-    print(json.dumps(asdict(found), indent=2) if args.json else f"{args.input}: {found}")
+    print(json.dumps(asdict(found), indent=2) if args.json else flat(f"{args.input}: {found}"))
     return OK if found else DIFFERENT

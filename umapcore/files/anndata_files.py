@@ -1,4 +1,4 @@
-"""AnnData on disk, .h5ad and .zarr: open without X, and copy with new elements."""
+"""AnnData on disk, .h5ad, .zarr and .h5mu: open without X, and copy with new elements."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from umapcore.errors import did_you_mean
 from umapcore.files import zarr_store
-from umapcore.files.atomic_write import atomic_write
+from umapcore.files.atomic_write import atomic_write, there_already
+from umapcore.files.parts import Parts, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 FileFormat = Literal["h5ad", "zarr"]
 
+#: Groups by which an AnnData object is recognised.
+_NEEDED = {"obs", "uns"}
 # Bytes that HDF5 may need in addition to the new elements.
 _SPARE_BYTES = 1 << 20
 
@@ -26,11 +29,24 @@ _SPARE_BYTES = 1 << 20
 def format_of(path: Path) -> FileFormat:
     """Return the format of what is at `path`; if nothing is there, the name decides.
 
-    A folder, or a name that ends in ``.zarr``, is zarr; everything else is h5ad.
+    A folder, or a name that ends in ``.zarr``, is zarr; everything else is HDF5: h5ad or h5mu.
     """
     if path.exists():
         return "zarr" if path.is_dir() else "h5ad"
     return "zarr" if path.suffix == ".zarr" else "h5ad"
+
+
+def part_of(path: Path) -> tuple[Path, str]:
+    """Part a path as mudata takes it, ``x.h5mu/rna``, into the file and the group in it.
+
+    Returns
+    -------
+    The file, and ``mod/rna``; for other paths the path, and an empty string.
+    """
+    for parent in path.parents:
+        if parent.suffix == ".h5mu" and parent.is_file():
+            return parent, f"mod/{path.relative_to(parent).as_posix().removeprefix('mod/')}"
+    return path, ""
 
 
 def check_paths(source: Path, target: Path, *, overwrite: bool) -> None:
@@ -48,9 +64,11 @@ def check_paths(source: Path, target: Path, *, overwrite: bool) -> None:
     FileNotFoundError, FileExistsError, OSError
         The message says what prevents reading or writing.
     """
-    if not source.exists():
-        msg = f"{source}: no such file."
-        raise FileNotFoundError(msg)
+    check_source(source)
+    source = part_of(source)[0]
+    if (source.suffix == ".h5mu") != (target.suffix == ".h5mu"):
+        msg = f"{target}: must end in .h5mu if the input, {source}, does, and only then."
+        raise ValueError(msg)
     if source.is_dir() and not zarr_store.is_store(source):
         msg = f"{source}: is a folder; an .h5ad file or a zarr store is needed."
         raise IsADirectoryError(msg)
@@ -69,6 +87,16 @@ def check_paths(source: Path, target: Path, *, overwrite: bool) -> None:
             raise OSError(msg)
 
 
+def check_source(source: Path) -> None:
+    """Refuse a path at which there is nothing to read."""
+    if str(source) == "-":
+        msg = "-: standard input cannot be read; give the name of a file."
+        raise FileNotFoundError(msg)
+    if not part_of(source)[0].exists():
+        msg = f"{source}: no such file."
+        raise FileNotFoundError(msg)
+
+
 def check_target(target: Path, *, overwrite: bool, source: Path | None = None) -> None:
     """Refuse a path that cannot be written, or that holds something that must be kept.
 
@@ -77,6 +105,9 @@ def check_target(target: Path, *, overwrite: bool, source: Path | None = None) -
     FileNotFoundError, FileExistsError, PermissionError
         The message says what prevents writing.
     """
+    if target.name == "-":
+        msg = "-: standard output cannot be written to; give the name of a file."
+        raise ValueError(msg)
     if not target.parent.is_dir():
         msg = f"{target.parent}: no such folder to write into."
         raise FileNotFoundError(msg)
@@ -85,42 +116,59 @@ def check_target(target: Path, *, overwrite: bool, source: Path | None = None) -
         raise PermissionError(msg)
     if target.exists() and not overwrite:
         same = source is not None and target.samefile(source)
-        what = "the input itself" if same else "there already"
-        msg = f"{target}: is {what}; use --overwrite to replace it."
-        raise FileExistsError(msg)
+        raise there_already(target, *(["the input itself"] if same else []))
 
 
-def open_file(path: Path) -> AnnData:
-    """Open an .h5ad file or a zarr store without loading ``X``.
+@contextmanager
+def open_file(path: Path) -> Iterator[AnnData]:
+    """Open an .h5ad or .h5mu file, or a zarr store, without loading ``X``.
 
     Parameters
     ----------
     path
-        The file, or the folder of a zarr store.
+        The file, the folder of a zarr store, or ``x.h5mu/rna`` for one modality. Of an .h5mu file
+        itself, what the modalities share is read.
 
-    Returns
-    -------
-    An object whose ``X`` and ``raw.X`` stay on disk. `obs`, `var`, `obsm`, `obsp` and `uns` are
-    in memory. The `layers` of a zarr store are left out. Close ``adata.file`` if it is open.
+    Yields
+    ------
+    An object whose ``X`` and ``raw.X`` stay on disk until the block ends. `obs`, `var`, `obsm`,
+    `varm`, `obsp` and `uns` are in memory. `layers` and `varp` are left out, and so are parts that
+    cannot be read and that a layout can do without; a warning names them.
 
     Raises
     ------
-    ValueError
-        When there is no AnnData object at `path`.
+    FileNotFoundError, ValueError
+        When there is no AnnData object at `path`, or a damaged one; the message names the part.
     ImportError
         For a zarr store, when zarr is not installed.
     """
-    return zarr_store.open_store(path) if format_of(path) == "zarr" else _open_h5ad(path)
+    check_source(path)
+    with _root(path) as root:
+        parts = Parts(path, root, part_of(path)[1])
+        adata = read_file(path) if parts.is_old() else parts.open()
+        try:
+            yield adata
+        except OSError as error:
+            # HDF5's own errors name no file; they come when values are read.
+            if error.filename is None and type(error) is OSError and str(path) not in str(error):
+                msg = f"{path}: cannot be read: {reason(error)}"
+                raise OSError(msg) from error
+            raise
 
 
 def read_file(path: Path) -> AnnData:
     """Read a complete .h5ad file or zarr store into memory."""
     import anndata
 
-    if format_of(path) == "h5ad":
-        return anndata.read_h5ad(path)
-    zarr_store.import_zarr()
-    return anndata.read_zarr(path)
+    if format_of(path) == "zarr":
+        zarr_store.import_zarr()
+    try:
+        return (anndata.read_h5ad if format_of(path) == "h5ad" else anndata.read_zarr)(path)
+    except Exception as error:  # a damaged file can raise anything
+        msg = f"{path}: cannot be read completely: {reason(error)}"
+        if notes := " ".join(getattr(error, "__notes__", ())):
+            msg += f" ({notes})"
+        raise ValueError(msg) from error
 
 
 def read_embedding(path: Path, key: str) -> AnnData:
@@ -145,43 +193,72 @@ def read_embedding(path: Path, key: str) -> AnnData:
     import anndata
     from anndata.io import read_elem
 
-    if not path.exists():
-        msg = f"{path}: no such file."
-        raise FileNotFoundError(msg)
+    check_source(path)
     with _root(path) as root:
-        if hasattr(root["obs"], "keys") and hasattr(root.get("obsm"), "keys"):
-            obs, obsm, read = read_elem(root["obs"]), root["obsm"], read_elem
-        else:  # the layout of files before anndata 0.7
+        parts = Parts(path, root, part_of(path)[1])
+        read = read_elem
+        if not parts.is_old():
+            obs, obsm = parts.table("obs"), root.get("obsm", {})
+        else:
             whole = read_file(path)
             obs, obsm, read = whole.obs, whole.obsm, lambda found: found
         name = key if key in obsm else f"X_{key}"
         if name not in obsm:
             msg = f"{path}: did not find .obsm[{key!r}].{did_you_mean(key, obsm.keys())}"
             raise ValueError(msg)
-        return anndata.AnnData(obs=obs[[]], obsm={"X_umap": read(obsm[name])})
+        try:
+            found = read(obsm[name])
+        except Exception as error:
+            raise parts.damaged("obsm", name, error) from error
+        return anndata.AnnData(obs=obs[[]], obsm={"X_umap": found})
 
 
 @contextmanager
 def _root(path: Path) -> Iterator[Any]:
-    """Open the root group of a file or store, which holds the parts of an AnnData object."""
+    """Open the group that holds the parts of an AnnData object."""
     import h5py
 
-    if format_of(path) == "zarr":
-        root = zarr_store.open_group(path, "r")
-        zarr_store.check(path, root)
+    file, inner = part_of(path)
+    if format_of(file) == "zarr":
+        root = zarr_store.open_group(file, "r")
+        _check_root(path, root, "zarr store")
         yield root
         return
-    if not h5py.is_hdf5(path):
-        msg = f"{path}: not an HDF5 file, so not an .h5ad file."
+    if not h5py.is_hdf5(file):
+        what = "an empty file" if file.stat().st_size == 0 else "not an HDF5 file"
+        msg = f"{path}: {what}, so not an .h5ad file."
         raise ValueError(msg)
-    with h5py.File(path, "r") as root:
-        if not root.keys() >= zarr_store.NEEDED:
-            msg = f"{path}: an HDF5 file, but without an AnnData object in it."
+    try:
+        opened = h5py.File(file, "r")
+    except OSError as error:
+        msg = f"{path}: cannot be opened: {reason(error)}"
+        raise OSError(msg) from error
+    with opened as root:
+        if inner and inner not in root:
+            known = ", ".join(root.get("mod", ()))
+            msg = f"{path}: the file has no such modality; it has {known}."
             raise ValueError(msg)
+        root = root[inner] if inner else root
+        _check_root(path, root, "HDF5 file")
         yield root
 
 
-def write_with(source: Path, target: Path, elements: Mapping[str, Any]) -> None:
+def _check_root(path: Path, root: Any, kind: str) -> None:
+    """Refuse a file or store that holds something else."""
+    try:
+        is_anndata = set(root.keys()) >= _NEEDED
+    except Exception as error:  # a damaged file can raise anything
+        msg = f"{path}: cannot be read: {reason(error)}"
+        raise ValueError(msg) from error
+    if not is_anndata:
+        article = "an" if kind[0] == "H" else "a"
+        msg = f"{path}: {article} {kind}, but without an AnnData object in it."
+        raise ValueError(msg)
+
+
+def write_with(
+    source: Path, target: Path, elements: Mapping[str, Any], *, overwrite: bool = True
+) -> None:
     """Copy a file or store and insert elements into the copy.
 
     Everything else stays unchanged, and ``X`` is neither loaded nor encoded again. If source and
@@ -190,17 +267,23 @@ def write_with(source: Path, target: Path, elements: Mapping[str, Any]) -> None:
     Parameters
     ----------
     source, target
-        Paths; they may be the same. The target appears only when it is complete.
+        Paths; they may be the same. The target appears only when it is complete. A source of
+        ``x.h5mu/rna`` inserts into that modality of the copied file.
     elements
         What to insert, by its path: ``{"obsm/X_umap": …, "uns/umap": …}``. Existing elements are
         replaced.
+    overwrite
+        Whether an existing target is replaced.
 
     Raises
     ------
+    FileExistsError
+        When the target exists at the end, and `overwrite` is false.
     OSError
         When the target cannot be written; it is then unchanged.
     """
-    # HDF5 does not fail cleanly on a full disk: it can crash the process.
+    source, inner = part_of(source)
+    # HDF5 does not fail cleanly on a full disk: it crashes the process.
     needed = _size(source) + sum(_bytes(value) for value in elements.values()) + _SPARE_BYTES
     free = shutil.disk_usage(target.parent).free
     if free < needed:
@@ -209,24 +292,36 @@ def write_with(source: Path, target: Path, elements: Mapping[str, Any]) -> None:
         )
         raise OSError(msg)
     fmt = format_of(target)
-    with atomic_write(target) as beside:
+    with atomic_write(target, overwrite=overwrite) as beside:
         if fmt != format_of(source):
             _rewrite(source, beside, fmt, elements)
         elif fmt == "zarr":
-            shutil.copytree(source, beside)
-            zarr_store.insert(beside, elements)
+            _copy_folder(source, beside)
+            zarr_store.insert(beside, elements, inner)
         else:
             shutil.copyfile(source, beside)
-            if not _insert(beside, elements):
+            _reserve(beside, needed)
+            if not _insert(beside, elements, inner):
                 _rewrite(source, beside, fmt, elements)
 
 
-def _open_h5ad(path: Path) -> AnnData:
-    import anndata
+def _reserve(path: Path, size: int) -> None:
+    """Enlarge a file, so that HDF5 never meets a full disk; it drops what it does not use."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("rb+") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, size)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(path)) from None
 
-    with _root(path):
-        pass  # refuses a file without an AnnData object
-    return anndata.read_h5ad(path, backed="r")
+
+def _copy_folder(source: Path, target: Path) -> None:
+    """Copy a folder; unlike with `copytree`, the copy of a read-only one can be written to."""
+    for place, _, names in os.walk(source, followlinks=True):
+        folder = target / os.path.relpath(place, source)
+        folder.mkdir()
+        for name in names:
+            shutil.copyfile(os.path.join(place, name), folder / name)
 
 
 def _size(path: Path) -> int:
@@ -241,18 +336,16 @@ def _bytes(value: Any) -> int:
     return int(getattr(value, "nbytes", 0))
 
 
-def _insert(path: Path, elements: Mapping[str, Any]) -> bool:
-    """Insert elements into an .h5ad file; return False if its layout is too old for that."""
+def _insert(path: Path, elements: Mapping[str, Any], inner: str) -> bool:
+    """Insert elements into an HDF5 file; return False if its layout is too old for that."""
     import h5py
-    from anndata.io import write_elem
 
     with h5py.File(path, "r+") as file:
+        root = file[inner] if inner else file
         parents = {place.partition("/")[0] for place in elements}
-        if not all(isinstance(file.get(name), h5py.Group) for name in parents):
+        if not all(isinstance(root.get(name, root), h5py.Group) for name in parents):
             return False
-        for place, value in elements.items():
-            parent, _, key = place.partition("/")
-            write_elem(file[parent], key, value)
+        zarr_store.insert_into(root, elements)
     return True
 
 

@@ -2,46 +2,96 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import os
 import shutil
+import signal
 import sys
-from contextlib import contextmanager, suppress
+import threading
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+#: Signals that end a program; Windows has no SIGHUP.
+ENDING = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
 _AT_FDCWD = -100
-_RENAME_EXCHANGE = 2
+_RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2
+#: Errors of renameat2 on a file system, or a kernel, that does not know the flag.
+_UNKNOWN_FLAG = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM}
+#: Characters of the target's name in the temporary one, which may have 255 bytes at most.
+_KEPT = 50
+
+_numbers = itertools.count()
+_records: list[list[Path]] = []
 
 
 @contextmanager
-def atomic_write(target: Path) -> Iterator[Path]:
+def atomic_write(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """Yield a path beside `target`: renamed to `target` on success, removed on failure.
+
+    Signals that end the program wait while names change, so that they leave nothing behind.
 
     Parameters
     ----------
     target
         Path to write. An existing file is replaced by a file, an existing folder by a folder.
+    overwrite
+        Whether an existing target is replaced, also one that appears in the meantime.
 
     Yields
     ------
     An unused path in the same folder; the caller creates a file or a folder there.
+
+    Raises
+    ------
+    FileExistsError
+        When there is a target at the end, and `overwrite` is false. It is left as it is.
     """
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    beside = _beside(target, "part")
     try:
         yield beside
-        if beside.is_dir():
-            _sync_tree(beside)
-            _swap_folder(beside, target)
-        else:
-            if target.exists():
-                shutil.copymode(target, beside)
-            _sync(beside)
-            os.replace(beside, target)
+        _sync(beside)
+        with _signals_waiting():
+            if not overwrite:
+                _rename_without_replacing(beside, target)
+            elif beside.is_dir():
+                _swap_folder(beside, target)
+            else:
+                if target.exists():
+                    shutil.copymode(target, beside)
+                os.replace(beside, target)
+            for record in _records:
+                record.append(target)
+            remove(beside)  # the folder that was replaced
+    except OSError as error:
+        names = f"{error.filename}\n{error.filename2}"
+        if error.errno is None or str(beside) not in names:
+            raise
+        # The user knows the target by its own name.
+        raise OSError(error.errno, error.strerror, str(target)) from error
     finally:
-        remove(beside)
+        with _signals_waiting():
+            remove(beside)
+
+
+@contextmanager
+def recorded() -> Iterator[list[Path]]:
+    """Yield a list that receives the targets that are written within the block."""
+    written: list[Path] = []
+    _records.append(written)
+    try:
+        yield written
+    finally:
+        _records.remove(written)
+
+
+def there_already(target: Path, what: str = "there already") -> FileExistsError:
+    """Return the error for a target that must not be replaced; the caller raises it."""
+    return FileExistsError(f"{target}: is {what}; use --overwrite to replace it.")
 
 
 def remove(path: Path) -> None:
@@ -53,15 +103,47 @@ def remove(path: Path) -> None:
             path.unlink()
 
 
+def _beside(target: Path, ending: str) -> Path:
+    """Return a name in the folder of `target` that no other writer has."""
+    name = f".{target.name[:_KEPT]}.{os.getpid()}-{next(_numbers)}.{ending}"
+    return target.with_name(name)
+
+
 def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
+    if path.is_dir():
+        for place, _, names in os.walk(path):
+            for name in names:
+                _sync(path / place / name)
+        return
+    # Windows needs a file that may be written to; elsewhere a read-only one will do.
+    opened = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
-def _sync_tree(folder: Path) -> None:
-    for place, _, names in os.walk(folder):
-        for name in names:
-            _sync(folder / place / name)
+def _rename_without_replacing(beside: Path, target: Path) -> None:
+    """Rename a file or folder; raise FileExistsError if the new name is taken."""
+    try:
+        if _renameat2(beside, target, _RENAME_NOREPLACE):
+            return
+        if os.name == "nt":  # there, a rename never replaces
+            os.rename(beside, target)
+            return
+        # Only one writer can create the name; that one then replaces what it has created.
+        if beside.is_dir():
+            target.mkdir()
+        else:
+            target.touch(exist_ok=False)
+    except FileExistsError:
+        raise there_already(target) from None
+    try:
+        os.replace(beside, target)
+    except BaseException:
+        with suppress(OSError):
+            target.rmdir() if target.is_dir() else target.unlink()
+        raise
 
 
 def _swap_folder(beside: Path, target: Path) -> None:
@@ -70,9 +152,9 @@ def _swap_folder(beside: Path, target: Path) -> None:
         os.rename(beside, target)
         return
     shutil.copymode(target, beside)
-    if _exchange(beside, target):
+    if _renameat2(beside, target, _RENAME_EXCHANGE):
         return  # the old folder is now at `beside`; the caller removes it
-    before = target.with_name(f".{target.name}.{os.getpid()}.before")
+    before = _beside(target, "before")
     try:
         os.rename(target, before)
         os.rename(beside, target)
@@ -84,8 +166,8 @@ def _swap_folder(beside: Path, target: Path) -> None:
         remove(before)
 
 
-def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two names atomically; return False if the system cannot."""
+def _renameat2(one: Path, other: Path, flag: int) -> bool:
+    """Rename as Linux can; return False if this system or file system cannot."""
     if sys.platform != "linux":
         return False
     import ctypes
@@ -95,5 +177,39 @@ def _exchange(one: Path, other: Path) -> bool:
     except (OSError, AttributeError):
         return False
     names = (os.fsencode(one), os.fsencode(other))
-    done = rename(_AT_FDCWD, names[0], _AT_FDCWD, names[1], ctypes.c_uint(_RENAME_EXCHANGE))
-    return bool(done == 0)
+    if rename(_AT_FDCWD, names[0], _AT_FDCWD, names[1], ctypes.c_uint(flag)) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _UNKNOWN_FLAG:
+        return False
+    raise OSError(number, os.strerror(number), str(one), None, str(other))
+
+
+@contextmanager
+def _signals_waiting() -> Iterator[None]:
+    """Let the signals that end programs wait until the block has run.
+
+    A mask would not do: the system would give the signal to another thread of the process.
+    """
+    with ExitStack() as stack:
+        # Signals are handled in the main thread alone.
+        if threading.current_thread() is threading.main_thread():
+            for number in ENDING:
+                stack.enter_context(_waiting(number))
+        yield
+
+
+@contextmanager
+def _waiting(number: int) -> Iterator[None]:
+    handler = signal.getsignal(number)
+    if handler is None:  # not Python's, so it could not be put back
+        yield
+        return
+    caught: list[int] = []
+    signal.signal(number, lambda *_: caught.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(number, handler)
+        if caught:
+            signal.raise_signal(number)

@@ -1,4 +1,4 @@
-"""AnnData in zarr stores: open without X, and insert elements."""
+"""Zarr stores: open them, and insert elements."""
 
 from __future__ import annotations
 
@@ -13,11 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from anndata import AnnData
-
 _MARKS = (".zgroup", "zarr.json")
-#: Groups by which an AnnData object is recognised: a file without them holds something else.
-NEEDED = {"obs", "uns"}
 
 
 def is_store(path: Path) -> bool:
@@ -42,50 +38,40 @@ def open_group(path: Path, mode: str) -> Any:
     newer = int(zarr.__version__.partition(".")[0]) >= 3
     options = {"use_consolidated": False} if newer else {}
     try:
-        return zarr.open_group(str(path), mode=mode, **options)
+        group = zarr.open_group(str(path), mode=mode, **options)
     except Exception as error:
         msg = f"{path}: not a zarr store that can be read: {error}"
         raise ValueError(msg) from error
+    if not newer:
+        group.visititems(lambda name, node: _refuse_pickles(path, name, node))
+    return group
 
 
-def check(path: Path, root: Any) -> None:
-    """Refuse a store that holds no AnnData object."""
-    if not set(root.keys()) >= NEEDED:
-        msg = f"{path}: a zarr store, but without an AnnData object in it."
-        raise ValueError(msg)
-
-
-def open_store(path: Path) -> AnnData:
-    """Open an AnnData object without its layers; `X` and ``raw.X`` stay on disk."""
-    import anndata
-    from anndata.io import read_elem
-
-    group = open_group(path, "r")
-    check(path, group)
-    parts = {
-        name: read_elem(group[name])
-        for name in ("obs", "var", "obsm", "varm", "obsp", "varp", "uns")
-        if name in group
-    }
-    raw = group.get("raw")
-    if raw is not None and "X" in raw:
-        parts["raw"] = {"X": _on_disk(raw["X"]), "var": read_elem(raw["var"])}
-    return anndata.AnnData(X=_on_disk(group.get("X")), **parts)
-
-
-def insert(path: Path, elements: Mapping[str, Any]) -> None:
+def insert(path: Path, elements: Mapping[str, Any], inner: str = "") -> None:
     """Insert elements into a store; their names are paths such as ``obsm/X_umap``."""
-    from anndata.io import write_elem
-
     group = open_group(path, "r+")
     consolidated = (path / ".zmetadata").exists() or _has_consolidated(path / "zarr.json")
     with without_notices():
-        for place, value in elements.items():
-            parent, _, key = place.partition("/")
-            remove(path / parent / key)
-            write_elem(group[parent], key, value)
+        for place in elements:
+            remove(path / inner / place)
+        insert_into(group[inner] if inner else group, elements)
         if consolidated:
             import_zarr().consolidate_metadata(str(path))
+
+
+def insert_into(root: Any, elements: Mapping[str, Any]) -> None:
+    """Insert elements below a group of zarr or HDF5."""
+    from anndata.io import write_elem
+
+    for place, value in elements.items():
+        parent, _, key = place.partition("/")
+        if parent not in root:
+            write_elem(root, parent, {})
+        group = root[parent]
+        write_elem(group, key, value)
+        if parent == "obs":
+            columns = [column for column in group.attrs["column-order"] if column != key]
+            group.attrs["column-order"] = [*columns, key]
 
 
 @contextmanager
@@ -97,17 +83,14 @@ def without_notices() -> Iterator[None]:
         yield
 
 
-def _on_disk(stored: Any) -> Any:
-    """Return a matrix of a zarr store for AnnData without reading it; None if there is none."""
-    from anndata.io import sparse_dataset
-
-    encoding = "null" if stored is None else str(stored.attrs.get("encoding-type", ""))
-    if encoding == "null":
-        return None
-    return sparse_dataset(stored) if encoding in {"csr_matrix", "csc_matrix"} else stored
-
-
 def _has_consolidated(metadata: Path) -> bool:
     if not metadata.is_file():
         return False
     return bool(json.loads(metadata.read_text(encoding="utf-8")).get("consolidated_metadata"))
+
+
+def _refuse_pickles(path: Path, name: str, node: Any) -> None:
+    """Refuse an array whose reading would run code that is stored in it; zarr 3 refuses it too."""
+    if any(codec.codec_id == "pickle" for codec in getattr(node, "filters", None) or ()):
+        msg = f"{path}: {name} is pickled. That could run any program, so it is not read."
+        raise ValueError(msg)
