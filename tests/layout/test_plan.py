@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
+import math
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -7,7 +10,16 @@ import scipy.sparse as sp
 from tests.support import graphs, oracle
 from umapcore import OptimizerSpec
 from umapcore.layout.constants import LONGEST_WALK, N_BUCKETS, N_PHASES
-from umapcore.layout.plan import EdgePlan, build_plan
+from umapcore.layout.plan import (
+    EdgePlan,
+    build_plan,
+    group_size,
+    least_weight,
+    longest_step,
+    most_edges_of_a_group,
+    pool_size,
+    pull_exponent,
+)
 
 
 def naive_rows(graph: sp.csr_array, n_epochs: int) -> dict[int, list[tuple[int, int]]]:
@@ -46,6 +58,126 @@ def test_few_epochs_prune_as_the_default_number_does(graph: sp.csr_array) -> Non
     few = build_plan(graph, OptimizerSpec(n_epochs=5))
     default = build_plan(graph, OptimizerSpec(n_epochs=500))
     np.testing.assert_array_equal(few.tails, default.tails)
+
+
+@pytest.mark.parametrize(
+    ("n_epochs", "n", "weight", "inverse"),
+    [
+        (11, 100, 0, 11),
+        (10, 100, 0, 500),
+        (0, 100, 0, 500),
+        (10, 10_001, 0, 200),
+        (10, 100, 1, 700),
+        (None, 100, 0, 500),
+        (3000, 100, 0, 3000),
+    ],
+)
+def test_lightest_edge_that_is_kept(
+    n_epochs: int | None, n: int, weight: float, inverse: int
+) -> None:
+    spec = OptimizerSpec(n_epochs=n_epochs, density_weight=weight)
+    assert least_weight(spec, n) == 1 / inverse
+
+
+def test_weights_count_relative_to_the_largest(graph: sp.csr_array) -> None:
+    plans = [build_plan(factor * graph, OptimizerSpec()) for factor in (1, 0.125, 64)]
+    for plan in plans[1:]:
+        assert plan.n_edges == plans[0].n_edges
+        for name in ("order", "row_offsets", "tails", "rates"):
+            np.testing.assert_array_equal(getattr(plan, name), getattr(plans[0], name))
+
+
+def test_heads_of_a_bucket_are_in_the_order_of_their_fires(graph: sp.csr_array) -> None:
+    """By falling fires of a walker and epoch, to the nearest integer, then by number."""
+    plan = build_plan(graph, OptimizerSpec())
+    rows = naive_rows(graph, 500)
+    fires = {v: sum(rate for _, rate in row) / 2**32 for v, row in rows.items()}
+    walkers = dict(zip(plan.order.tolist(), np.diff(plan.first_walkers).tolist(), strict=True))
+    for start, end in zip(plan.bucket_offsets[:-1], plan.bucket_offsets[1:], strict=True):
+        heads = plan.order[start:end].tolist()
+        assert heads == sorted(heads, key=lambda v: (-round(fires[v] / walkers[v]), v))
+
+
+def test_a_plan_is_as_described(graph: sp.csr_array) -> None:
+    plan = build_plan(graph, OptimizerSpec(n_epochs=60))
+    n, walkers = graph.shape[0], plan.heads.size
+    described = {
+        "order": (np.int32, n),
+        "bucket_offsets": (np.int64, N_BUCKETS + 1),
+        "first_walkers": (np.int64, n + 1),
+        "heads": (np.int32, walkers),
+        "row_offsets": (np.int64, walkers + 1),
+        "tails": (np.int32, plan.n_edges),
+        "rates": (np.uint32, plan.n_edges),
+    }
+    for name, (dtype, size) in described.items():
+        assert (getattr(plan, name).dtype, getattr(plan, name).shape) == (dtype, (size,)), name
+    assert plan.first_walkers[-1] == walkers
+    assert plan.row_offsets[-1] == plan.n_edges
+    assert (plan.n_epochs, plan.n_vertices, plan.pool_size) == (60, n, pool_size(n))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        plan.n_epochs = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("degree", "walkers"), [(1, 1), (256, 1), (257, 2), (512, 2), (513, 3)])
+def test_walkers_of_a_row(degree: int, walkers: int) -> None:
+    plan = build_plan(graphs.star(degree + 1), OptimizerSpec())
+    place = int(np.flatnonzero(plan.order == 0)[0])
+    expected = np.ones(degree + 1, int)
+    expected[place] = walkers
+    np.testing.assert_array_equal(np.diff(plan.first_walkers), expected)
+
+
+@pytest.mark.parametrize("longest", [4e-6, 4.0, 8.0, 1000.0, 4e6])
+@pytest.mark.parametrize("crowd", [0, 1, 2, 10, 5000, 2**24])
+def test_pulls_have_the_finest_unit_that_fits(crowd: int, longest: float) -> None:
+    """One of the 31 bits is left for rounding, and 24 bits are enough for float32."""
+    exponent = pull_exponent(crowd, longest)
+    largest = max(crowd, 1) * longest + 64
+    assert largest * 2.0**exponent < 2**30
+    assert exponent == 24 or largest * 2.0 ** (exponent + 1) >= 2**30
+
+
+def test_longest_step_is_the_clip() -> None:
+    assert longest_step(OptimizerSpec(alpha=0.5)) == 2.0
+    assert longest_step(OptimizerSpec(alpha=0.5, density_weight=1e-3)) == 4.0
+
+
+def test_the_largest_crowd_of_all_parts_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = graphs.star(3000)
+    whole = build_plan(graph, OptimizerSpec(alpha=100))
+    monkeypatch.setattr("umapcore._kit.parallel.ROWS_PER_TASK", 64)
+    parts = build_plan(graph, OptimizerSpec(alpha=100))
+    assert parts.pull_exponent == whole.pull_exponent < 24
+
+
+def test_groups_are_few_and_nearly_equal() -> None:
+    assert group_size(0) == 0
+    for n in range(1, 1500):
+        n_groups = math.ceil(n / 256)
+        assert group_size(n) == 16 * math.ceil(n / n_groups / 16)
+
+
+@pytest.mark.parametrize(
+    ("n", "size"),
+    [(1, 256), (1023, 256), (1024, 512), (2047, 512), (2048, 1024), (4096, 1024), (10**6, 1024)],
+)
+def test_size_of_the_pool(n: int, size: int) -> None:
+    assert pool_size(n) == size
+
+
+def test_most_edges_of_a_group(graph: sp.csr_array) -> None:
+    plan = build_plan(graph, OptimizerSpec())
+    most = 0
+    for start, end in zip(plan.bucket_offsets[:-1], plan.bucket_offsets[1:], strict=True):
+        walkers = range(plan.first_walkers[start], plan.first_walkers[end])
+        size = group_size(len(walkers))
+        for begin in range(0, len(walkers), max(size, 1)):
+            group = walkers[begin : begin + size]
+            most = max(most, sum(int(np.diff(plan.row_offsets)[w]) for w in group))
+    assert most_edges_of_a_group(plan) == most > 0
+    empty = build_plan(sp.csr_array((3, 3), dtype=np.float32), OptimizerSpec())
+    assert most_edges_of_a_group(empty) == 0
 
 
 def test_buckets_part_neighbours(graph: sp.csr_array) -> None:
@@ -145,7 +277,7 @@ def test_pulls_cannot_overflow(alpha: float) -> None:
     assert 2**28 < most * 1.01 < 2**31 or plan.pull_exponent == 24
 
 
-@pytest.mark.parametrize("n", [1, 2, 5])
+@pytest.mark.parametrize("n", [0, 1, 2, 5])
 def test_graphs_without_edges(n: int) -> None:
     plan = build_plan(sp.csr_array((n, n), dtype=np.float32), OptimizerSpec())
     assert plan.n_edges == 0

@@ -107,7 +107,7 @@ def compare(
         and first.dtype == second.dtype
         and np.ascontiguousarray(first).tobytes() == np.ascontiguousarray(second).tobytes()
     )
-    one, other = first.astype(np.float64), second.astype(np.float64)
+    one, other = _float64(first), _float64(second)
     finite = np.isfinite(one).all(axis=1) & np.isfinite(other).all(axis=1)
     alike = shapes[0][1] == shapes[1][1]
     moved = None
@@ -123,7 +123,7 @@ def compare(
         same_order=same_order,
         n_shared=n_shared,
         n_moved=moved,
-        largest_difference=float(np.abs(one - other).max()) if alike and one.size else None,
+        largest_difference=_largest_difference(one, other) if alike and one.size else None,
         procrustes=_procrustes(one, other),
         neighbor_overlap=_overlap(one, other, min(k, len(one) - 1)),
         k=min(k, max(len(one) - 1, 0)),
@@ -170,13 +170,30 @@ def _matched(a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[np.intp], NDArra
     return rows, np.asarray(places[rows], dtype=np.intp)
 
 
+def _float64(positions: NDArray[Any]) -> NDArray[np.float64]:
+    with np.errstate(over="ignore"):  # larger long doubles become infinite
+        return positions.astype(np.float64)
+
+
+def _largest_difference(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    with np.errstate(over="ignore"):
+        return float(np.abs(a - b).max())
+
+
+def _near_one(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scale by a power of two, so that no square overflows, and none vanishes that matters."""
+    largest = np.abs(positions).max(initial=0.0)
+    return np.ldexp(positions, -int(np.frexp(largest)[1]))
+
+
 def _procrustes(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:
     """Return the sum of squared differences after the best match (Gower 1975), each of norm 1."""
     if a.shape != b.shape or not a.size:
         return None
     if np.array_equal(a, b):
         return 0.0
-    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    a, b = _near_one(a), _near_one(b)
+    a, b = _near_one(a - a.mean(axis=0)), _near_one(b - b.mean(axis=0))
     norms = np.linalg.norm(a), np.linalg.norm(b)
     if not all(norms):
         return None  # all points of one embedding coincide
@@ -203,6 +220,7 @@ def _neighbors(points: NDArray[np.float64], rows: NDArray[np.intp], k: int) -> N
     """Return the k nearest other points of some points; of more coincident points, any k."""
     from scipy.spatial import cKDTree
 
+    points = _near_one(points)
     _, found = cKDTree(points).query(points[rows], k=k + 1, workers=-1)
     found = np.asarray(found, dtype=np.intp)
     # A point is its own nearest neighbour. If others coincide with it and it was not found, drop
