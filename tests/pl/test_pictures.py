@@ -99,7 +99,7 @@ def test_palette_by_the_name_of_a_colour_map(adata: AnnData) -> None:
 
 def test_variables_are_taken_as_scanpy_does(adata: AnnData) -> None:
     def of(name: str, **options: object) -> float:
-        return float(read_values(adata, name, **options)[0])
+        return float(read_values(adata, name, **options).values[0])
 
     x = float(adata.X[0, 1])
     assert of("E2") == pytest.approx(x + 10), "raw goes first"
