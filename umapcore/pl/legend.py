@@ -7,21 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore.pl.style import ground, wrap
-from umapcore.pl.text import widths, write
+from umapcore.pl.style import ground
+from umapcore.pl.text import Ruler, cut, wrapped, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
     from umapcore.pl.options import LegendStyle
 
-# Sizes of letters in points: from the usual one down to what can still be read in a file.
-_LARGEST, _SMALLEST, _STEP = 8.33, 4.6, 0.93
-# Letters in a line: what is tried, the widest first. Longer names are wrapped into two lines, and
-# what does not fit there is cut.
-_LETTERS = (44, 32, 24, 18, 13)
+# Sizes of letters in points: the usual one, the step to the next smaller one, and the smallest
+# that can still be read in a file.
+_USUAL, _STEP, SMALLEST = 8.33, 0.93, 4.6
+# Letters in a line, the widest first, and lines of a name.
+_LETTERS, _MOST_LINES = (44, 32, 24, 18), 3
+# Letters in the single line to which names are cut if they do not fit as a whole.
+_CUT_LETTERS = (60, 44, 32, 24, 18, 13)
 # In units of the size of letters: a line, the space below an entry, that between columns, and the
 # marker with its space.
 _LINE, _BELOW, _BETWEEN, _MARKER = 1.2, 0.35, 1.0, 1.6
@@ -31,24 +34,31 @@ _LINE, _BELOW, _BETWEEN, _MARKER = 1.2, 0.35, 1.0, 1.6
 class LegendBox:
     """Entries of a legend that has been fitted into a box."""
 
-    #: Wrapped names.
+    #: Names with line breaks, or cut to one line.
     names: list[str]
-    #: Number of names that are left out.
-    rest: int
     fontsize: float
     columns: int
-    #: Width and height in points.
+    #: Width in points.
     width: float
-    height: float
+    #: Whether all names are there, and whole.
+    whole: bool = True
+    #: Number of names that are left out.
+    rest: int = 0
 
     @classmethod
     def fit(
-        cls, names: Sequence[str], width: float, height: float, style: LegendStyle
+        cls,
+        names: Sequence[str],
+        width: float,
+        height: float,
+        style: LegendStyle,
+        smallest: float = SMALLEST,
     ) -> LegendBox:
         """Choose size, line breaks and columns, so that the names fit into a box.
 
-        Letters are as large as possible; then lines are as long as possible. If even the smallest
-        letters are too large, the last names are left out and their number is given instead.
+        Letters are as large as possible; then lines are as long as possible. If the smallest
+        letters are too large, names are cut in their middle, because names of a kind often differ
+        at their ends. If that is not enough, the last ones are left out and counted.
 
         Parameters
         ----------
@@ -58,61 +68,55 @@ class LegendBox:
             Size of the box in points.
         style
             Size and weight of the letters, if the caller has chosen them.
+        smallest
+            Smallest size of letters in points, if the caller has chosen none.
         """
-        weight = {} if style.fontweight is None else {"weight": style.fontweight}
-        sizes = [style.fontsize] if style.fontsize else [_LARGEST]
-        while style.fontsize is None and sizes[-1] * _STEP > _SMALLEST:
+        sizes = [style.fontsize] if style.fontsize else [_USUAL]
+        while style.fontsize is None and sizes[-1] * _STEP > smallest:
             sizes.append(sizes[-1] * _STEP)
-        # More than this never fit, and to measure them would take long.
-        most = int(width * height / (sizes[-1] * (_LINE + _BELOW) * sizes[-1] * 2)) + 1
+        # Shorter names than this do not exist; more of them would not fit, and take long to try.
+        most = int(width * height / (sizes[-1] ** 2 * (_LINE + _BELOW) * (_MARKER + 1.0))) + 2
         shown = list(names[:most])
-        broken = []
-        for letters in _LETTERS:
-            lines = [wrap(name, letters) for name in shown]
-            longest = [max(widths(name.split("\n"), 1.0, **weight)) for name in lines]
-            broken.append((lines, np.array(longest)))
-        for size in sizes:
-            for lines, measured in broken:
-                box = cls._arranged(lines, measured, size, height)
-                if box.width <= width:
-                    return box._cut(len(names), width, height)
-        return box._cut(len(names), width, height)
+        ruler = Ruler("".join(shown) + "…", style.fontweight)
+        if len(shown) == len(names):
+            ways = []
+            for letters in _LETTERS:
+                lines = [wrapped(cut(name, _LETTERS[0] * _MOST_LINES), letters) for name in shown]
+                if max(name.count("\n") for name in lines) < _MOST_LINES:
+                    ways.append((lines, ruler.widths(lines)))
+            for size in sizes:
+                for lines, measured in ways:
+                    box = cls._arranged(lines, measured, size, height)
+                    if box.width <= width:
+                        return box
+        for letters in _CUT_LETTERS:
+            lines = [cut(name, letters) for name in shown]
+            box = cls._arranged(lines, ruler.widths(lines), sizes[-1], height)
+            if box.width <= width and len(shown) == len(names):
+                return replace(box, whole=False)
+        columns = max(int(width / box.width * box.columns), 1)
+        rows = max(int(height / (box.fontsize * (_LINE + _BELOW))), 2)
+        kept = lines[: columns * rows - 1]
+        narrow = box.width / box.columns * columns
+        rest = len(names) - len(kept)
+        return replace(box, names=kept, columns=columns, width=narrow, whole=False, rest=rest)
 
     @classmethod
-    def _arranged(cls, names: list[str], measured: Any, size: float, height: float) -> LegendBox:
+    def _arranged(
+        cls, names: list[str], measured: NDArray[np.float64], size: float, height: float
+    ) -> LegendBox:
         """Return the box with as few columns as its height allows."""
         heights = size * np.array([_LINE * (name.count("\n") + 1) + _BELOW for name in names])
-        columns = int(np.clip(np.ceil(heights.sum() / max(height, 1.0)), 1, max(len(names), 1)))
+        columns = int(np.clip(np.ceil(heights.sum() / max(height, 1.0)), 1, len(names)))
         while True:
             # As matplotlib does: the first columns are one longer if need be.
             parts = np.array_split(np.arange(len(names)), columns)
-            tall = max((float(heights[part].sum()) for part in parts), default=0.0)
-            if tall <= height or columns >= len(names):
+            tall = max(float(heights[part].sum()) for part in parts)
+            if tall <= height or columns == len(names):
                 break
             columns += 1
         wide = sum(float(measured[part].max(initial=0.0)) + _MARKER for part in parts)
-        wide = size * (wide + _BETWEEN * (columns - 1) + 1.0)
-        return cls(names, 0, size, columns, wide, tall + size)
-
-    def _cut(self, count: int, width: float, height: float) -> LegendBox:
-        """Return the box itself if it fits and has all names, else one with the first names."""
-        if self.width <= width and count == len(self.names):
-            return self
-        column = self.width / self.columns
-        columns = max(int(width / column), 1)
-        lines = max(name.count("\n") + 1 for name in self.names)
-        rows = max(int(height / (self.fontsize * (_LINE * lines + _BELOW))), 2)
-        if rows * columns >= count == len(self.names):
-            return replace(self, columns=columns, width=column * columns)
-        kept = self.names[: rows * columns - 1]
-        return replace(
-            self,
-            names=kept,
-            rest=count - len(kept),
-            columns=columns,
-            width=column * columns,
-            height=height,
-        )
+        return cls(names, size, columns, size * (wide + _BETWEEN * (columns - 1) + 1.0))
 
 
 def draw_legend(

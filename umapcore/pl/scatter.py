@@ -10,7 +10,7 @@ import numpy as np
 from umapcore.errors import bad_type, bad_value, did_you_mean
 from umapcore.pl import decorations, figure, options
 from umapcore.pl.edges import Edges
-from umapcore.pl.legend import LegendBox, draw_legend
+from umapcore.pl.legend import SMALLEST, LegendBox, draw_legend
 from umapcore.pl.palette import shades
 from umapcore.pl.points import Canvas
 from umapcore.pl.positions import Embedding, choose_panels, read_embedding
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 Limit = float | str | None
 # Widths of legends, relative to a panel or to given axes: beside the points, and on them.
 _BESIDE, _BESIDE_IN_AXES, _INSIDE = 0.85, 0.46, 0.45
-# What is tried, relative to the usual height of a panel, until all names are in its legend.
-_TALLER = (1.0, 1.4, 2.0)
+# What is tried until all names are in the legends: height, relative to the usual one of a panel,
+# and the smallest letters in points.
+_TRIES = ((1.0, 5.8), (1.4, 5.2), (2.0, SMALLEST))
 _POINTS_PER_INCH = 72.0
 
 
@@ -336,10 +337,10 @@ class Picture:
         first = self.embedding.values[:, self.panels[0].columns]
         count = len(self.panels)
         wide, high = figure.panel_size(first, count)
-        for taller in _TALLER:
+        for taller, smallest in _TRIES:
             place = wide, taller * high
-            boxes = [self._box(panel, place) for panel in self.panels]
-            if not any(box is not None and box.rest for box in boxes):
+            boxes = [self._box(panel, place, smallest) for panel in self.panels]
+            if all(box is None or box.whole for box in boxes):
                 break
         beside = [box.width for box in boxes if box is not None and self.legend.beside]
         total = wide + max(beside, default=0.0) / _POINTS_PER_INCH
@@ -376,7 +377,9 @@ class Picture:
         names = self.embedding.axis_names(panel.columns)
         decorations.tidy(ax, names, panel.title, self.frame.frameon, width)
 
-    def _box(self, panel: Panel, place: Axes | tuple[float, float]) -> LegendBox | None:
+    def _box(
+        self, panel: Panel, place: Axes | tuple[float, float], smallest: float = SMALLEST
+    ) -> LegendBox | None:
         """Fit the names of the groups beside or into a panel; None if there are none to write."""
         groups = panel.values
         if not isinstance(groups, Groups) or self.legend.place is None or self.legend.on_data:
@@ -392,9 +395,8 @@ class Picture:
             width, height = axes_size(place)
             share = _BESIDE_IN_AXES
         share = share if self.legend.beside else _INSIDE
-        return LegendBox.fit(
-            names, share * width * _POINTS_PER_INCH, height * _POINTS_PER_INCH, self.legend
-        )
+        width, height = share * width * _POINTS_PER_INCH, height * _POINTS_PER_INCH
+        return LegendBox.fit(names, width, height, self.legend, smallest)
 
     def _names_on_data(self, axes: Sequence[Axes]) -> None:
         if not self.legend.on_data:
