@@ -123,7 +123,7 @@ def test_numbers_are_on_a_scale(adata: AnnData) -> None:
     assert _color_of(adata, ax, 0) == to_hex(mpl.colormaps["viridis"](0.0))
     assert _color_of(adata, ax, 89) == to_hex(mpl.colormaps["viridis"](1.0))
     assert ax.get_legend() is None
-    assert len(ax.figure.axes) == 2
+    assert len(ax.child_axes) == 1
 
 
 def test_missing_numbers_are_grey(adata: AnnData) -> None:

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from umapcore.pl.values import Groups
 
 _AXES_COLOR = "0.5"
+# Where a colour bar is, in units of the axes: left and lower edge, width and height.
+_BARS = {
+    "right": (1.02, 0.2, 0.032, 0.6),
+    "left": (-0.06, 0.2, 0.032, 0.6),
+    "top": (0.2, 1.02, 0.6, 0.032),
+    "bottom": (0.2, -0.06, 0.6, 0.032),
+}
 # Letters of a title that fit into an inch.
 _TITLE_LETTERS = 9.5
 
@@ -72,14 +79,19 @@ def color_bar(ax: Axes, scale: ScalarMappable, place: str, unit: str | None) -> 
     """Draw a colour bar at one side of the axes, with dates at its ticks if it has any."""
     from matplotlib import dates
 
-    ticks: dict[str, Any] = {}
+    look: dict[str, Any] = {}
     if unit == DATES:
         of_dates: Any = dates
         locator = of_dates.AutoDateLocator(minticks=3, maxticks=7)
-        ticks = {"ticks": locator, "format": of_dates.ConciseDateFormatter(locator)}
-    beside: Any = ax.figure.colorbar(
-        scale, ax=ax, location=place, shrink=0.6, aspect=24, pad=0.02, **ticks
-    )
+        look = {"ticks": locator, "format": of_dates.ConciseDateFormatter(locator)}
+    if ax.name == "3d":
+        look |= {"ax": ax, "location": place, "shrink": 0.6, "aspect": 24, "pad": 0.02}
+    else:
+        # Within the axes' own frame, whose shape is that of the points.
+        upright = place in {"left", "right"}
+        look |= {"cax": ax.inset_axes(_BARS[place]), "ticklocation": place}
+        look["orientation"] = "vertical" if upright else "horizontal"
+    beside: Any = ax.figure.colorbar(scale, **look)
     beside.outline.set_visible(False)
     if unit is not None and unit != DATES:
         beside.set_label(unit, fontsize="small")

@@ -63,29 +63,38 @@ def new_axes(dimensions: Sequence[int], columns: int, size: tuple[float, float])
 def make_room(axes: Sequence[Axes], columns: int, frame: Frame | None = None) -> None:
     """Widen the figure so that legends, colour bars and spaces take no room from the panels."""
     figure: Any = axes[0].figure
-    beside = [0.0] * columns
-    bars = {id(place) for place in axes}
-    has_bar = len([place for place in figure.axes if id(place) not in bars]) > 0
+    beside, above = [0.0] * columns, [0.0] * math.ceil(len(axes) / columns)
     for i, place in enumerate(axes):
-        legend = place.get_legend()
-        room = _COLOR_BAR if has_bar and legend is None else 0.1
-        if legend is not None:
-            room = legend.get_window_extent().width / figure.dpi + 0.2
-        beside[i % columns] = max(beside[i % columns], room)
+        across, down = _needs(place)
+        beside[i % columns] = max(beside[i % columns], across / figure.dpi)
+        above[i // columns] = max(above[i // columns], down / figure.dpi)
     engine = figure.get_layout_engine()
     width, height = figure.get_size_inches()
-    rows = math.ceil(len(axes) / columns)
+    rows = len(above)
     # Spaces are shares of a panel for the caller, of the whole figure for matplotlib.
     across = (frame.wspace or 0.0) * width / columns if frame else 0.0
     down = (frame.hspace or 0.0) * height / rows if frame else 0.0
     width += sum(beside) + (columns - 1) * across
-    height += (rows - 1) * down
+    height += sum(above) + (rows - 1) * down
     if across or down:
         engine.set(wspace=across * columns / width, hspace=down * rows / height)
     figure.set_size_inches(width, height)
     # With a fixed aspect of the axes, the figure's layout needs several steps to settle.
     for _ in range(2):
         engine.execute(figure)
+
+
+def _needs(place: Any) -> tuple[float, float]:
+    """Return width and height, in pixels, of a legend and a colour bar outside of the axes."""
+    legend = place.get_legend()
+    beside = [] if legend is None else [legend.get_window_extent()]
+    beside += [child.get_tightbbox() for child in place.child_axes]
+    if place.name == "3d" and legend is None:
+        return _COLOR_BAR * place.figure.dpi, 0.0
+    inside, gap = place.bbox, 0.1 * place.figure.dpi
+    across = [max(each.x1 - inside.x1, 0.0) + max(inside.x0 - each.x0, 0.0) for each in beside]
+    down = [max(each.y1 - inside.y1, 0.0) + max(inside.y0 - each.y0, 0.0) for each in beside]
+    return max(across, default=0.0) + gap, max(down, default=0.0)
 
 
 def write_figure(figure: Any, path: Path, kind: str) -> None:

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 Limit = float | str | None
-# Widths of legends, relative to a panel or to given axes: beside the points, and on them.
-_BESIDE, _BESIDE_IN_AXES, _INSIDE = 0.85, 0.46, 0.45
+# Largest width of a legend beside the points, relative to a new panel or to given axes, and width
+# and height of one that is on them.
+_BESIDE, _BESIDE_IN_AXES, _INSIDE = 0.85, 0.46, (0.45, 0.9)
 # What is tried until all names are in the legends: height, relative to the usual one of a panel,
 # and the smallest letters in points.
 _TRIES = ((1.0, 5.8), (1.4, 5.2), (2.0, SMALLEST))
@@ -331,13 +332,13 @@ class Picture:
     def draw(self, ax: Axes | None = None) -> list[Axes]:
         """Draw all panels, into a new figure if there are no axes yet."""
         if ax is not None:
-            self._panel(self.panels[0], ax, self._box(self.panels[0], ax))
+            self._panel(self.panels[0], ax, self._box(self.panels[0], ax), axes_size(ax)[0])
             self._names_on_data([ax])
             return [ax]
         first = self.embedding.values[:, self.panels[0].columns]
         count = len(self.panels)
         wide, high = figure.panel_size(first, count)
-        for taller, smallest in _TRIES:
+        for taller, smallest in _TRIES if self.legend.beside else [(1.0, SMALLEST)]:
             place = wide, taller * high
             boxes = [self._box(panel, place, smallest) for panel in self.panels]
             if all(box is None or box.whole for box in boxes):
@@ -347,7 +348,7 @@ class Picture:
         columns = figure.panels_in_a_row(count, self.frame, total)
         axes = figure.new_axes([len(panel.columns) for panel in self.panels], columns, place)
         for each, panel, box in zip(axes, self.panels, boxes, strict=True):
-            self._panel(panel, each, box)
+            self._panel(panel, each, box, wide)
         figure.make_room(axes, columns, self.frame)
         self._names_on_data(axes)
         return axes
@@ -356,8 +357,8 @@ class Picture:
         """Return the same picture of other positions of the points, shape (n, columns)."""
         return replace(self, embedding=replace(self.embedding, values=positions))
 
-    def _panel(self, panel: Panel, ax: Axes, box: LegendBox | None) -> None:
-        """Draw one panel, all but names on the data."""
+    def _panel(self, panel: Panel, ax: Axes, box: LegendBox | None, width: float) -> None:
+        """Draw one panel of a width in inches, all but names on the data."""
         points = self.embedding.values[:, panel.columns]
         canvas = Canvas.on(ax, points, self.marks, panel.marker, raster=self.raster)
         if self.edges is not None:
@@ -373,7 +374,6 @@ class Picture:
                 decorations.color_bar(ax, drawn, self.frame.colorbar_loc, panel.scale.unit)
         else:
             canvas.plain(self.mask)
-        width = axes_size(ax)[0]
         names = self.embedding.axis_names(panel.columns)
         decorations.tidy(ax, names, panel.title, self.frame.frameon, width)
 
@@ -389,13 +389,11 @@ class Picture:
             names.append(self.rest)
         if not names:
             return None
-        if isinstance(place, tuple):
-            width, height, share = *place, _BESIDE
-        else:
-            width, height = axes_size(place)
-            share = _BESIDE_IN_AXES
-        share = share if self.legend.beside else _INSIDE
-        width, height = share * width * _POINTS_PER_INCH, height * _POINTS_PER_INCH
+        size = place if isinstance(place, tuple) else axes_size(place)
+        across, down = _INSIDE
+        if self.legend.beside:
+            across, down = (_BESIDE if isinstance(place, tuple) else _BESIDE_IN_AXES), 1.0
+        width, height = across * size[0] * _POINTS_PER_INCH, down * size[1] * _POINTS_PER_INCH
         return LegendBox.fit(names, width, height, self.legend, smallest)
 
     def _names_on_data(self, axes: Sequence[Axes]) -> None:
