@@ -70,7 +70,7 @@ def named(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, A
             continue
         real = _OTHER_NAMES.get(name, name)
         if real not in known:
-            hint = did_you_mean(name, [*known, *_OTHER_NAMES])
+            hint = did_you_mean(name, [*inspect.signature(function).parameters, *_OTHER_NAMES])
             msg = f"{function.__name__}() has no parameter {name!r}.{hint}"
             raise TypeError(msg)
         if real != name:
@@ -210,7 +210,7 @@ class Frame:
     def read(cls, given: Mapping[str, Any]) -> Frame:
         """Check the parameters."""
         on, beside, ncols = given["frameon"], given["colorbar_loc"], given["ncols"]
-        if beside is not None and beside not in _BESIDE:
+        if beside is not None and not (isinstance(beside, str) and beside in _BESIDE):
             raise bad_value("colorbar_loc", beside, f"None or one of {', '.join(_BESIDE)}")
         if ncols is not None and (
             isinstance(ncols, bool) or not isinstance(ncols, numbers.Integral) or ncols < 1

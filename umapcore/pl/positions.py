@@ -133,11 +133,13 @@ def choose_panels(
 
 
 def _dims(dims: Any, projection: Any) -> int | None:
-    if dims is not None and (isinstance(dims, bool) or dims not in (2, 3)):
+    if dims is not None and (
+        not isinstance(dims, (int, np.integer)) or isinstance(dims, bool) or dims not in (2, 3)
+    ):
         raise bad_value("dims", dims, "2, 3 or None")
     if projection is None:
-        return dims
-    if projection not in _PROJECTIONS:
+        return None if dims is None else int(dims)
+    if not isinstance(projection, str) or projection not in _PROJECTIONS:
         raise bad_value("projection", projection, "'2d', '3d' or None")
     if dims not in (None, _PROJECTIONS[projection]):
         msg = (

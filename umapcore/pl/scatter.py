@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from numbers import Number
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -424,6 +425,9 @@ def _colors(color: Any) -> list[str | None]:
         raise bad_type("color", color, allowed) from None
     if not colors:
         raise bad_value("color", color, allowed)
+    for each in colors:
+        if each is not None and not isinstance(each, str):
+            raise bad_type("color", each, "None, a column of obs or a name in var_names")
     return colors
 
 
@@ -433,6 +437,9 @@ def _titles(title: Any, colors: Sequence[str | None]) -> list[str | None]:
     titles = [title] if isinstance(title, str) or not np.iterable(title) else list(title)
     if len(titles) != len(colors):
         raise bad_value("title", title, f"as many titles as there are panels, {len(colors)}")
+    for each in titles:
+        if each is not None and not isinstance(each, (str, Number)):
+            raise bad_type("title", each, "text, or a list of one for each panel")
     return [None if each is None else str(each) for each in titles]
 
 
@@ -466,7 +473,10 @@ def _mask(adata: AnnData, mask: Any) -> NDArray[np.bool_] | None:
             hint = did_you_mean(mask, map(str, adata.obs.columns))
             raise bad_value("mask_obs", mask, f"{allowed}.{hint}")
         mask = adata.obs[mask]
-    found = np.asarray(mask)
+    try:
+        found = np.asarray(mask)
+    except ValueError:
+        raise bad_type("mask_obs", mask, allowed) from None
     if found.dtype == object and all(isinstance(each, (bool, np.bool_)) for each in found.ravel()):
         found = found.astype(bool)
     if found.dtype != bool or found.shape != (adata.n_obs,):
@@ -482,6 +492,11 @@ def _values(
 ) -> list[Groups | Numbers | None]:
     """Return the values of each panel, of the chosen points and groups only."""
     source = {name: given[name] for name in ("layer", "use_raw", "gene_symbols")}
+    for name, what in (("layer", "a key of layers"), ("gene_symbols", "a column of var")):
+        if source[name] is not None and not isinstance(source[name], str):
+            raise bad_type(name, source[name], f"None or {what}")
+    if source["use_raw"] is not None:
+        options.flag("use_raw", source["use_raw"])
     read = {
         name: None if name is None else read_values(adata, name, **source)
         for name in dict.fromkeys(colors)
