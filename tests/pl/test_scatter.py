@@ -267,7 +267,7 @@ def test_a_single_point_and_points_that_coincide() -> None:
         ({"basis": "X_umpa"}, "Did you mean 'X_umap'"),
         ({"components": (0, 3)}, "components="),
         ({"components": (0,)}, "components="),
-        ({"color": "group", "palette": ["red"]}, "at least 4 colours"),
+        ({"color": "group", "palette": []}, "at least one colour"),
         ({"color": "group", "palette": {"apple": "red"}}, "'pear'"),
         ({"color": "group", "legend_loc": "left"}, "legend_loc='left'"),
     ],

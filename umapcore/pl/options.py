@@ -191,6 +191,16 @@ class LegendStyle:
         return self.place == _ON_DATA
 
     @property
+    def letters(self) -> dict[str, Any]:
+        """What the caller has chosen of the letters of names on the data."""
+        chosen = {
+            "fontsize": self.fontsize,
+            "fontweight": self.fontweight,
+            "fontoutline": self.outline,
+        }
+        return {name: value for name, value in chosen.items() if value is not None}
+
+    @property
     def beside(self) -> bool:
         """Whether the names are at the right of the axes."""
         return self.place == _MARGIN

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any
 
@@ -183,11 +183,9 @@ def _listed(name: str, palette: Any, count: int) -> list[Any]:
         if "color" not in palette.keys:
             raise bad_value(name, palette, "a cycler with the key 'color'")
         palette = palette.by_key()["color"]
-    if is_color_like(palette):
-        return [palette]
-    if not isinstance(palette, Iterable) or getattr(palette, "ndim", 1) == 0:
+    if not hasattr(palette, "__len__") or getattr(palette, "ndim", 1) == 0:
         raise bad_type(name, palette, allowed)
-    return list(islice(palette, count))
+    return [palette] if is_color_like(palette) else list(palette)[:count]
 
 
 def _hex(name: str, shade: Any) -> str:

@@ -12,11 +12,12 @@ import numpy as np
 from umapcore._kit.checks import check_real
 from umapcore.errors import bad_type, bad_value
 from umapcore.files.atomic_write import atomic_write
+from umapcore.pl.drawing import Drawing
 from umapcore.pl.figure import make_room
 from umapcore.pl.movie_formats import check_format, write_gif, write_mp4
 from umapcore.pl.options import named
 from umapcore.pl.positions import Embedding
-from umapcore.pl.scatter import Picture, require_matplotlib, umap
+from umapcore.pl.scatter import require_matplotlib, umap
 from umapcore.runs.snapshots import Snapshots
 
 if TYPE_CHECKING:
@@ -151,10 +152,10 @@ def write_movie(
             raise TypeError(msg)
     given = {"layer": style.layer, "title": style.title, "components": style.components}
     last = Embedding(list(snapshots)[-1][1], basis)
-    picture = Picture.read(adata, color, named(umap, given | options), last)
-    if len(picture.panels) != 1 or len(picture.panels[0].columns) != 2:
+    drawing = Drawing.read(adata, color, named(umap, given | options), last)
+    if len(drawing.panels) != 1 or len(drawing.panels[0].columns) != 2:
         raise bad_value("components", style.components, "two columns of the positions")
-    frames = _frames(picture, snapshots, (style.figsize, style.dpi))
+    frames = _frames(drawing, snapshots, (style.figsize, style.dpi))
     write = write_gif if path.suffix.lower() == ".gif" else write_mp4
     write(beside, frames, fps, hold)
 
@@ -182,18 +183,20 @@ def _snapshots(adata: AnnData, given: Snapshots | None, key: str) -> Snapshots:
 
 
 def _frames(
-    picture: Picture,
+    drawing: Drawing,
     snapshots: Snapshots,
     size: tuple[tuple[float, float] | None, float],
 ) -> Iterator[NDArray[np.uint8]]:
     """Draw each snapshot as an RGB image of shape (height, width, 3)."""
-    panel = picture.panels[0]
+    panel = drawing.panels[0]
     columns = list(panel.columns)
     low, high = _extent(snapshots, columns)
     figsize, dpi = size
     if figsize is None:
         shape = float((high - low)[1] / (high - low)[0])
         figsize = (_PANEL, float(np.clip(_PANEL * shape + _HEADING, *_HEIGHTS)))
+    # The same in all frames.
+    box = drawing.fit(panel, figsize, grows=size[0] is None)
 
     def draw(positions: NDArray[np.floating[Any]]) -> Axes:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -205,7 +208,7 @@ def _frames(
         ax: Any = figure.add_subplot()
         # The legend must not depend on the shape of this frame's points.
         ax.set_axes_locator(lambda place, _: place.get_position(original=True))
-        picture.at(positions).draw(ax)
+        drawing.at(positions).draw(ax, box)
         ax.set_axes_locator(None)
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
         if not ax.get_title():
@@ -219,7 +222,7 @@ def _frames(
         figsize = _with_room(last.figure)
     width = len(str(int(snapshots.epochs[-1])))
     stage = None
-    if not picture.legend.on_data and picture.edges is None:
+    if not drawing.legend.on_data and drawing.edges is None:
         stage = _Stage.of(draw, columns, positions_like=next(iter(snapshots))[1])
     for epoch, positions in snapshots:
         text = f"epoch {epoch:>{width}}"
