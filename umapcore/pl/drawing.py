@@ -142,6 +142,8 @@ class Drawing:
             size = axes_size(ax)
             box = self.fit(self.panels[0], size, grows=False) if box is None else box
             self._panel(self.panels[0], ax, box, size[0])
+            if box is not None and self.legend.beside:
+                figure.settle(ax)
             self._names_on_data([ax])
             return [ax]
         first = self.embedding.values[:, self.panels[0].columns]

@@ -60,6 +60,15 @@ def new_axes(dimensions: Sequence[int], columns: int, size: tuple[float, float])
     ]
 
 
+def settle(ax: Axes) -> None:
+    """Let the figure's layout, if it has one, make room for a legend that is new."""
+    whole: Any = ax.figure.canvas.figure
+    engine = whole.get_layout_engine()
+    # With a fixed aspect of the axes, one step as the figure is drawn is not enough.
+    if engine is not None:
+        engine.execute(whole)
+
+
 def make_room(axes: Sequence[Axes], columns: int, frame: Frame | None = None) -> None:
     """Widen the figure so that legends, colour bars and spaces take no room from the panels."""
     figure: Any = axes[0].figure
