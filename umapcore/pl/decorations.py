@@ -1,4 +1,4 @@
-"""Draw what surrounds the points: axis labels, legends, colour bars and group names."""
+"""Draw what surrounds the points: axis labels, colour bars and group names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore.pl.style import axes_size, wrap
+from umapcore.pl.text import PLAIN, wrapped
+from umapcore.pl.values import DATES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,80 +18,83 @@ if TYPE_CHECKING:
 
     from umapcore.pl.values import Groups
 
-# Height of a legend line in inches, and the most letters in it.
-_LINE, _WRAP = 0.205, 44
 _AXES_COLOR = "0.5"
+# Where a colour bar is, in units of the axes: left and lower edge, width and height.
+_BARS = {
+    "right": (1.02, 0.2, 0.032, 0.6),
+    "left": (-0.06, 0.2, 0.032, 0.6),
+    "top": (0.2, 1.02, 0.6, 0.032),
+    "bottom": (0.2, -0.06, 0.6, 0.032),
+}
+# Letters of a title that fit into an inch.
+_TITLE_LETTERS = 9.5
 
 
-def tidy(ax: Axes, axis_names: Sequence[str], title: str | None) -> None:
-    """Remove ticks and frame, and label the axes. The axes of a UMAP have no units."""
+def tidy(
+    ax: Axes, axis_names: Sequence[str], title: str | None, frameon: bool | None, width: float
+) -> None:
+    """Remove ticks and frame, and label the axes. The axes of a UMAP have no units.
+
+    Parameters
+    ----------
+    ax, axis_names
+        The axes and the names of their two or three directions.
+    title
+        Title; None or an empty one for no title.
+    frameon
+        True keeps the frame, False also removes the names of the axes.
+    width
+        Inches into which the title is wrapped.
+    """
     if title:
-        ax.set_title(title)
-    if len(axis_names) == 3:
-        _tidy_3d(ax, axis_names)
-        return
-    # Anchored to the left, because legends and colour bars are on the right.
-    ax.set_aspect("equal", adjustable="box", anchor="W")
+        ax.set_title(wrapped(title, max(int(width * _TITLE_LETTERS), 12)), **PLAIN)
+    look: dict[str, Any] = {"color": _AXES_COLOR, "fontsize": "small", **PLAIN}
     ax.set(xticks=[], yticks=[])
-    ax.spines[:].set_visible(False)
-    ax.set_xlabel(axis_names[0], loc="left", color=_AXES_COLOR, fontsize="small")
-    ax.set_ylabel(axis_names[1], loc="bottom", color=_AXES_COLOR, fontsize="small")
+    if len(axis_names) == 3:
+        _tidy_3d(ax, axis_names, look, frameon)
+    else:
+        # Anchored to the left, because legends and colour bars are on the right.
+        ax.set_aspect("equal", adjustable="box", anchor="W")
+        ax.spines[:].set_visible(bool(frameon))
+        ax.set_xlabel(axis_names[0], loc="left", **look)
+        ax.set_ylabel(axis_names[1], loc="bottom", **look)
+    if frameon is False:
+        ax.set_axis_off()
 
 
-def _tidy_3d(ax: Any, axis_names: Sequence[str]) -> None:
-    ax.set(xticks=[], yticks=[], zticks=[])
+def _tidy_3d(
+    ax: Any, axis_names: Sequence[str], look: dict[str, Any], frameon: bool | None
+) -> None:
+    ax.set_zticks([])
     for axis, name in zip((ax.xaxis, ax.yaxis, ax.zaxis), axis_names, strict=True):
-        axis.set_pane_color((0.0, 0.0, 0.0, 0.0))
+        if not frameon:
+            axis.set_pane_color((0.0, 0.0, 0.0, 0.0))
         axis.line.set_color(_AXES_COLOR)
-        axis.set_label_text(name, color=_AXES_COLOR, fontsize="small")
+        axis.set_label_text(name, **look)
         axis.labelpad = -10
     ax.set_aspect("equal")
 
 
-def legend(ax: Axes, groups: Groups, shades: Sequence[str], rest: tuple[str, str]) -> None:
-    """Write the groups' names beside the axes.
+def color_bar(ax: Axes, scale: ScalarMappable, place: str, unit: str | None) -> None:
+    """Draw a colour bar at one side of the axes, with dates at its ticks if it has any."""
+    from matplotlib import dates
 
-    Parameters
-    ----------
-    ax
-        The axes.
-    groups, shades
-        The groups and their colours.
-    rest
-        Name and colour of the points without a group.
-    """
-    from matplotlib.lines import Line2D
-
-    entries = [(wrap(name, _WRAP), shade) for name, shade in zip(groups.names, shades, strict=True)]
-    if (groups.codes < 0).any():
-        entries.append(rest)
-    if not entries:
-        return
-    lines = sum(name.count("\n") + 1 for name, _ in entries)
-    # The figure's layout is not final yet: the axes will become higher.
-    height = 1.15 * axes_size(ax)[1]
-    # Use smaller letters where the names need more than two columns.
-    small = lines > 2 * height / _LINE
-    fit = max(int(height / (_LINE * (0.83 if small else 1.0))), 4)
-    ax.legend(
-        handles=[
-            Line2D([], [], marker="o", ls="", markersize=6, color=shade, label=name)
-            for name, shade in entries
-        ],
-        loc="center left",
-        bbox_to_anchor=(1.0, 0.5),
-        frameon=False,
-        fontsize="x-small" if small else "small",
-        ncols=-(-lines // fit),
-        handletextpad=0.2,
-        columnspacing=1.0,
-    )
-
-
-def color_bar(ax: Axes, scale: ScalarMappable) -> None:
-    """Draw a colour bar beside the axes."""
-    beside: Any = ax.figure.colorbar(scale, ax=ax, shrink=0.6, aspect=24, pad=0.02)
+    look: dict[str, Any] = {}
+    if unit == DATES:
+        of_dates: Any = dates
+        locator = of_dates.AutoDateLocator(minticks=3, maxticks=7)
+        look = {"ticks": locator, "format": of_dates.ConciseDateFormatter(locator)}
+    if ax.name == "3d":
+        look |= {"ax": ax, "location": place, "shrink": 0.6, "aspect": 24, "pad": 0.02}
+    else:
+        # Within the axes' own frame, whose shape is that of the points.
+        upright = place in {"left", "right"}
+        look |= {"cax": ax.inset_axes(_BARS[place]), "ticklocation": place}
+        look["orientation"] = "vertical" if upright else "horizontal"
+    beside: Any = ax.figure.colorbar(scale, **look)
     beside.outline.set_visible(False)
+    if unit is not None and unit != DATES:
+        beside.set_label(unit, fontsize="small")
 
 
 def names_on_data(

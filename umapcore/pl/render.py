@@ -12,9 +12,12 @@ import numpy as np
 from umapcore._kit.checks import check_real
 from umapcore.errors import bad_type, bad_value
 from umapcore.files.atomic_write import atomic_write
+from umapcore.pl.drawing import Drawing
+from umapcore.pl.figure import make_room
 from umapcore.pl.movie_formats import check_format, write_gif, write_mp4
-from umapcore.pl.scatter import make_room, require_matplotlib, umap
-from umapcore.pl.values import read_values
+from umapcore.pl.options import named
+from umapcore.pl.positions import Embedding
+from umapcore.pl.scatter import require_matplotlib, umap
 from umapcore.runs.snapshots import Snapshots
 
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ _MARGIN = 0.04
 #: Inches: width of the panel, height of the title, and bounds of the figure's height.
 _PANEL, _HEADING, _HEIGHTS = 4.4, 0.6, (3.2, 6.4)
 _STEPS, _SPARE = 3, 0.1
+#: Options of a picture that a movie does not have.
+_OF_PICTURES = ("ax", "basis", "dims", "ncols", "projection", "return_fig", "save", "show")
 
 
 def movie(
@@ -80,6 +85,7 @@ def movie(
         Title above the picture; None takes `color`.
     options
         Options of :func:`umapcore.pl.umap`: `palette`, `cmap`, `size`, `legend_loc` and so on.
+        `ax`, `show`, `save` and `return_fig` are not among them: a movie has a file only.
 
     Returns
     -------
@@ -139,11 +145,17 @@ def write_movie(
         raise bad_type("color", color, "None, a column of obs or a name in var_names")
     fps = check_real("fps", style.fps, above=0.0, at_most=50.0)
     hold = check_real("hold", style.hold, at_least=0.0)
-    shell = _shell(adata, color, style.layer)
     require_matplotlib()
-    drawn = {"color": color, "title": color if style.title is None else style.title, **options}
-    size = (style.figsize, style.dpi)
-    frames = _frames(shell, snapshots, basis, _two(style.components), size, drawn)
+    for name in _OF_PICTURES:
+        if name in options:
+            msg = f"{name}= is not an option of a movie, which is only written to its file."
+            raise TypeError(msg)
+    given = {"layer": style.layer, "title": style.title, "components": style.components}
+    last = Embedding(list(snapshots)[-1][1], basis)
+    drawing = Drawing.read(adata, color, named(umap, given | options), last)
+    if len(drawing.panels) != 1 or len(drawing.panels[0].columns) != 2:
+        raise bad_value("components", style.components, "two columns of the positions")
+    frames = _frames(drawing, snapshots, (style.figsize, style.dpi))
     write = write_gif if path.suffix.lower() == ".gif" else write_mp4
     write(beside, frames, fps, hold)
 
@@ -170,36 +182,21 @@ def _snapshots(adata: AnnData, given: Snapshots | None, key: str) -> Snapshots:
     return given
 
 
-def _shell(adata: AnnData, color: str | None, layer: str | None) -> Any:
-    """Return AnnData with only the colours; each frame's positions are stored in it later."""
-    import pandas as pd
-    from anndata import AnnData
-
-    obs = pd.DataFrame(index=adata.obs_names)
-    uns = {}
-    if color is not None:
-        values = read_values(adata, color, layer=layer, use_raw=None, gene_symbols=None)
-        obs[color] = adata.obs[color] if color in adata.obs.columns else values
-        colors = f"{color}_colors"
-        if colors in adata.uns:
-            uns[colors] = adata.uns[colors]
-    return AnnData(obs=obs, uns=uns)
-
-
 def _frames(
-    shell: AnnData,
+    drawing: Drawing,
     snapshots: Snapshots,
-    basis: str,
-    components: tuple[int, int],
     size: tuple[tuple[float, float] | None, float],
-    options: dict[str, Any],
 ) -> Iterator[NDArray[np.uint8]]:
     """Draw each snapshot as an RGB image of shape (height, width, 3)."""
-    low, high = _extent(snapshots, components)
+    panel = drawing.panels[0]
+    columns = list(panel.columns)
+    low, high = _extent(snapshots, columns)
     figsize, dpi = size
     if figsize is None:
         shape = float((high - low)[1] / (high - low)[0])
         figsize = (_PANEL, float(np.clip(_PANEL * shape + _HEADING, *_HEIGHTS)))
+    # The same in all frames.
+    box = drawing.fit(panel, figsize, grows=size[0] is None)
 
     def draw(positions: NDArray[np.floating[Any]]) -> Axes:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -208,11 +205,10 @@ def _frames(
         # A separate figure: no window, no global state.
         figure = Figure(figsize=figsize, dpi=dpi, layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
-        shell.obsm[basis] = positions
         ax: Any = figure.add_subplot()
         # The legend must not depend on the shape of this frame's points.
         ax.set_axes_locator(lambda place, _: place.get_position(original=True))
-        umap(shell, basis=basis, components=components, ax=ax, **options)
+        drawing.at(positions).draw(ax, box)
         ax.set_axes_locator(None)
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
         if not ax.get_title():
@@ -226,12 +222,12 @@ def _frames(
         figsize = _with_room(last.figure)
     width = len(str(int(snapshots.epochs[-1])))
     stage = None
-    if options.get("legend_loc") != "on data":
-        stage = _Stage.of(draw, components, positions_like=next(iter(snapshots))[1])
+    if not drawing.legend.on_data and drawing.edges is None:
+        stage = _Stage.of(draw, columns, positions_like=next(iter(snapshots))[1])
     for epoch, positions in snapshots:
         text = f"epoch {epoch:>{width}}"
         if stage is not None:
-            yield stage.show(positions[:, list(components)], text)
+            yield stage.show(positions[:, columns], text)
         else:
             ax = draw(positions)
             _settle(ax.figure)
@@ -275,13 +271,13 @@ class _Stage:
     def of(
         cls,
         draw: Callable[[Any], Axes],
-        components: tuple[int, int],
+        columns: Sequence[int],
         positions_like: NDArray[np.float32],
     ) -> _Stage | None:
         """Return a stage for such positions, or None if points are not drawn one by one."""
         # The plot chooses the order and the groups. Numbers as coordinates identify its points.
         numbered = np.zeros(positions_like.shape)
-        numbered[:, components[0]] = np.arange(len(numbered))
+        numbered[:, columns[0]] = np.arange(len(numbered))
         ax = draw(numbered)
         _settle(ax.figure)
         if ax.images or not ax.collections:
@@ -315,21 +311,11 @@ def _pixels(ax: Any) -> NDArray[np.uint8]:
     return np.asarray(ax.figure.canvas.buffer_rgba())[..., :3].copy()
 
 
-def _two(components: Sequence[int]) -> tuple[int, int]:
-    if len(components) != 2:
-        raise bad_value("components", components, "two columns of the positions")
-    return int(components[0]), int(components[1])
-
-
 def _extent(
-    snapshots: Snapshots, components: tuple[int, int]
+    snapshots: Snapshots, columns: Sequence[int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return two corners of a box that holds the points of all epochs."""
-    d = next(iter(snapshots))[1].shape[1]
-    if not all(0 <= i < d for i in components):
-        raise bad_value("components", components, f"two columns of {d}, counted from 0")
-    chosen = list(components)
-    low = np.min([taken[:, chosen].min(axis=0) for _, taken in snapshots], axis=0)
-    high = np.max([taken[:, chosen].max(axis=0) for _, taken in snapshots], axis=0)
+    low = np.min([taken[:, columns].min(axis=0) for _, taken in snapshots], axis=0)
+    high = np.max([taken[:, columns].max(axis=0) for _, taken in snapshots], axis=0)
     margin = np.maximum(_MARGIN * (high - low), 1e-3)
     return low - margin, high + margin

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 FORMATS = ("png", "pdf", "svg")
-_DPI = 160
 
 
 @dataclass(frozen=True)
@@ -74,12 +73,13 @@ class Picture:
         mpl.use("agg")
         import matplotlib.pyplot as plt
 
+        from umapcore.pl.figure import write_figure
         from umapcore.pl.scatter import umap
 
         axes = umap(adata, list(self.colors) or [None], basis=basis)
         assert isinstance(axes, list)
         figure = axes[0].figure.canvas.figure
         try:
-            figure.savefig(path, format=self.format, dpi=_DPI)
+            write_figure(figure, path, self.format)
         finally:
             plt.close(figure)

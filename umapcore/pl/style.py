@@ -10,6 +10,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
 NA_COLOR = "#d4d4d4"
 NA_COLOR_ON_DARK = "#4d4d4d"
@@ -26,15 +27,20 @@ _AREA = 22.0
 class Style:
     """Point size in square points, opacity, and whether vector files hold points as pixels."""
 
-    size: float
-    alpha: float
+    #: One for all points, or one for each.
+    size: float | NDArray[np.float64]
+    alpha: float | NDArray[np.float64]
     rasterized: bool
 
     @classmethod
     def for_points(
-        cls, n: int, size: float | None = None, alpha: float | None = None, area: float = _AREA
+        cls,
+        n: int,
+        size: float | NDArray[np.float64] | None = None,
+        alpha: float | NDArray[np.float64] | None = None,
+        area: float = _AREA,
     ) -> Style:
-        """Choose a style by the number of points and the area of the axes in square inches."""
+        """Choose what is not given by the number of points and the area of the axes, inches²."""
         # Transparency shows how many points overlap.
         auto_size = float(np.clip(60_000 / max(n, 1) * area / _AREA, 0.4, 36.0))
         auto_alpha = float(np.clip(1.15 - 0.1 * np.log10(max(n, 1)), 0.5, 0.9))
