@@ -1,4 +1,4 @@
-"""Plots: right colours, missing values, palettes, labels that do not overlap, errors by name."""
+"""Plots: right colours, missing values, palettes, errors by name."""
 
 from __future__ import annotations
 
@@ -197,66 +197,6 @@ def test_the_same_picture_every_time(adata: AnnData) -> None:
     np.testing.assert_array_equal(offsets(), offsets())
     order = [np.flatnonzero(adata.obsm["X_umap"][:, 0] == x)[0] for x in offsets()[:, 0]]
     assert order != sorted(order), "groups later in the file would cover earlier ones"
-
-
-@pytest.mark.parametrize("n_groups", [3, 15, 40])
-def test_labels_on_data_do_not_overlap(n_groups: int) -> None:
-    rng = np.random.default_rng(n_groups)
-    n = 40 * n_groups
-    group = np.arange(n) % n_groups
-    centres = rng.normal(size=(n_groups, 2)) * 3
-    adata = AnnData(
-        obs=pd.DataFrame({"g": [f"group number {g}" for g in group]}, index=map(str, range(n))),
-        obsm={"X_umap": centres[group] + rng.normal(size=(n, 2))},
-    )
-    ax = _ax()
-    pl.umap(adata, color="g", ax=ax, legend_loc="on data", title="")
-    ax.figure.draw_without_rendering()
-    boxes = [text.get_window_extent() for text in ax.texts]
-    assert len(boxes) == n_groups
-    for i, box in enumerate(boxes):
-        assert not any(box.overlaps(other) for other in boxes[:i])
-
-
-def test_labels_of_groups_at_one_place_are_kept_apart() -> None:
-    """Half a letter at least, and a line leads to what lies in the middle."""
-    points = np.random.default_rng(0).normal(size=(900, 2))
-    adata = AnnData(
-        obs=pd.DataFrame(
-            {"g": [f"group {g}" for g in np.arange(900) % 3]}, index=map(str, range(900))
-        ),
-        obsm={"X_umap": points},
-    )
-    ax = _ax()
-    pl.umap(adata, color="g", ax=ax, legend_loc="on data", title="")
-    ax.figure.draw_without_rendering()
-    half_a_letter = 0.5 * ax.texts[0].get_fontsize() * ax.figure.dpi / 72
-    boxes = [text.get_window_extent().padded(half_a_letter / 2) for text in ax.texts]
-    for i, box in enumerate(boxes):
-        assert not any(box.overlaps(other) for other in boxes[:i])
-    assert ax.lines
-
-
-def test_label_of_a_group_in_two_pieces_is_at_one_of_them() -> None:
-    rng = np.random.default_rng(0)
-    points = rng.normal(size=(300, 2)) * 0.3
-    points[:180, 0] += 20
-    adata = AnnData(
-        obs=pd.DataFrame({"g": ["x"] * 300}, index=map(str, range(300))), obsm={"X_umap": points}
-    )
-    ax = pl.umap(adata, color="g", ax=_ax(), legend_loc="on data")
-    assert abs(ax.texts[0].get_position()[0] - 20) < 2
-
-
-def test_a_single_point_and_points_that_coincide() -> None:
-    for n in (1, 5):
-        adata = AnnData(
-            obs=pd.DataFrame({"g": ["x"] * n}, index=map(str, range(n))),
-            obsm={"X_umap": np.zeros((n, 2))},
-        )
-        ax = pl.umap(adata, color="g", ax=_ax(), legend_loc="on data")
-        ax.figure.draw_without_rendering()
-        assert ax.texts[0].get_text() == "x"
 
 
 @pytest.mark.parametrize(

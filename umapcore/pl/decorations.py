@@ -98,9 +98,19 @@ def color_bar(ax: Axes, scale: ScalarMappable, place: str, unit: str | None) -> 
 
 
 def names_on_data(
-    ax: Axes, points: NDArray[np.floating[Any]], groups: Groups, shades: Sequence[str]
+    ax: Axes,
+    points: NDArray[np.floating[Any]],
+    groups: Groups,
+    shades: Sequence[str],
+    *,
+    fontsize: float | str | None = None,
+    fontweight: float | str | None = None,
+    fontoutline: float | None = None,
 ) -> None:
-    """Write each group's name at the position of the group."""
+    """Write each group's name at the position of the group.
+
+    Font size and outline are in points; see `umapcore.pl.labels.label_groups`.
+    """
     shown = np.isfinite(points).all(axis=1) & (groups.codes >= 0)
     if not shown.any():
         return
@@ -115,4 +125,13 @@ def names_on_data(
         view: Any = ax
         x, y, _ = proj_transform(*seen.T, view.get_proj())
         seen = np.stack([np.asarray(x), np.asarray(y)], axis=1)
-    label_groups(ax, seen, groups.codes[shown], groups.names, shades)
+    label_groups(
+        ax,
+        seen,
+        groups.codes[shown],
+        groups.names,
+        shades,
+        fontsize=fontsize,
+        fontweight=fontweight,
+        fontoutline=fontoutline,
+    )
