@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore._kit.stored import plain
+from umapcore._kit.stored import plain_list
 from umapcore.errors import bad_type, bad_value, did_you_mean
 from umapcore.logs import logger
 
@@ -121,9 +121,9 @@ def shades(
     if palette is not None:
         return _chosen("palette", palette, groups)
     key = f"{color}_colors"
-    stored = plain(adata.uns.get(key))
-    if isinstance(stored, str):
-        stored = [stored]
+    stored = adata.uns.get(key)
+    if not isinstance(stored, Mapping):
+        stored = plain_list(stored) or None
     try:
         if isinstance(stored, Mapping) or (
             stored is not None and len(stored) >= groups.n_categories
