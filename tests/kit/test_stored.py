@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from umapcore._kit.stored import plain, plain_list, stored_integer, stored_text
+from umapcore._kit.stored import plain, plain_list, stored_column, stored_integer, stored_text
 
 
 @pytest.mark.parametrize(
@@ -79,3 +80,17 @@ def test_errors_name_the_entry(stored: Any) -> None:
     if not isinstance(stored, int):
         with pytest.raises(TypeError, match=r"\.uns\['k'\]=.* has type .*an integer"):
             stored_integer(stored, ".uns['k']", 0)
+
+
+def test_column_of_a_table_on_disk() -> None:
+    """As anndata's table of lazily read columns: only those that are chosen are loaded."""
+    frame = pd.DataFrame({"a": pd.Categorical(["x", "y"]), "b": [1, 2]})
+
+    class Table:
+        def __getitem__(self, names: list[str]) -> Any:
+            return SimpleNamespace(to_memory=lambda: frame[names])
+
+        def to_memory(self) -> Any:
+            pytest.fail("all columns were loaded")
+
+    assert stored_column(Table(), "a").equals(stored_column(frame, "a"))

@@ -97,12 +97,13 @@ def _group_codes(paga: Mapping[str, Any], obs: Any) -> tuple[NDArray[np.int64], 
     if column is None or column not in obs:
         msg = f"Did not find .obs[{column!r}], the groups that .uns['paga'] names."
         if column is not None:
-            msg += did_you_mean(column, [str(name) for name in obs.columns])
+            msg += did_you_mean(column, [str(name) for name in obs])
         raise ValueError(msg)
     groups = stored_column(obs, column)
+    categorical = groups.array
     if groups.dtype != "category":
-        groups = pd.Series(pd.Categorical(np.asarray(groups)))
-    return np.asarray(groups.cat.codes, np.int64), len(groups.cat.categories)
+        categorical = pd.Categorical(np.asarray(groups))
+    return np.asarray(categorical.codes, np.int64), len(categorical.categories)
 
 
 def _numbers(stored: Any, name: str) -> Any:
