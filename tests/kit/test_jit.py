@@ -127,6 +127,13 @@ atexit.register(lambda before: print(before == levels()), levels())
     assert ("DEBUG:numba" not in done.stderr) is muted
 
 
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_collector_of_garbage_is_as_before(folder: Path, enabled: bool) -> None:
+    program = "import atexit, gc; atexit.register(lambda: print(gc.isenabled()))"
+    done = start(folder, program if enabled else f"{program}; gc.disable()")
+    assert done.stdout.split() == ["11", "0", str(enabled)]
+
+
 def test_without_a_compiler_there_is_one_clear_sentence(folder: Path) -> None:
     done = start(folder, "import umapcore", NUMBA_DISABLE_JIT="1")
     message = "NUMBA_DISABLE_JIT is set: umapcore's kernels need numba's compiler; unset it."

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from umapcore._kit.parallel import run_interruptibly
+from umapcore._kit.parallel import Ranges, run_interruptibly
 
 
 def test_the_main_thread_is_interrupted_while_a_task_runs() -> None:
@@ -41,6 +41,19 @@ def test_other_threads_run_a_task_themselves() -> None:
     call()
     assert threads[0] is other
     assert threads[1] is not threading.main_thread()
+
+
+@pytest.mark.parametrize("operations", [1, 10**6, 10**9])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_long_tasks_are_called_for_parts_of_blocks(n_threads: int, operations: int) -> None:
+    ranges, calls = Ranges(n_threads, 128), []
+    ranges.over_long(1000, lambda a, b: calls.append((a, b)), operations)
+    ranges.close()
+    calls.sort()
+    assert [a for a, _ in calls[1:]] == [b for _, b in calls[:-1]]
+    assert (calls[0][0], calls[-1][1]) == (0, 1000)
+    if operations > 1:
+        assert all(a // 128 == (b - 1) // 128 and b - a <= 50 for a, b in calls)
 
 
 def _wait_for(stopped: threading.Event) -> None:

@@ -114,7 +114,7 @@ def apply(
                 y[own + k] = factor * total[k] + beta * x[own + k] + gamma * y[own + k]
 
 
-@kernel()
+@kernel(allocates=False)
 def gram(first: Any, last: Any, degrees: Any, x: Any, y: Any, parts: Any) -> None:
     """Sum dot products over each block of rows; see `SpectralOps`."""
     m = x.shape[1]
@@ -146,7 +146,7 @@ def rotate(first: Any, last: Any, x: Any, rotation: Any, offset: Any, out: Any) 
             out[i, other] = np.float32(row[other])
 
 
-@kernel()
+@kernel(allocates=False)
 def degrees(first: Any, last: Any, indptr: Any, weights: Any, out: Any) -> None:
     """Sum rows in float64, one edge after the other."""
     for i in range(first, last):
@@ -156,7 +156,7 @@ def degrees(first: Any, last: Any, indptr: Any, weights: Any, out: Any) -> None:
         out[i] = total
 
 
-@kernel()
+@kernel(allocates=False)
 def unscale(first: Any, last: Any, degrees: Any, x: Any, order: Any, out: Any) -> None:
     """Compute sqrt(D) x; see `SpectralOps`."""
     for i in range(first, last):

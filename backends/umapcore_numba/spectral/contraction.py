@@ -19,7 +19,7 @@ def edge_hash(i: Any, j: Any) -> Any:
     return mix64_of((np.uint64(min(i, j)) << HALF_WORD) | np.uint64(max(i, j)))
 
 
-@kernel()
+@kernel(allocates=False)
 def propose(
     first: Any,
     last: Any,
@@ -47,7 +47,7 @@ def propose(
         least[i] = max(least[i], _STRONG * most)
 
 
-@kernel()
+@kernel(allocates=False)
 def contract(
     first: Any,
     last: Any,
@@ -90,7 +90,7 @@ def contract(
     return np.int64(used)
 
 
-@kernel()
+@kernel(allocates=False)
 def group(coarse: Any, cursors: Any, members: Any) -> None:
     """Sort vertices by their aggregates; `cursors` starts as the aggregates' offsets."""
     for i in range(np.uint64(coarse.shape[0])):
