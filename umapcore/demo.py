@@ -120,6 +120,7 @@ def draw(adata: AnnData, path: Path) -> None:
     pl.umap(adata, color="cell_type", ax=ax, legend_loc="on data", title=title)
     with atomic_write(path) as beside:
         figure.savefig(beside, format="png", bbox_inches="tight", metadata={"Software": _SOFTWARE})
+        _spare_others(path)  # one may have appeared meanwhile
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import os
 import shutil
 import warnings
 from contextlib import ExitStack, nullcontext
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import anndata
@@ -14,6 +15,7 @@ import pytest
 import scipy.sparse as sp
 
 from umapcore.files import atomic_write as module
+from umapcore.files import zarr_store
 from umapcore.files.anndata_files import check_paths, format_of, open_file, write_with
 from umapcore.files.atomic_write import atomic_write
 
@@ -247,7 +249,7 @@ def test_a_change_of_format_names_what_cannot_be_read(
 ) -> None:
     path = _store(cells, tmp_path / "in.h5ad")
     _damage(path, "layers/counts")
-    with pytest.raises(ValueError, match=r"in\.h5ad: cannot be read completely.*layers/counts"):
+    with pytest.raises(ValueError, match=r"in\.h5ad: cannot be read completely.*counts.*layers"):
         write_with(path, tmp_path / "out.zarr", ELEMENTS)
     assert _names(tmp_path) == {"in.h5ad"}
 
@@ -324,3 +326,25 @@ def test_stores_that_are_no_anndata(tmp_path: Path, broken: str) -> None:
                 (path / mark).write_text("{")
     with pytest.raises(ValueError, match=r"in\.zarr: (a zarr store, but|not a zarr store that)"):
         open_file(path).__enter__()
+
+
+def test_pickles_are_refused(tmp_path: Path) -> None:
+    """Reading them could run any program; zarr 3 does not read them itself."""
+    evil = SimpleNamespace(filters=[SimpleNamespace(codec_id="pickle")])
+    with pytest.raises(ValueError, match=r"in\.zarr: uns/evil is pickled"):
+        zarr_store._refuse_pickles(tmp_path / "in.zarr", "uns/evil", evil)
+    zarr_store._refuse_pickles(tmp_path, "uns/good", SimpleNamespace(filters=None))
+
+
+def test_what_cannot_be_inserted_names_the_target(
+    cells: anndata.AnnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(*_: object) -> None:
+        raise KeyError("bad heap")
+
+    monkeypatch.setattr(zarr_store, "insert_into", damaged)
+    source, target = _store(cells, tmp_path / "in.h5ad"), tmp_path / "out.h5ad"
+    with pytest.raises(OSError, match="cannot be inserted: bad heap") as error:
+        write_with(source, target, ELEMENTS)
+    assert error.value.filename == str(target)
+    assert _names(tmp_path) == {"in.h5ad"}

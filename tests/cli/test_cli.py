@@ -181,7 +181,9 @@ def test_a_file_that_appears_meanwhile_stays(
     monkeypatch.setattr("umapcore.tl.umap", slow)
     command = ("embed", source, "-o", tmp_path / "out.h5ad", "--plot", tmp_path / "out.png", *QUICK)
     assert run(*command) == cli.FAILED
-    assert f"{name}: is there already; use --overwrite" in one_error_line(capsys)
+    said = one_error_line(capsys)
+    assert f"{name}: is there already; use --overwrite" in said
+    assert (f"complete: {tmp_path / 'out.h5ad'}" in said) == (name == "out.png")
     assert (tmp_path / name).read_text() == "theirs"
     assert run(*command, "--overwrite") == cli.OK
 

@@ -55,6 +55,7 @@ def test_errors_of_a_job_are_its_result(
     ],
 )
 def test_what_is_said(code: str, exit_code: int, said: str, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setattr(warm_up, "_JOBS", {ONE: {"n": 300}})
     monkeypatch.setattr(warm_up, "_CODE", code)
     assert cli.main(["warm-up"]) == exit_code
     printed = capsys.readouterr()

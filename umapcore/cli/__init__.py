@@ -16,6 +16,7 @@ from umapcore.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 __all__ = ["FAILED", "INTERRUPTED", "OK", "USAGE", "main", "make_parser", "program"]
 
@@ -56,7 +57,7 @@ def program() -> int:
 def _main(argv: Sequence[str] | None, signals: Signals) -> int:
     with recorded() as written:
         try:
-            code = _command(argv, signals)
+            code = _command(argv, signals, written)
             signals.ignore()
             if signals.received is None:
                 return code
@@ -64,13 +65,11 @@ def _main(argv: Sequence[str] | None, signals: Signals) -> int:
         except KeyboardInterrupt as stop:
             signals.ignore()
             number = stop.number if isinstance(stop, Stop) else signal.SIGINT
-        names = ", ".join(map(str, written))
-        whole = f"; written before that, and complete: {names}" if names else ""
-        print(f"umapcore: {said(number)}{flat(whole)}", file=sys.stderr)
+        print(f"umapcore: {said(number)}{_complete(written)}", file=sys.stderr)
         return exit_code(number)
 
 
-def _command(argv: Sequence[str] | None, signals: Signals) -> int:
+def _command(argv: Sequence[str] | None, signals: Signals, written: list[Path]) -> int:
     parser = make_parser()
     args = parser.parse_args(argv)
     try:
@@ -86,9 +85,18 @@ def _command(argv: Sequence[str] | None, signals: Signals) -> int:
             raise Stop(signals.received) from error
         if args.traceback:
             raise
-        print(f"umapcore {args.command}: error: {one_line(error)}", file=sys.stderr)
+        print(
+            f"umapcore {args.command}: error: {one_line(error)}{_complete(written)}",
+            file=sys.stderr,
+        )
         return int(getattr(args, "failed", FAILED))
     return OK if code is None else code
+
+
+def _complete(written: list[Path]) -> str:
+    """Say which outputs are there all the same."""
+    names = ", ".join(map(str, written))
+    return flat(f"; written before that, and complete: {names}") if names else ""
 
 
 def make_parser() -> Parser:

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from umapcore.cli.parser import option_of
 from umapcore.files.anndata_files import check_paths, check_target, open_file, write_with
 from umapcore.files.atomic_write import atomic_write
 
@@ -154,9 +155,10 @@ def _make_graph(
     key = parameters.get("neighbors_key") or "neighbors"
     if key in adata.uns:
         if options:
+            given = ", ".join(map(option_of, options))
             msg = (
-                f"There is a graph already, .uns[{key!r}], so that {', '.join(options)} would have "
-                "no effect: leave them out, or name the new graph with neighbors_key."
+                f"There is a graph already, .uns[{key!r}], so that {given} would have no "
+                "effect: leave it out, or name the new graph with --neighbors-key."
             )
             raise ValueError(msg)
         return []
@@ -183,8 +185,8 @@ def _make_graph(
 def _preprocess(adata: AnnData, options: dict[str, Any], timings: dict[str, float]) -> None:
     """Add principal components of counts, from which the graph is then made."""
     if "X_pca" in adata.obsm or "use_rep" in options:
-        given = "use_rep was given" if "use_rep" in options else ".obsm['X_pca'] is there already"
-        msg = f"{given}, so that preprocess would have no effect: leave one of the two out."
+        given = "--use-rep was given" if "use_rep" in options else ".obsm['X_pca'] is there already"
+        msg = f"{given}, so that --preprocess would have no effect: leave one of the two out."
         raise ValueError(msg)
     from umapcore.anndata_io.counts import components_of_counts
 

@@ -144,8 +144,14 @@ def open_file(path: Path) -> Iterator[AnnData]:
     """
     check_source(path)
     with _root(path) as root:
-        parts = Parts(path, root, part_of(path)[1])
-        adata = read_file(path) if parts.is_old() else parts.open()
+        try:
+            parts = Parts(path, root, part_of(path)[1])
+            adata = read_file(path) if parts.is_old() else parts.open()
+        except (ImportError, ValueError):
+            raise
+        except Exception as error:  # a damaged file can raise anything
+            msg = f"{path}: cannot be read: {reason(error)}"
+            raise ValueError(msg) from error
         try:
             yield adata
         except OSError as error:
@@ -340,12 +346,16 @@ def _insert(path: Path, elements: Mapping[str, Any], inner: str) -> bool:
     """Insert elements into an HDF5 file; return False if its layout is too old for that."""
     import h5py
 
-    with h5py.File(path, "r+") as file:
-        root = file[inner] if inner else file
-        parents = {place.partition("/")[0] for place in elements}
-        if not all(isinstance(root.get(name, root), h5py.Group) for name in parents):
-            return False
-        zarr_store.insert_into(root, elements)
+    try:
+        with h5py.File(path, "r+") as file:
+            root = file[inner] if inner else file
+            parents = {place.partition("/")[0] for place in elements}
+            if not all(isinstance(root.get(name, root), h5py.Group) for name in parents):
+                return False
+            zarr_store.insert_into(root, elements)
+    except (KeyError, OSError, RuntimeError, ValueError) as error:
+        msg = f"what is computed cannot be inserted: {reason(error)}"
+        raise OSError(None, msg, str(path)) from error
     return True
 
 

@@ -69,7 +69,7 @@ def atomic_write(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
             remove(beside)  # the folder that was replaced
     except OSError as error:
         names = f"{error.filename}\n{error.filename2}"
-        if error.errno is None or str(beside) not in names:
+        if str(beside) not in names:
             raise
         # The user knows the target by its own name.
         raise OSError(error.errno, error.strerror, str(target)) from error
