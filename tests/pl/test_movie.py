@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from anndata import AnnData
 
 from tests.support.anndatas import assert_equal_contents, contents, sheet
@@ -106,6 +107,30 @@ def test_of_a_run(tmp_path: Path) -> None:
         assert all((one != other).any() for one, other in pairwise(found))
     assert_equal_contents(before, contents(adata))
     assert [each.name for each in tmp_path.iterdir()] == ["m.gif"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"edges": True, "edges_color": "#00ff00", "edges_width": 3},
+        {"add_outline": True, "outline_color": ("#00ff00", "white"), "outline_width": (1, 0)},
+        {"mask_obs": "shown", "na_color": "#00ff00"},
+        {"title": "$$", "size": [40.0, 60.0]},
+    ],
+)
+def test_options_of_pictures(
+    crossing: tuple[AnnData, Snapshots], options: dict[str, Any], tmp_path: Path
+) -> None:
+    adata, seen = crossing
+    adata.obs["shown"] = [True, False]
+    adata.obsp["connectivities"] = sp.csr_matrix([[0.0, 1.0], [1.0, 0.0]])
+    adata.uns["neighbors"] = {"connectivities_key": "connectivities"}
+    path = pl.movie(adata, tmp_path / "m.gif", snapshots=seen, **(OF_CROSSING | options))
+    steps = np.diff([middle(frame, RED)[1] for frame in frames(path)])
+    assert (steps > 40).all()
+    for frame in frames(path):
+        if "title" not in options:
+            middle(frame, (0, 255, 0))
 
 
 @pytest.mark.parametrize("raster", [False, True])
@@ -208,6 +233,11 @@ def test_mp4_without_ffmpeg(
         ({"hold": -1}, ValueError, "hold=-1"),
         ({"layer": "counts", "color": "gene"}, ValueError, "layer='counts'"),
         ({"colour": "g"}, TypeError, "colour"),
+        ({"components": (0, 1, 0)}, ValueError, "components="),
+        ({"show": True}, TypeError, "show= is not an option of a movie"),
+        ({"save": "m.png"}, TypeError, "save= is not an option of a movie"),
+        ({"return_fig": True}, TypeError, "return_fig= is not an option of a movie"),
+        ({"ax": None}, TypeError, "ax= is not an option of a movie"),
     ],
 )
 def test_bad_values(

@@ -315,9 +315,15 @@ def test_edges(adata: AnnData, dims: Any) -> None:
     ax = pl.umap(adata, basis="four", dims=dims, edges=True, edges_color=(1, 0, 0, 0.5))
     lines = ax.collections[0]
     ax.figure.draw_without_rendering()
-    assert len(lines.get_segments()) == N
+    ends = [path.vertices for path in lines.get_paths()]
+    assert sum(map(len, ends)) == 2 * N
     assert lines.get_zorder() < ax.collections[1].get_zorder() or dims == 3
-    assert to_hex(lines.get_color()[0], keep_alpha=True) == "#ff000080"
+    assert to_hex(lines.get_edgecolor()[0], keep_alpha=True) == "#ff000080"
+    if dims == 2:
+        first = adata.obsm["X_four"][:, :2]
+        for start, end in ((0, 1), (0, N - 1)):
+            pair = np.concatenate([first[start], first[end]])
+            assert (np.concatenate(ends).reshape(-1, 4) == pair).all(axis=1).any()
 
 
 def test_too_many_edges(adata: AnnData, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,6 +357,13 @@ def test_places_of_colour_bars(adata: AnnData, place: Any) -> None:
             "bottom": box.y0 < points.y0,
         }
         assert outside[place]
+
+
+def test_a_colour_bar_in_a_figure_without_layout(adata: AnnData) -> None:
+    ax = Figure(figsize=(4, 4)).add_subplot()
+    ax.set_position((0, 0, 1, 1))
+    pl.umap(adata, color="v", ax=ax)
+    assert ax.figure.axes[1].get_tightbbox().x1 < ax.figure.bbox.x1
 
 
 def test_spaces_between_panels(adata: AnnData) -> None:

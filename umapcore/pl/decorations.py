@@ -84,7 +84,9 @@ def color_bar(ax: Axes, scale: ScalarMappable, place: str, unit: str | None) -> 
         of_dates: Any = dates
         locator = of_dates.AutoDateLocator(minticks=3, maxticks=7)
         look = {"ticks": locator, "format": of_dates.ConciseDateFormatter(locator)}
-    if ax.name == "3d":
+    whole: Any = ax.figure.canvas.figure
+    if ax.name == "3d" or whole.get_layout_engine() is None:
+        # Without a layout engine, only this makes room for the bar.
         look |= {"ax": ax, "location": place, "shrink": 0.6, "aspect": 24, "pad": 0.02}
     else:
         # Within the axes' own frame, whose shape is that of the points.

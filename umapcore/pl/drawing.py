@@ -29,9 +29,11 @@ if TYPE_CHECKING:
 # Largest width of a legend beside the points, relative to a new panel or to given axes, and width
 # and height of one that is on them.
 _BESIDE, _BESIDE_IN_AXES, _INSIDE = 0.85, 0.46, (0.45, 0.9)
+# Height of a legend beside the points: letters of whole pixels need up to a tenth more room.
+_DOWN = 0.92
 # What is tried until all names are in the legends: height, relative to the usual one of a panel,
 # and the smallest letters in points.
-_TRIES = ((1.0, 5.8), (1.4, 5.2), (2.0, SMALLEST))
+_TRIES = ((1.0, 5.8), (1.4, 5.2), (2.3, SMALLEST))
 _POINTS_PER_INCH = 72.0
 
 
@@ -195,7 +197,7 @@ class Drawing:
             return None
         across, down = _INSIDE
         if self.legend.beside:
-            across, down = (_BESIDE if grows else _BESIDE_IN_AXES), 1.0
+            across, down = (_BESIDE if grows else _BESIDE_IN_AXES), _DOWN
         width, height = across * size[0] * _POINTS_PER_INCH, down * size[1] * _POINTS_PER_INCH
         return LegendBox.fit(names, width, height, self.legend, smallest)
 

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-# A million lines take about five seconds, and more would hide one another.
-_MOST = 2_000_000
+# To draw more would take a minute, and they would hide one another.
+_MOST = 1_000_000
 # Vector files with more lines than this would be slow to open.
 _RASTERIZE_ABOVE = 5_000
 _BELOW_POINTS = 0.2
+_LINES_OF_A_PATH = 500
 
 
 @dataclass(frozen=True)
@@ -74,21 +75,32 @@ class Edges:
 
     def draw(self, ax: Axes, points: NDArray[np.floating[Any]]) -> None:
         """Draw the edges between points of shape (n, 2) or (n, 3)."""
-        from matplotlib.collections import LineCollection
+        from matplotlib.collections import PathCollection
+        from matplotlib.path import Path
 
         lines = points[self.ends]
         lines = lines[np.isfinite(lines).all(axis=(1, 2))]
         look: dict[str, Any] = {
             "linewidths": self.width,
-            "colors": self.color,
+            "edgecolors": self.color,
             "zorder": _BELOW_POINTS,
             "rasterized": len(lines) > _RASTERIZE_ABOVE,
         }
+        drawn: Any
         if points.shape[1] == 3:
             from mpl_toolkits.mplot3d.art3d import Line3DCollection
 
             space: Any = ax
-            space.add_collection3d(Line3DCollection(lines, **look))
+            drawn = space.add_collection3d(Line3DCollection(lines, **look))
         else:
+            # Paths of many lines each: one for each line would take most of the time.
+            steps = np.tile(np.array([Path.MOVETO, Path.LINETO], np.uint8), _LINES_OF_A_PATH)
+            paths = [
+                Path(part.reshape(-1, 2), steps[: 2 * len(part)])
+                for part in np.split(lines, range(_LINES_OF_A_PATH, len(lines), _LINES_OF_A_PATH))
+            ]
             # The points set the limits of the axes.
-            ax.add_collection(LineCollection(lines, **look), autolim=False)
+            drawn = PathCollection(paths, facecolors="none", **look)
+            ax.add_collection(drawn, autolim=False)
+        # The layout would measure all lines in each of its steps.
+        drawn.set_in_layout(False)

@@ -26,6 +26,7 @@ _COLOR_BAR = 0.6
 _SHAPES = (0.6, 1.3)
 # Panels in a row, and the width in inches up to which legends may widen a figure for that.
 _NCOLS, _WIDEST = 4, 20.0
+_STEPS = 5
 #: Dots per inch of files, unless matplotlib is set to another number.
 DPI = 160
 
@@ -89,20 +90,25 @@ def make_room(axes: Sequence[Axes], columns: int, frame: Frame | None = None) ->
         engine.set(wspace=across * columns / width, hspace=down * rows / height)
     figure.set_size_inches(width, height)
     # With a fixed aspect of the axes, the figure's layout needs several steps to settle.
-    for _ in range(2):
+    before = np.zeros((len(axes), 4))
+    for _ in range(_STEPS):
         engine.execute(figure)
+        now = np.array([place.bbox.extents for place in axes])
+        if np.abs(now - before).max() < 0.5:
+            break
+        before = now
 
 
 def _needs(place: Any) -> tuple[float, float]:
-    """Return width and height, in pixels, of a legend and a colour bar outside of the axes."""
+    """Return the width of a legend and a colour bar outside of the axes, and the bar's height."""
     legend = place.get_legend()
-    beside = [] if legend is None else [legend.get_window_extent()]
-    beside += [child.get_tightbbox() for child in place.child_axes]
+    bars = [child.get_tightbbox() for child in place.child_axes]
+    beside = bars if legend is None else [*bars, legend.get_window_extent()]
     if place.name == "3d" and legend is None:
         return _COLOR_BAR * place.figure.dpi, 0.0
     inside, gap = place.bbox, 0.1 * place.figure.dpi
     across = [max(each.x1 - inside.x1, 0.0) + max(inside.x0 - each.x0, 0.0) for each in beside]
-    down = [max(each.y1 - inside.y1, 0.0) + max(inside.y0 - each.y0, 0.0) for each in beside]
+    down = [max(each.y1 - inside.y1, 0.0) + max(inside.y0 - each.y0, 0.0) for each in bars]
     return max(across, default=0.0) + gap, max(down, default=0.0)
 
 

@@ -148,7 +148,7 @@ def umap(
         point's diameter; their colours, by default black and white.
     edges, edges_width, edges_color, neighbors_key
         Draw the edges of the graph that ``uns[neighbors_key]`` names (by default ``'neighbors'``):
-        their width in points and their one colour. At most 2,000,000 edges can be drawn.
+        their width in points and their one colour. At most 1,000,000 edges can be drawn.
     legend_loc
         ``'right margin'``, ``'on data'`` (names beside their groups), a place within the axes as
         matplotlib names it (``'best'``, ``'upper right'`` …), or None.

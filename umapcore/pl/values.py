@@ -255,7 +255,9 @@ def _variable(
             known += [str(known_name) for known_name in source.var_names[:_NAMES_TO_HINT]]
             continue
         if source is adata:
-            chosen = source[:, first]
+            # anndata cannot take a part of a part of a file.
+            part = adata.is_view and adata.isbacked
+            chosen = (adata.to_memory() if part else adata)[:, first]
             matrix = getattr(chosen, "X", None) if layer is None else chosen.layers[layer]
         else:  # a slice of a file-backed raw would return the whole matrix
             matrix = source.X[:, first]
