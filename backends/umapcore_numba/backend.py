@@ -210,6 +210,9 @@ class NumbaLayout:
         Interrupted, the layout is of no further use.
         """
         if self._is_long:
+            if self._parallel:
+                # TBB complains of forks in any other thread than the one that started its threads.
+                numba.get_num_threads()
             run_interruptibly(partial(self._advance_both, first_epoch, stop_epoch), self.stop)
         else:
             self._advance_both(first_epoch, stop_epoch)
