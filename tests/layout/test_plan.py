@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from tests.support import graphs, oracle
 from umapcore import OptimizerSpec
+from umapcore._kit.parallel import for_rows
 from umapcore.layout.constants import LONGEST_WALK, N_BUCKETS, N_PHASES
 from umapcore.layout.plan import (
     EdgePlan,
@@ -131,11 +132,10 @@ def test_walkers_of_a_row(degree: int, walkers: int) -> None:
 @pytest.mark.parametrize("longest", [4e-6, 4.0, 8.0, 1000.0, 4e6])
 @pytest.mark.parametrize("crowd", [0, 1, 2, 10, 5000, 2**24])
 def test_pulls_have_the_finest_unit_that_fits(crowd: int, longest: float) -> None:
-    """One of the 31 bits is left for rounding, and 24 bits are enough for float32."""
+    """One of the 31 bits is left for rounding."""
     exponent = pull_exponent(crowd, longest)
     largest = max(crowd, 1) * longest + 64
-    assert largest * 2.0**exponent < 2**30
-    assert exponent == 24 or largest * 2.0 ** (exponent + 1) >= 2**30
+    assert 2**29 <= largest * 2.0**exponent < 2**30
 
 
 def test_longest_step_is_the_clip() -> None:
@@ -144,11 +144,28 @@ def test_longest_step_is_the_clip() -> None:
 
 
 def test_the_largest_crowd_of_all_parts_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    graph = graphs.star(3000)
-    whole = build_plan(graph, OptimizerSpec(alpha=100))
-    monkeypatch.setattr("umapcore._kit.parallel.ROWS_PER_TASK", 64)
-    parts = build_plan(graph, OptimizerSpec(alpha=100))
-    assert parts.pull_exponent == whole.pull_exponent < 24
+    monkeypatch.setattr(for_rows, "__defaults__", (64,))
+    spec = OptimizerSpec(alpha=100)
+    plan = build_plan(graphs.star(3000), spec)
+    hub = int(np.flatnonzero(plan.order == 0)[0])
+    sizes = np.diff(plan.bucket_offsets)
+    sizes[np.searchsorted(plan.bucket_offsets, hub, side="right") - 1] -= 1
+    assert plan.pull_exponent == pull_exponent(int(sizes.max()), longest_step(spec))
+    assert plan.pull_exponent < pull_exponent(1, longest_step(spec))
+
+
+def test_hubs_have_the_place_of_one_of_their_walkers() -> None:
+    """A hub that fires 2.8 times in an epoch, each of its two walkers half as often."""
+    hub = graphs.star(301)
+    hub.data[:] = 0.006
+    graph = sp.csr_array(hub + graphs.path(301)).astype(np.float32)
+    plan = build_plan(graph, OptimizerSpec())
+    place = int(np.flatnonzero(plan.order == 0)[0])
+    start, end = (plan.bucket_offsets[plan.bucket_offsets <= place][-1], place + 1)
+    before = plan.order[start:place]
+    assert before.size  # they fire twice
+    assert (graph.sum(axis=1)[before] < 2.01).all()
+    assert end in plan.bucket_offsets
 
 
 def test_groups_are_few_and_nearly_equal() -> None:
@@ -166,7 +183,13 @@ def test_size_of_the_pool(n: int, size: int) -> None:
     assert pool_size(n) == size
 
 
+@pytest.mark.parametrize(
+    "graph",
+    [graphs.hub(1300), graphs.random_tree(6000), graphs.star(40)],
+    ids=["hub", "tree", "star"],
+)
 def test_most_edges_of_a_group(graph: sp.csr_array) -> None:
+    """A bucket of the tree has several groups."""
     plan = build_plan(graph, OptimizerSpec())
     most = 0
     for start, end in zip(plan.bucket_offsets[:-1], plan.bucket_offsets[1:], strict=True):
@@ -250,12 +273,14 @@ def test_graph_is_only_read(graph: sp.csr_array) -> None:
 
 
 def test_threads_and_index_width_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("umapcore._kit.parallel.ROWS_PER_TASK", 64)
+    whole = build_plan(graphs.surface(400), OptimizerSpec())
+    monkeypatch.setattr(for_rows, "__defaults__", (64,))
     graph = graphs.surface(400)
     wide = graph.copy()
     wide.indices = wide.indices.astype(np.int64)
     wide.indptr = wide.indptr.astype(np.int64)
     plans = [build_plan(g, OptimizerSpec(), n_threads=k) for g in (graph, wide) for k in (1, 2)]
+    plans.append(whole)
     for name in ("order", "first_walkers", "heads", "row_offsets", "tails", "rates"):
         for plan in plans[1:]:
             np.testing.assert_array_equal(getattr(plan, name), getattr(plans[0], name))
@@ -274,7 +299,7 @@ def test_pulls_cannot_overflow(alpha: float) -> None:
     )
     assert crowd > 100
     most = (crowd * 4 * alpha + 64) * 2.0**plan.pull_exponent + crowd
-    assert 2**28 < most * 1.01 < 2**31 or plan.pull_exponent == 24
+    assert 2**28 < most * 1.01 < 2**31
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 5])

@@ -122,3 +122,9 @@ def test_comparisons_do_not_depend_on_the_scale(data: st.DataObject, n: int, sca
     plain, scaled = compare(first, second, k=2), compare(scale * first, second / scale, k=2)
     assert scaled.procrustes == pytest.approx(plain.procrustes, abs=1e-9)
     assert scaled.neighbor_overlap == plain.neighbor_overlap
+
+
+@given(st.integers(0, 6))
+def test_positions_without_columns_cannot_be_compared(n: int) -> None:
+    with pytest.raises(ValueError, match="at least one column"):
+        compare(np.zeros((n, 2)), np.zeros((n, 0)))

@@ -225,7 +225,7 @@ def pull_exponent(crowd: int, longest: float) -> int:
     """
     largest_sum = max(crowd, 1) * longest + LONGEST_MOVE
     # One bit is reserved for the rounding of each pull to the unit.
-    return min(24, 30 - math.frexp(largest_sum)[1])
+    return 30 - math.frexp(largest_sum)[1]
 
 
 def group_size(n_walkers: int) -> int:

@@ -142,8 +142,9 @@ def _embedding(name: str, given: Any, key: str) -> tuple[NDArray[Any] | None, ND
     positions = np.asarray(given.toarray() if hasattr(given, "toarray") else given)
     if positions.dtype.kind not in "fiu":
         raise bad_type(name, given, "an AnnData object or an array of numbers")
-    if positions.ndim != 2:
-        raise bad_value(name, given, "an AnnData object or an array of two dimensions")
+    if positions.ndim != 2 or not positions.shape[1]:
+        allowed = "an AnnData object or an array of two dimensions with at least one column"
+        raise bad_value(name, given, allowed)
     return names, positions
 
 
