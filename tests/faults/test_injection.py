@@ -146,6 +146,8 @@ def test_arrays_given_are_never_changed(monkeypatch: pytest.MonkeyPatch) -> None
         pytest.param("zarr", True, "memory runs out at a line", marks=pytest.mark.slow),
     ],
 )
+# Between opening a file and its `with`, an interrupt leaves it to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_files_are_written_whole_or_not_at_all(
     suffix: str,
     there_before: bool,

@@ -48,6 +48,7 @@ def in_child(
             # pytest's own would write to its files.
             sys.stdout, sys.stderr = (os.fdopen(k, "w", closefd=False) for k in (1, 2))
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.alarm(int(patience) + 5)  # also if nobody waits any more
             prepare()
             found = function()
             code = found if isinstance(found, int) else 0
