@@ -144,7 +144,7 @@ def neighbors(
         raise bad_type("copy", copy, "True or False")
     if exact is not None and not isinstance(exact, (bool, np.bool_)):
         raise bad_type("exact", exact, "True, False or None")
-    if method == "gauss":
+    if isinstance(method, str) and method == "gauss":
         raise bad_value("method", method, "'umap', 'rapids' or 'auto'; scanpy has 'gauss'")
     check_method(method)
     thread_count(n_threads)

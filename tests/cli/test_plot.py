@@ -22,6 +22,7 @@ def source(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     made = anndata.AnnData(rng.random((N, 3)).astype(np.float32))
     made.var_names = ["CD3E", "CD19", "CD8A"]
+    made.var["symbol"] = ["x", "a gene", "y"]
     made.obs["kind"] = np.array(["a", "b", "$c$"])[np.arange(N) % 3]
     made.obsm["X_umap"] = rng.random((N, 3)).astype(np.float32)
     made.write_h5ad(tmp_path / "in.h5ad")
@@ -45,6 +46,12 @@ def _plot(*arguments: object) -> int:
         ("a.png", b"\x89PNG", ("--color", "kind", "--palette", "red", "blue", "green", "--dpi=40")),
         ("a.png", b"\x89PNG", ("--color", "kind", "--palette", "tab10", "--legend-loc", "none")),
         ("a.png", b"\x89PNG", ("--basis", "umap", "--size", "3", "--alpha", "0.5")),
+        ("a.png", b"\x89PNG", ("--color", "a gene", "--gene-symbols", "symbol", "--sort-order")),
+        (
+            "a.png",
+            b"\x89PNG",
+            ("--color=kind", "--legend-loc=upper right", "--dims=2", "--add-outline"),
+        ),
     ],
 )
 def test_pictures(
@@ -70,7 +77,8 @@ def test_pictures(
         (("--title", "a", "b"), cli.USAGE, "2 titles for 1 panels"),
         (("--dims", "4"), cli.USAGE, "--dims"),
         (("--dpi", "9" * 5000), cli.USAGE, "--dpi: '99999999999999999999…' is not an integer"),
-        (("--legend-loc", "left"), cli.USAGE, "--legend-loc"),
+        (("--legend-loc", "left"), cli.FAILED, "legend_loc='left' is not allowed"),
+        (("--edges", "--neighbors-key", "none"), cli.FAILED, "'none'"),
     ],
 )
 def test_wrong_options(

@@ -9,7 +9,6 @@ import scipy.sparse as sp
 
 from tests.support import graphs, oracle
 from umapcore import OptimizerSpec
-from umapcore._kit.parallel import for_rows
 from umapcore.layout.constants import LONGEST_WALK, N_BUCKETS, N_PHASES
 from umapcore.layout.plan import (
     EdgePlan,
@@ -144,7 +143,7 @@ def test_longest_step_is_the_clip() -> None:
 
 
 def test_the_largest_crowd_of_all_parts_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(for_rows, "__defaults__", (64,))
+    monkeypatch.setattr("umapcore._kit.parallel.ROWS_PER_TASK", 64)
     spec = OptimizerSpec(alpha=100)
     plan = build_plan(graphs.star(3000), spec)
     hub = int(np.flatnonzero(plan.order == 0)[0])
@@ -274,7 +273,7 @@ def test_graph_is_only_read(graph: sp.csr_array) -> None:
 
 def test_threads_and_index_width_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = build_plan(graphs.surface(400), OptimizerSpec())
-    monkeypatch.setattr(for_rows, "__defaults__", (64,))
+    monkeypatch.setattr("umapcore._kit.parallel.ROWS_PER_TASK", 64)
     graph = graphs.surface(400)
     wide = graph.copy()
     wide.indices = wide.indices.astype(np.int64)

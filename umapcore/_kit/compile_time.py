@@ -32,7 +32,7 @@ _PURPOSES = {
 #: Shorter waits, in seconds, are not announced.
 _SHORT = 3.0
 
-_ONCE = "once for this processor"
+_ONCE = "once for this processor; `umapcore warm-up` does it ahead"
 _ALWAYS = (
     "in every process: neither the package's folder nor the home folder can be written to; "
     "set NUMBA_CACHE_DIR to a folder that can, and they are kept there"

@@ -66,7 +66,7 @@ def for_rows(
     n: int,
     n_threads: int | None,
     task: Callable[[int, int], Any],
-    rows_per_task: int = ROWS_PER_TASK,
+    rows_per_task: int | None = None,
 ) -> list[Any]:
     """Run a task over ranges of rows, in threads if there are several ranges.
 
@@ -79,12 +79,14 @@ def for_rows(
     task
         Called as ``task(first, last)`` for the rows `first` … `last` - 1.
     rows_per_task
-        Rows per range; the ranges do not depend on the number of threads.
+        Rows per range; None means `ROWS_PER_TASK`. The ranges do not depend on the number of
+        threads.
 
     Returns
     -------
     Results of the calls, in the order of the ranges.
     """
+    rows_per_task = rows_per_task or ROWS_PER_TASK
     ranges = [(a, min(n, a + rows_per_task)) for a in range(0, n, rows_per_task)]
     threads = min(thread_count(n_threads), len(ranges))
     if threads <= 1:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from umapcore.cli.parser import add_output_options, count
 from umapcore.cli.reporting import flat
-
-if TYPE_CHECKING:
-    import argparse
-
-_NO_LEGEND = "none"
 
 #: Options that are parameters of `pl.umap` under the same names.
 _STYLE: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -25,15 +21,24 @@ _STYLE: tuple[tuple[str, dict[str, Any]], ...] = (
      "help": "show these groups only; the other points are grey"}),
     ("--palette", {"nargs": "+", "metavar": "COLOUR",
      "help": "a colour map, or the colours of the groups in order (default: those in uns)"}),
-    ("--cmap", {"default": "viridis", "metavar": "NAME",
-     "help": "colour map for numbers (default: %(default)s)"}),
+    ("--cmap", {"metavar": "NAME", "help": "colour map for numbers (default: matplotlib's)"}),
     ("--vmin", {"metavar": "X", "help": "lower end of the colour scale; p1: the first percentile"}),
     ("--vmax", {"metavar": "X", "help": "upper end of the colour scale; p99: a percentile"}),
     ("--size", {"type": float, "metavar": "X",
      "help": "area of a point in square points (default: by their number)"}),
     ("--alpha", {"type": float, "metavar": "X", "help": "opacity (default: by their number)"}),
-    ("--ncols", {"type": count, "default": 4, "metavar": "N",
-     "help": "panels in a row (default: %(default)s)"}),
+    ("--gene-symbols", {"metavar": "COLUMN", "help": "column of var with the genes' names"}),
+    ("--use-raw", {"action": argparse.BooleanOptionalAction,
+     "help": "take genes from raw (default: if there is one)"}),
+    ("--sort-order", {"action": "store_true", "help": "draw large numbers above small ones"}),
+    ("--add-outline", {"action": "store_true", "help": "draw a border around groups of points"}),
+    ("--edges", {"action": "store_true", "help": "draw the edges of the graph"}),
+    ("--neighbors-key", {"metavar": "KEY",
+     "help": "entry of uns that names the graph of --edges (default: neighbors)"}),
+    ("--legend-fontsize", {"type": float, "metavar": "X",
+     "help": "size of the groups' names in points (default: by their number)"}),
+    ("--ncols", {"type": count, "metavar": "N",
+     "help": "panels in a row (default: 4, or fewer beside wide legends)"}),
 )  # fmt: skip
 
 
@@ -63,9 +68,10 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     )
     plot.add_argument(
         "--legend-loc",
-        choices=("right margin", "on data", _NO_LEGEND),
+        metavar="PLACE",
         default="right margin",
-        help="place of the groups' names (default: %(default)s)",
+        help="place of the groups' names: 'right margin', 'on data', 'none', or a place within the "
+        "axes as matplotlib names it, such as 'upper right' (default: %(default)s)",
     )
     for option, more in _STYLE:
         plot.add_argument(option, **more)
@@ -91,22 +97,21 @@ def run(args: argparse.Namespace) -> None:
     target = args.output.resolve()
     check_target(target, overwrite=args.overwrite)
     with open_file(args.input) as adata:
-        picture.check(adata)
+        from umapcore.pl.scatter import require_matplotlib, umap
+
+        require_matplotlib()
         import matplotlib as mpl
 
         # This backend needs no window and no display.
         mpl.use("agg")
         import matplotlib.pyplot as plt
 
-        from umapcore.pl.scatter import umap
-
         options = {name: getattr(args, name) for name in map(_parameter, dict(_STYLE))}
         for end in ("vmin", "vmax"):
             options[end] = _number(options[end])
         if options["palette"] is not None and len(options["palette"]) == 1:
             (options["palette"],) = options["palette"]
-        legend = None if args.legend_loc == _NO_LEGEND else args.legend_loc
-        axes: Any = umap(adata, colors, title=args.title, legend_loc=legend, **options)
+        axes: Any = umap(adata, colors, title=args.title, legend_loc=args.legend_loc, **options)
         figure = axes[0].figure.canvas.figure
         with atomic_write(target, overwrite=args.overwrite) as beside:
             figure.savefig(beside, format=picture.format, dpi=args.dpi)

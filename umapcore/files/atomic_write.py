@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ _RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2
 _UNKNOWN_FLAG = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM}
 #: Characters of the target's name in the temporary one, which may have 255 bytes at most.
 _KEPT = 50
+#: How often the removal of a folder is tried, and the seconds between two tries.
+_TRIES, _PAUSE = 20, 0.05
 
 _numbers = itertools.count()
 _records: list[list[Path]] = []
@@ -97,7 +100,15 @@ def there_already(target: Path, what: str = "there already") -> FileExistsError:
 def remove(path: Path) -> None:
     """Remove a file or a folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+        for left in reversed(range(_TRIES)):
+            try:
+                shutil.rmtree(path)
+            except OSError:  # zarr's threads may still write what an interrupted call has begun
+                if not left:
+                    raise
+                time.sleep(_PAUSE)
+            else:
+                break
     else:
         with suppress(FileNotFoundError):
             path.unlink()
