@@ -172,8 +172,9 @@ def _checked_weights(data: NDArray[Any], name: str) -> NDArray[np.float32]:
                 f"{negative} negative: weights must be finite and at least 0."
             )
             raise ValueError(msg)
-        # Only ratios of weights matter, so all may be scaled.
-        exponent = int(np.frexp(high)[1]) if data.dtype.kind == "f" else 0
+        # Only ratios of weights matter, so all may be scaled. An even power of two does not change
+        # how square roots are rounded.
+        exponent = int(np.frexp(high)[1]) // 2 * 2 if data.dtype.kind == "f" else 0
         if abs(exponent) > MOST_EXPONENT:
             wide = np.promote_types(data.dtype, np.float64)
             data = np.ldexp(data.astype(wide, copy=False), -exponent)
