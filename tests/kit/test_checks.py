@@ -16,7 +16,8 @@ from umapcore._kit.seeds import seed_from
 HUGE = {"400 digits": 10**400, "5000 digits": 10**5000, "longdouble": np.longdouble("1e400")}
 NO_NUMBERS = [
     "1", b"1", 1j, None, True, np.True_, np.array(True), [1], np.array([1]), np.array([[1.0]]),
-    Fraction(1), Decimal(1), frozenset({1}), np.datetime64("2020"), np.timedelta64(1, "s"), np.str_("1"),
+    Fraction(1), Decimal(1), frozenset({1}), np.datetime64("2020"), np.timedelta64(1, "s"),
+    np.str_("1"),
 ]  # fmt: skip
 REALS = ("min_dist", "spread", "alpha", "gamma", "density_weight", "density_shift")
 INTEGERS = ("n_components", "n_epochs", "negative_sample_rate", "seed")
