@@ -48,7 +48,7 @@ class Settings:
 def _threads(name: str, value: object) -> int:
     """Check a number of threads without NumPy, whose import takes longer than all of this one."""
     allowed = "None or an integer of at least 1"
-    if isinstance(value, bool):
+    if type(value).__name__ in {"bool", "bool_"}:  # Python's, and NumPy's by both of its names
         raise bad_type(name, value, allowed)
     is_whole = getattr(value, "is_integer", None)  # floats, of NumPy too, as from YAML files
     if callable(is_whole) and is_whole():

@@ -115,6 +115,26 @@ def test_a_signal_in_a_destructor_is_repeated() -> None:
     assert signal.getsignal(INT) is signal.default_int_handler
 
 
+@pytest.mark.parametrize("stopped", [True, False])
+def test_objects_that_a_signal_left_half_made_say_nothing(
+    stopped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[Any] = []
+
+    class Half:
+        def __del__(self) -> None:
+            raise AttributeError("what its constructor had not come to")
+
+    monkeypatch.setattr("sys.unraisablehook", said.append)
+    with Signals():
+        if stopped:
+            with pytest.raises(Stop):
+                signal.raise_signal(signal.SIGTERM)
+        Half()
+        gc.collect()
+    assert len(said) == (not stopped)
+
+
 def test_ignored_signals_stay_ignored() -> None:
     signal.signal(INT, signal.SIG_IGN)
     with Signals() as signals:

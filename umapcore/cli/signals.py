@@ -73,7 +73,9 @@ class Signals:
     def _unraisable(self, error: Any) -> None:
         """Repeat a signal that arrived where Python can raise nothing, such as in a destructor."""
         if not isinstance(error.exc_value, Stop):
-            self._hook(error)
+            # After a signal, it may come from an object that was only half made.
+            if self.received is None:
+                self._hook(error)
             return
         self._raised = float("-inf")
         again = threading.Timer(0.01, _send, (error.exc_value.number,))
