@@ -261,3 +261,8 @@ def test_snapshots_of_other_observations(
 ) -> None:
     with pytest.raises(ValueError, match=r"of 2 observations: adata has 120"):
         pl.movie(sheet(), tmp_path / "m.gif", snapshots=crossing[1])
+
+
+def test_what_has_no_observations_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="adata=3"):
+        pl.movie(3, tmp_path / "m.gif")  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from umapcore._kit.checks import check_real
+from umapcore.anndata_io.write import check_object
 from umapcore.errors import bad_type, bad_value
 from umapcore.files.atomic_write import atomic_write
 from umapcore.pl.drawing import Drawing
@@ -110,6 +111,7 @@ def movie(
         raise bad_type("path", path, "the name of a file")
     path = Path(path)
     check_format(path)
+    check_object(adata)
     shown = _snapshots(adata, snapshots, "umap" if key is None else key)
     style = Style(components, layer, fps, hold, figsize, dpi, title)
     basis = "X_umap" if key is None else key

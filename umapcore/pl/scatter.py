@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from umapcore.errors import bad_type
+from umapcore.anndata_io.write import check_object
 from umapcore.pl import figure, options
 from umapcore.pl.drawing import Drawing
 from umapcore.pl.positions import read_embedding
@@ -206,9 +206,7 @@ def umap(
     adata, color, ax = (given.pop(name) for name in ("adata", "color", "ax"))
     require_matplotlib()
     chosen = options.named(umap, given)
-    for name in ("obs", "obsm", "uns"):
-        if not hasattr(adata, name):
-            raise bad_type("adata", adata, "an AnnData object, as anndata.read_h5ad returns it")
+    check_object(adata)
     embedding = read_embedding(adata, chosen["basis"])
     drawing = Drawing.read(adata, color, chosen, embedding, ax)
     output = options.Output.read(chosen, embedding.name)
