@@ -21,9 +21,12 @@ class GPUError(RuntimeError):
     """Work on the GPU failed after it had started."""
 
 
-def bad_value(name: str, value: object, allowed: str) -> ValueError:
-    """Return the error for a parameter whose value is not allowed; the caller raises it."""
-    return ValueError(f"{name}={_short(value)} is not allowed: {name} must be {allowed}.")
+def bad_value(name: str, value: object, allowed: str, hint: str = "") -> ValueError:
+    """Return the error for a parameter whose value is not allowed; the caller raises it.
+
+    `hint` is what :func:`did_you_mean` returns.
+    """
+    return ValueError(f"{name}={_short(value)} is not allowed: {name} must be {allowed}.{hint}")
 
 
 def bad_type(name: str, value: object, allowed: str) -> TypeError:

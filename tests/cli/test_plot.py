@@ -88,6 +88,7 @@ def test_wrong_options(
     said = capsys.readouterr().err
     assert message in said
     assert said.count("\n") == 1
+    assert not said.endswith(("..\n", "?.\n"))
     assert [path.name for path in source.parent.iterdir()] == ["in.h5ad"]
 
 

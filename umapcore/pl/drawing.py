@@ -291,7 +291,7 @@ def _mask(adata: AnnData, mask: Any) -> NDArray[np.bool_] | None:
     if isinstance(mask, str):
         if mask not in adata.obs.columns:
             hint = did_you_mean(mask, map(str, adata.obs.columns))
-            raise bad_value("mask_obs", mask, f"{allowed}.{hint}")
+            raise bad_value("mask_obs", mask, allowed, hint)
         mask = adata.obs[mask]
     try:
         found = np.asarray(mask)
@@ -329,7 +329,7 @@ def _values(
         known = [name for values in columns for name in values.names]
         for name in names:
             if columns and name not in known:
-                raise bad_value("groups", groups, f"names of groups.{did_you_mean(name, known)}")
+                raise bad_value("groups", groups, "names of groups", did_you_mean(name, known))
         read = {
             name: values.only(names) if isinstance(values, Groups) else values
             for name, values in read.items()

@@ -170,10 +170,8 @@ class LegendStyle:
             or (numeric and 0 <= float(weight) <= 1000)
         ):
             hint = did_you_mean(str(weight), weight_dict)
-            allowed = (
-                f"None, a number from 0 to 1000, or a weight such as 'normal' or 'bold'.{hint}"
-            )
-            raise bad_value("legend_fontweight", weight, allowed)
+            allowed = "None, a number from 0 to 1000, or a weight such as 'normal' or 'bold'"
+            raise bad_value("legend_fontweight", weight, allowed, hint)
         outline = given["legend_fontoutline"]
         return cls(
             place=_place(given["legend_loc"]),
@@ -343,14 +341,15 @@ def _place(value: Any) -> str | None:
         raise ValueError(msg)
     hint = did_you_mean(value, names) if isinstance(value, str) else ""
     allowed = f"'{_MARGIN}', '{_ON_DATA}', None, or a place of matplotlib's such as 'upper right'"
-    raise bad_value("legend_loc", value, f"{allowed}.{hint}")
+    raise bad_value("legend_loc", value, allowed, hint)
 
 
 def _points(name: str, value: Any) -> float:
     """Return a size of letters in points."""
     from matplotlib.font_manager import FontProperties, font_scalings
 
-    allowed = f"None, a number above 0, or one of {', '.join(sorted(map(str, font_scalings)))}"
+    names = sorted(name for name in font_scalings if name is not None)
+    allowed = f"None, a number above 0, or one of {', '.join(names)}"
     if isinstance(value, str) and value in font_scalings:
         return float(FontProperties(size=value).get_size_in_points())
     if not isinstance(value, numbers.Real) or isinstance(value, bool):

@@ -175,7 +175,7 @@ def _listed(name: str, palette: Any, count: int) -> list[Any]:
             palette = mpl.colormaps[palette]
         elif not is_color_like(palette):
             hint = did_you_mean(palette, [*mpl.colormaps, *mpl.color_sequences])
-            raise bad_value(name, palette, f"{allowed}.{hint}")
+            raise bad_value(name, palette, allowed, hint)
     if isinstance(palette, Colormap):
         if isinstance(palette, ListedColormap) and palette.N < 256:
             return [palette(i) for i in range(min(palette.N, count))]

@@ -66,7 +66,7 @@ def choose_cmap(cmap: Any) -> Colormap:
         raise bad_type("cmap", cmap, "a colour map of matplotlib or its name")
     if cmap not in mpl.colormaps:
         hint = did_you_mean(cmap, list(mpl.colormaps))
-        raise bad_value("cmap", cmap, f"a colour map of matplotlib or its name.{hint}")
+        raise bad_value("cmap", cmap, "a colour map of matplotlib or its name", hint)
     return mpl.colormaps[cmap]
 
 

@@ -231,12 +231,12 @@ def _variable(
 ) -> NDArray[Any]:
     """Return the values of a variable in all cells, dense."""
     if getattr(adata, "layers", None) is None:  # MuData has variables in its modalities only
-        msg = str(bad_value("color", name, "None or a column of obs"))
-        raise ValueError(msg + did_you_mean(name, map(str, adata.obs.columns)))
+        hint = did_you_mean(name, map(str, adata.obs.columns))
+        raise bad_value("color", name, "None or a column of obs", hint)
     if layer is not None and layer not in adata.layers:
         layers = [key for key in adata.layers if isinstance(key, str)]
         hint = did_you_mean(str(layer), layers)
-        raise bad_value("layer", layer, f"None or a key of layers.{hint}")
+        raise bad_value("layer", layer, "None or a key of layers", hint)
     if use_raw and layer is not None:
         msg = f"use_raw={use_raw!r} and layer={layer!r} exclude each other: give one of the two."
         raise ValueError(msg)
@@ -270,7 +270,7 @@ def _variable(
             if gene_symbols in source.var.columns:
                 known += map(str, source.var[gene_symbols].iloc[:_NAMES_TO_HINT])
     hint = did_you_mean(name, [*map(str, adata.obs.columns), *known])
-    raise bad_value("color", name, f"None, a column of obs or a name in var_names.{hint}")
+    raise bad_value("color", name, "None, a column of obs or a name in var_names", hint)
 
 
 def _of_symbol(adata: AnnData, sources: list[Any], column: str | None, symbol: str) -> list[str]:
@@ -280,7 +280,7 @@ def _of_symbol(adata: AnnData, sources: list[Any], column: str | None, symbol: s
     tables = [table for source in [adata, *sources] if column in (table := source.var).columns]
     if not tables:
         hint = did_you_mean(str(column), map(str, adata.var.columns))
-        raise bad_value("gene_symbols", column, f"None or a column of var.{hint}")
+        raise bad_value("gene_symbols", column, "None or a column of var", hint)
     return [
         str(found)
         for table in tables
