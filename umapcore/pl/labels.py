@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore.pl.style import Style, axes_size, ground, readable, wrap
+from umapcore.pl.style import Style, axes_size, ground, readable
+from umapcore.pl.text import PLAIN, cut, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,14 +139,14 @@ def _write(
         ax,
         0.0,
         0.0,
-        wrap(name, _WRAP),
+        wrapped(cut(name, 2 * _WRAP), _WRAP),
         ha="center",
         va="center",
         fontsize=_FONTSIZE if fontsize is None else fontsize,
         fontweight="bold" if fontweight is None else fontweight,
         color=color,
         zorder=_TEXT,
-        parse_math=False,
+        **PLAIN,
     )
     # Text inside the axes must not change the figure's layout.
     text.set_in_layout(False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -97,10 +96,3 @@ def readable(color: str, ax: Axes) -> tuple[float, float, float]:
         rgb = rgb * min(1.0, 0.36 / max(bright, 1e-6))
     red, green, blue = rgb
     return float(red), float(green), float(blue)
-
-
-def wrap(name: str, letters: int) -> str:
-    """Wrap a long name into two lines, at a space if possible; the rest is cut."""
-    if len(name) <= letters:
-        return name
-    return "\n".join(textwrap.wrap(name, letters, max_lines=2, placeholder=" …"))
