@@ -12,6 +12,7 @@ from umapcore.neighbors import descent
 from umapcore.neighbors.knn import KNN, with_self_first
 from umapcore.neighbors.magnitudes import scaled, small_exponent, unscaled
 from umapcore.neighbors.metrics import METRICS, OWN_METRICS, has_exact, unknown_metric
+from umapcore.neighbors.record import Found, Search
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +26,12 @@ EXACT_BELOW_OTHERS = 4096
 EXACT_UP_TO = 100_000
 
 
-def nearest_neighbors(
+def nearest_neighbors(points: Any, n_neighbors: int, **options: Any) -> KNN:
+    """Find the nearest neighbours of points; see :func:`find_neighbors` for the options."""
+    return find_neighbors(points, n_neighbors, **options).knn
+
+
+def find_neighbors(
     points: Any,
     n_neighbors: int,
     *,
@@ -34,9 +40,10 @@ def nearest_neighbors(
     seed: int = 0,
     method: str = "umap",
     exact: bool | None = None,
+    accuracy: float | None = None,
     n_threads: int | None = None,
-) -> KNN:
-    """Find the nearest neighbours of points.
+) -> Found:
+    """Find the nearest neighbours of points, and tell how.
 
     Parameters
     ----------
@@ -44,12 +51,12 @@ def nearest_neighbors(
         float32, finite, (n, p), dense in C order or canonical CSR.
     n_neighbors
         k, the point itself included, from 1 to n.
-    metric, metric_kwds, seed, method, exact, n_threads
+    metric, metric_kwds, seed, method, exact, accuracy, n_threads
         As in :func:`umapcore.pp.neighbors`.
 
     Returns
     -------
-    Arrays of shape (n, k); every point is the first in its own row.
+    Arrays of shape (n, k), every point the first in its own row; and the record of the search.
 
     Raises
     ------
@@ -64,27 +71,28 @@ def nearest_neighbors(
     """
     exponent = small_exponent(metric, points)
     if exponent:
-        larger = nearest_neighbors(
+        larger, search = find_neighbors(
             scaled(points, exponent), n_neighbors, metric=metric, metric_kwds=metric_kwds,
-            seed=seed, method=method, exact=exact, n_threads=n_threads,
+            seed=seed, method=method, exact=exact, accuracy=accuracy, n_threads=n_threads,
         )  # fmt: skip
-        return KNN(larger.indices, unscaled(larger.distances, exponent, str(metric)))
+        return Found(KNN(larger.indices, unscaled(larger.distances, exponent, str(metric))), search)
     if method != "umap":
         try:
             if exact is False:
                 msg = "exact=False asks for an approximate search."
                 raise GPUUnavailableError(msg)
-            return gpu_backend().nearest(points, n_neighbors, metric)
+            return Found(gpu_backend().nearest(points, n_neighbors, metric), Search(kind="exact"))
         except GPUUnavailableError as error:
             outcome = "The neighbours may differ in a few near ties."
             announce_fall_back(method, str(error), outcome)
     options: dict[str, Any] = {"metric": metric, "metric_kwds": metric_kwds}
     if _is_exact(points, metric, exact=exact):
         logger.info("nearest neighbours: exact search among %d points", points.shape[0])
-        return cpu_backend().nearest(points, n_neighbors, n_threads=n_threads, **options)
+        knn = cpu_backend().nearest(points, n_neighbors, n_threads=n_threads, **options)
+        return Found(knn, Search(kind="exact", accuracy=1.0))
     logger.info("nearest neighbours: approximate search among %d points", points.shape[0])
     found = descent.descent_knn(points, n_neighbors, seed=seed, **options)
-    return with_self_first(found, insert=True)
+    return Found(with_self_first(found, insert=True), Search(kind="pynndescent"))
 
 
 def _is_exact(points: Any, metric: Any, *, exact: bool | None) -> bool:
