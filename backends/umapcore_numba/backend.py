@@ -13,14 +13,14 @@ import numpy as np
 
 from umapcore._kit.log2 import exact_log2
 from umapcore._kit.parallel import run_interruptibly
+from umapcore._kit.prefetch import LINE
 from umapcore._kit.threads import load_tbb, thread_count
 from umapcore.layout.plan import build_plan, most_edges_of_a_group
-from umapcore.neighbors.exact import exact_knn
+from umapcore.neighbors.exact import approximate_knn, exact_knn
 from umapcore_numba.layout import bundles
 from umapcore_numba.layout.density import prepare_density
 from umapcore_numba.layout.epochs import run_parallel, run_serial
 from umapcore_numba.layout.lanes import POOL_STRIDE, float_scratch, int_scratch
-from umapcore_numba.layout.prefetch import LINE
 from umapcore_numba.layout.sample_pool import POOL_PARTS
 from umapcore_numba.layout.schedule import LISTED, WORD_BITS
 from umapcore_numba.layout.thread_tuner import ThreadTuner
@@ -94,6 +94,12 @@ class NumbaBackend:
     def nearest(self, points: Any, n_neighbors: int, metric: Any, **options: Any) -> KNN:
         """Find exact neighbours; see :func:`umapcore.neighbors.exact.exact_knn`."""
         return exact_knn(points, n_neighbors, metric=metric, **options)
+
+    def approximate(
+        self, points: Any, n_neighbors: int, metric: str, **options: Any
+    ) -> tuple[KNN, float]:
+        """Find most neighbours; see :func:`umapcore.neighbors.exact.approximate_knn`."""
+        return approximate_knn(points, n_neighbors, metric=metric, **options)
 
     def close(self) -> None:
         """Do nothing: host memory is freed automatically."""

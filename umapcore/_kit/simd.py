@@ -148,6 +148,16 @@ def any_lane(typingctx: Any, mask: Any) -> Any:
 
 
 @intrinsic
+def lowest_bit(typingctx: Any, bits: Any) -> Any:
+    """Return the place of the lowest bit that is set in an integer other than 0."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), codegen
+
+
+@intrinsic
 def add_lanes(typingctx: Any, vector: Any) -> Any:
     """Return the sum of the lanes of a vector of integers."""
 
@@ -158,6 +168,40 @@ def add_lanes(typingctx: Any, vector: Any) -> Any:
         return total
 
     return vector.element(vector), codegen
+
+
+@intrinsic
+def sum_of_halves(typingctx: Any, vector: Any) -> Any:
+    """Return the sum of the lanes of a vector of floats: halves are added until one number is left.
+
+    That is ((a0 + a4) + (a2 + a6)) + ((a1 + a5) + (a3 + a7)).
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        total, width = args[0], SIMD_WIDTH
+        while width > 1:
+            width //= 2
+            low, high = (_part(builder, total, first, width) for first in (0, width))
+            total = builder.fadd(low, high)
+        return builder.extract_element(total, ir.Constant(_INT32, 0))
+
+    return vector.element(vector), codegen
+
+
+def _part(builder: Any, vector: Any, first: int, width: int) -> Any:
+    """Return some lanes of a vector."""
+    order = ir.Constant(ir.VectorType(_INT32, width), [first + lane for lane in range(width)])
+    return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), order)
+
+
+@intrinsic
+def truncated(typingctx: Any, vector: Any) -> Any:
+    """Convert a float32 vector to int32, towards 0."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fptosi(args[0], ir.VectorType(_INT32, SIMD_WIDTH))
+
+    return Lanes(types.int32)(vector), codegen
 
 
 @intrinsic

@@ -123,8 +123,7 @@ class Backend(Protocol):
     def nearest(self, points: Any, n_neighbors: int, metric: Any, **options: Any) -> KNN:
         """Find the exact nearest neighbours of points, float32, (n, p), dense or CSR.
 
-        Options are `metric_kwds`, and `n_threads` of a CPU. GPUs may give other bits than the CPU
-        for nearly equal distances.
+        Options are `metric_kwds`, and `n_threads` of a CPU.
 
         Raises
         ------
@@ -132,6 +131,20 @@ class Backend(Protocol):
             If the metric does not suit the points.
         umapcore.errors.GPUUnavailableError
             If the device has no exact search for them, or turns out not to be usable.
+        """
+
+    def approximate(
+        self, points: Any, n_neighbors: int, metric: str, **options: Any
+    ) -> tuple[KNN, float]:
+        """Find most of the nearest neighbours of dense points; also return the measured recall.
+
+        Options are `accuracy`, the recall that is aimed at, `seed`, and `n_threads` of a CPU. The
+        metric is one of ``umapcore.neighbors.metrics.OWN_METRICS``.
+
+        Raises
+        ------
+        umapcore.errors.GPUUnavailableError
+            If the device turns out not to be usable.
         """
 
     def close(self) -> None:

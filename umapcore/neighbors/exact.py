@@ -16,12 +16,15 @@ from umapcore._kit.arrays import is_sparse
 from umapcore.neighbors.directions import directions
 from umapcore.neighbors.knn import KNN
 from umapcore.neighbors.metrics import OWN_METRICS, from_squares, scipy_metric
+from umapcore.neighbors.partitions import knn_by_partitions
 from umapcore.neighbors.products import knn_by_products
 from umapcore.neighbors.tiles import knn_by_tiles
 from umapcore.neighbors.top_k import keep_nearest, own_first, rows_of_block
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
 
 
 def exact_knn(
@@ -76,6 +79,39 @@ def exact_knn(
     else:
         indices, squares = knn_by_tiles(points, None, n_neighbors, n_threads)
     return KNN(indices, from_squares(squares, own))
+
+
+def approximate_knn(
+    points: NDArray[np.float32],
+    n_neighbors: int,
+    *,
+    metric: str = "euclidean",
+    accuracy: float,
+    seed: int = 0,
+    n_threads: int | None = None,
+) -> tuple[KNN, float]:
+    """Find most of the nearest neighbours of dense points; see :mod:`.partitions`.
+
+    Parameters
+    ----------
+    points, n_neighbors, n_threads
+        As for :func:`exact_knn`; k is at least 2.
+    metric
+        One of our own: ``OWN_METRICS``.
+    accuracy
+        The recall that is aimed at.
+    seed
+        From 0 to 2**64 - 1.
+
+    Returns
+    -------
+    Arrays of shape (n, k), as from :func:`exact_knn`, and the measured recall.
+    """
+    own = OWN_METRICS[metric]
+    if own in {"cosine", "correlation"}:
+        points = directions(points, centred=own == "correlation")
+    found = knn_by_partitions(points, n_neighbors, accuracy, seed, n_threads)
+    return KNN(found.indices, from_squares(found.squares, own)), found.recall
 
 
 def _by_scipy(points: Any, k: int, metric: Any, metric_kwds: Mapping[str, Any]) -> KNN:

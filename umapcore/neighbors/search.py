@@ -12,18 +12,23 @@ from umapcore.neighbors import descent
 from umapcore.neighbors.knn import KNN, with_self_first
 from umapcore.neighbors.magnitudes import scaled, small_exponent, unscaled
 from umapcore.neighbors.metrics import METRICS, OWN_METRICS, has_exact, unknown_metric
-from umapcore.neighbors.record import Found, Search
+from umapcore.neighbors.record import ACCURACY, Found, Search
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: Up to this many products of coordinates, n²p, our own kernel is faster than pynndescent, even
-#: after its compilation (which takes a minute): 31,600 points in 50 dimensions.
-EXACT_WORK = 5e10
+    from umapcore.device.protocol import Backend
+
+_SAME = "The result has the same bits."
+#: Up to this many products of coordinates, n²p, an exact search by our own metrics takes about a
+#: second: 44,700 points in 50 dimensions.
+EXACT_WORK = 1e11
 #: As in scanpy, the search by other metrics is exact for fewer points than this.
 EXACT_BELOW_OTHERS = 4096
 #: Without pynndescent, the search is exact up to this many points, and refused above.
 EXACT_UP_TO = 100_000
+#: Sparse points are made dense, for an approximate search of our own, up to this many bytes.
+DENSE_BYTES = 2**31
 
 
 def nearest_neighbors(points: Any, n_neighbors: int, **options: Any) -> KNN:
@@ -76,23 +81,69 @@ def find_neighbors(
             seed=seed, method=method, exact=exact, accuracy=accuracy, n_threads=n_threads,
         )  # fmt: skip
         return Found(KNN(larger.indices, unscaled(larger.distances, exponent, str(metric))), search)
+    if accuracy == 1.0:
+        exact = True
+    options: dict[str, Any] = {"metric": metric, "metric_kwds": metric_kwds}
+    kind, points = _kind(points, n_neighbors, options, exact=exact)
+    n = points.shape[0]
+    if kind == "pynndescent":
+        if method != "umap":
+            announce_fall_back(method, f"metric={metric!r} needs pynndescent.", _SAME)
+        logger.info("nearest neighbours: approximate search among %d points by pynndescent", n)
+        found = descent.descent_knn(points, n_neighbors, seed=seed, **options)
+        return Found(with_self_first(found, insert=True), Search(kind=kind))
+    is_exact = kind == "exact"
+    logger.info(
+        "nearest neighbours: %s search among %d points", "exact" if is_exact else "approximate", n
+    )
+
+    def search_on(backend: Backend) -> Found:
+        if is_exact:
+            knn = backend.nearest(points, n_neighbors, n_threads=n_threads, **options)
+            return Found(knn, Search(kind=kind, accuracy=1.0))
+        aim = ACCURACY if accuracy is None else accuracy
+        knn, recall = backend.approximate(
+            points, n_neighbors, str(metric), accuracy=aim, seed=seed, n_threads=n_threads
+        )
+        return Found(knn, Search(kind=kind, accuracy=aim, recall=recall))
+
     if method != "umap":
         try:
-            if exact is False:
-                msg = "exact=False asks for an approximate search."
-                raise GPUUnavailableError(msg)
-            return Found(gpu_backend().nearest(points, n_neighbors, metric), Search(kind="exact"))
+            return search_on(gpu_backend())
         except GPUUnavailableError as error:
-            outcome = "The neighbours may differ in a few near ties."
-            announce_fall_back(method, str(error), outcome)
-    options: dict[str, Any] = {"metric": metric, "metric_kwds": metric_kwds}
+            announce_fall_back(method, str(error), _SAME)
+    return search_on(cpu_backend())
+
+
+def _kind(
+    points: Any, n_neighbors: int, options: dict[str, Any], *, exact: bool | None
+) -> tuple[str, Any]:
+    """Return the kind of the search, and its points, which are made dense if it needs that.
+
+    Raises
+    ------
+    ValueError
+        For a metric that no search supports.
+    ImportError
+        When pynndescent is needed and not installed.
+    """
+    metric, n = options["metric"], points.shape[0]
+    own = isinstance(metric, str) and metric in OWN_METRICS
     if _is_exact(points, metric, exact=exact):
-        logger.info("nearest neighbours: exact search among %d points", points.shape[0])
-        knn = cpu_backend().nearest(points, n_neighbors, n_threads=n_threads, **options)
-        return Found(knn, Search(kind="exact", accuracy=1.0))
-    logger.info("nearest neighbours: approximate search among %d points", points.shape[0])
-    found = descent.descent_knn(points, n_neighbors, seed=seed, **options)
-    return Found(with_self_first(found, insert=True), Search(kind="pynndescent"))
+        return "exact", points
+    if not own or n_neighbors < 2:
+        return "pynndescent", points
+    if options["metric_kwds"]:
+        msg = f"metric_kwds={dict(options['metric_kwds'])!r}: metric={metric!r} has no parameters."
+        raise ValueError(msg)
+    if is_sparse(points):
+        size = 4 * n * points.shape[1]
+        if size > DENSE_BYTES:
+            logger.info("sparse points of %.1f GB if dense: pynndescent searches", size / 1e9)
+            return "pynndescent", points
+        logger.info("sparse points are made dense: %.2f GB", size / 1e9)
+        points = points.toarray()
+    return "partitions", points
 
 
 def _is_exact(points: Any, metric: Any, *, exact: bool | None) -> bool:
@@ -109,16 +160,18 @@ def _is_exact(points: Any, metric: Any, *, exact: bool | None) -> bool:
             msg = f"exact=True: there is no exact search by metric={metric!r} for such data."
             raise ValueError(msg)
         return exact
-    own = not sparse and isinstance(metric, str) and metric in OWN_METRICS
-    few = float(n) ** 2 * points.shape[1] <= EXACT_WORK if own else n < EXACT_BELOW_OTHERS
-    if possible and few:
-        return True
+    own = isinstance(metric, str) and metric in OWN_METRICS
+    if own and not sparse:
+        return bool(float(n) ** 2 * points.shape[1] <= EXACT_WORK)
+    few = n < EXACT_BELOW_OTHERS
+    if own or (possible and few):
+        return bool(few)
     if descent.is_installed() or not possible:
         return False
     if n > EXACT_UP_TO:
         msg = (
-            f"{n:,} points: a search for neighbours among so many needs pynndescent "
-            f"({descent.INSTALL}), or exact=True, which is slow."
+            f"{n:,} points: a search for neighbours among so many by metric={metric!r} needs "
+            f"pynndescent ({descent.INSTALL}), or exact=True, which is slow."
         )
         raise ImportError(msg)
     logger.warning(

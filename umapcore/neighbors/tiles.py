@@ -1,29 +1,62 @@
-"""Exact search among dense points: a point is compared with a tile of points at a time."""
+"""Exact search among dense points: all pairs are compared, blocks of them at a time."""
 
 from __future__ import annotations
 
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from umapcore._kit.jit import inline, kernel
+from umapcore._kit.jit import U0, kernel
 from umapcore._kit.parallel import for_rows, run_interruptibly
-from umapcore.neighbors.top_k import keep, own_first
+from umapcore.neighbors.codes import (
+    MOST,
+    Codes,
+    blank,
+    encode,
+    find_bests,
+    find_near,
+    least_needed,
+    limit_of,
+    scale_of,
+)
+from umapcore.neighbors.lists import NO_KEY, keep, unpack
+from umapcore.neighbors.pairs import Points, as_rows, square
+from umapcore.neighbors.tile_products import QUERIES, TILE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Points in a tile.
-TILE = 64
-#: Coordinates that are summed before the sums are stored.
-_TERMS = 4
-#: Rows in a piece of work: they share a tile while it is cached.
+#: Tiles in a block: they stay in the fastest cache while queries are compared with them.
+_BLOCK_TILES = 16
+#: Queries in a piece of work: they share the block.
 _ROWS_PER_TASK = 64
-#: Pieces with more terms than this take longer than Ctrl-C should.
-_LONG = 1e8
-#: Tiles that are transposed at a time.
-_TRANSPOSED = 64
+#: Points that are rounded in a piece of work; whole tiles.
+_ENCODED_PER_TASK = 4096
+#: Points longer than all but this share of them are not rounded, if they are much longer.
+_FAR_SHARE, _MUCH_LONGER = 1e-3, 8.0
+#: Pieces of work with more products than this take longer than Ctrl-C should.
+_LONG = 4e8
+
+
+class Search(NamedTuple):
+    """What is searched.
+
+    Attributes
+    ----------
+    points, codes
+        The points, and the same rounded.
+    scale, longest
+        float32: steps per unit of length, and largest squared length of a point that is rounded.
+    far
+        int32: points that are longer, and so have no code.
+    """
+
+    points: Points
+    codes: Codes
+    scale: Any
+    longest: Any
+    far: Any
 
 
 def knn_by_tiles(
@@ -33,81 +66,152 @@ def knn_by_tiles(
 
     If `queries` is None, the neighbours are those of the points, each first in its own row.
     """
-    n = points.shape[0]
-    rows, across = _tiled(points)
+    rows = as_rows(points)
     if queries is None:
-        indices, squares = own_first(n, k)
-    else:
-        rows, _ = _tiled(queries)
-        indices = np.full((queries.shape[0], k), -1, np.int32)
-        squares = np.full(indices.shape, np.inf, np.float32)
+        own = np.arange(points.shape[0], dtype=np.int32)
+        found = nearest_lists(rows, rows, own, k - 1, n_threads)
+        return unpack(found, None, n_threads)
+    found = nearest_lists(rows, as_rows(queries), None, k, n_threads)
+    return unpack(found, None, n_threads, own=False)
 
+
+def nearest_lists(
+    points: Points, queries: Points, own: NDArray[np.int32] | None, k: int, n_threads: int | None
+) -> NDArray[np.int64]:
+    """Find the nearest points of each query.
+
+    Parameters
+    ----------
+    points, queries
+        Rows of the same length.
+    own
+        int32: numbers of the points that the queries are, which are not their own neighbours; None
+        if they are others.
+    k
+        Length of the lists; may be 0.
+
+    Returns
+    -------
+    int64, (number of queries, k): lists as in :mod:`.lists`.
+    """
+    n = queries.number()
+    found = np.full((n, k), NO_KEY)
+    if k == 0 or n == 0:
+        return found
+    if own is None:
+        own = np.full(n, -1, np.int32)
+    search = _prepare(points, n_threads)
     stopped = Event()
 
-    def search(a: int, b: int) -> None:
+    def work(a: int, b: int) -> None:
         if not stopped.is_set():
-            _search(a, b, n, rows, across, indices, squares, queries is None)
+            _search(a, b, search, queries, own, found.reshape(-1), k)
 
-    def search_all() -> None:
-        for_rows(indices.shape[0], n_threads, search, _ROWS_PER_TASK)
+    def all_work() -> None:
+        for_rows(n, n_threads, work, _ROWS_PER_TASK)
 
-    if _ROWS_PER_TASK * across.size > _LONG:
-        run_interruptibly(search_all, stopped.set)
+    if _ROWS_PER_TASK * points.rows.shape[0] > _LONG:
+        run_interruptibly(all_work, stopped.set)
     else:
-        search_all()
-    return indices, squares
+        all_work()
+    return found
 
 
-def _tiled(points: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return zero-padded points twice: as rows, and as tiles transposed to coordinates × points."""
-    n, p = points.shape
-    padded = max(_TERMS, -(-p // _TERMS) * _TERMS)
-    tiles = np.zeros((-(-n // TILE), TILE, padded), np.float32)
-    rows = tiles.reshape(-1, padded)
-    across = np.empty((tiles.shape[0], padded, TILE), np.float32)
-    for first in range(0, tiles.shape[0], _TRANSPOSED):
-        some = slice(first, first + _TRANSPOSED)
-        of_some = slice(first * TILE, min(n, (first + _TRANSPOSED) * TILE))
-        rows[of_some, :p] = points[of_some]
-        across[some] = tiles[some].transpose(0, 2, 1)
-    return rows, across
+def _prepare(points: Points, n_threads: int | None) -> Search:
+    """Round the points. How it is done decides only how fast the search is."""
+    n, stride = points.number(), int(points.stride)
+    rows = points.rows.reshape(n, stride)
+    centre = rows[:: max(1, n // 65_536)].mean(axis=0, dtype=np.float64).astype(np.float32)
+    lengths = np.empty(n, np.float32)
 
+    def measure(a: int, b: int) -> None:
+        _lengths(a, b, points, centre, lengths)
 
-@inline
-def _add_squares(point: Any, lanes: Any, sums: Any) -> None:
-    """Compute the squared distances from a point to the points of a tile."""
-    sums[:] = np.float32(0.0)
-    for c in range(0, point.shape[0], _TERMS):
-        x0, x1, x2, x3 = point[c], point[c + 1], point[c + 2], point[c + 3]
-        y0, y1, y2, y3 = lanes[c], lanes[c + 1], lanes[c + 2], lanes[c + 3]
-        for lane in range(TILE):
-            d0 = x0 - y0[lane]
-            d1 = x1 - y1[lane]
-            d2 = x2 - y2[lane]
-            d3 = x3 - y3[lane]
-            sums[lane] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
+    for_rows(n, n_threads, measure, _ENCODED_PER_TASK)
+    rank = int((n - 1) * (1.0 - _FAR_SHARE))
+    usual = float(np.partition(lengths, rank)[rank]) * _MUCH_LONGER**2
+    longest = min(float(lengths.max()), max(usual, float(np.finfo(np.float32).tiny)))
+    is_far = lengths > longest
+    codes = Codes(
+        np.empty(-(-n // TILE) * TILE * int(points.n_words), np.int32),
+        np.empty(-(-n // TILE) * TILE, np.int32),
+        centre,
+        np.empty(0, np.int32),
+    )
+    scale = np.float32(_scale(np.float32(longest), points.n_words))
+
+    def fill(a: int, b: int) -> None:
+        _encode(a, b, points, codes, scale, is_far)
+
+    for_rows(n, n_threads, fill, _ENCODED_PER_TASK)
+    far = np.flatnonzero(is_far).astype(np.int32)
+    return Search(points, codes, scale, np.float32(longest), far)
 
 
 @kernel()
-def _search(
-    first: Any, last: Any, n: Any, rows: Any, across: Any, indices: Any, squares: Any, own: Any
-) -> None:
-    """Compare the rows `first` … `last` - 1 with all points, tile by tile, so tiles stay cached.
+def _scale(longest: Any, n_words: Any) -> Any:
+    return scale_of(longest, n_words)
 
-    `own`: the rows are the points, and each is in its place already.
-    """
-    k = indices.shape[1]
-    foremost = 1 if own else 0
-    if k <= foremost:
-        return
-    sums = np.empty(TILE, np.float32)
-    for tile in range(across.shape[0]):
-        lanes = across[tile]
-        for i in range(first, last):
-            _add_squares(rows[i], lanes, sums)
-            base = tile * TILE
-            worst = squares[i, k - 1]
-            for lane in range(min(TILE, n - base)):
-                if sums[lane] < worst and not (own and base + lane == i):
-                    keep(indices[i], squares[i], base + lane, sums[lane], foremost)
-                    worst = squares[i, k - 1]
+
+@kernel()
+def _lengths(first: Any, last: Any, points: Points, centre: Any, lengths: Any) -> None:
+    for i in range(first, last):
+        at = np.uint64(i) * points.stride
+        lengths[i] = square(points.rows, at, centre, U0, points.stride)
+
+
+@kernel()
+def _encode(first: Any, last: Any, points: Points, codes: Codes, scale: Any, is_far: Any) -> None:
+    row = np.empty(np.int64(points.stride), np.int32)
+    own = Codes(codes.words, codes.squares, codes.centre, row)
+    encode(points, np.arange(first, last).astype(np.int32), scale, own, first)
+    for i in range(first, last):
+        if is_far[i]:
+            blank(codes, i, points.n_words)
+
+
+@kernel(seconds=5)
+def _search(
+    first: Any, last: Any, search: Search, queries: Points, own: Any, found: Any, k: Any
+) -> None:
+    """Compare the queries `first` … `last` - 1 with all points, block by block."""
+    points, codes, scale, longest, far = search
+    n_words, stride = points.n_words, points.stride
+    n, m = points.rows.shape[0] // np.int64(stride), last - first
+    padded = -(-m // TILE) * TILE
+    of_queries = Codes(
+        np.empty(padded * n_words, np.int32),
+        np.empty(padded, np.int32),
+        codes.centre,
+        np.empty(np.int64(stride), np.int32),
+    )
+    encode(queries, np.arange(first, last).astype(np.int32), scale, of_queries, 0)
+    near = np.empty(QUERIES * _BLOCK_TILES * TILE, np.int32)
+    limits, bests = np.empty(QUERIES, np.int32), np.empty(QUERIES, np.int32)
+    minima = np.empty(QUERIES * TILE, np.int32)
+    is_far = np.empty(m, np.bool_)
+    for i in range(m):
+        at = np.uint64(first + i) * stride
+        is_far[i] = square(queries.rows, at, codes.centre, U0, stride) > longest
+        for other in far:
+            if other != own[first + i]:
+                keep(queries, first + i, points, other, found, k)
+    for begin in range(0, -(-n // TILE), _BLOCK_TILES):
+        end = min(-(-n // TILE), begin + _BLOCK_TILES)
+        for q in range(0, m, QUERIES):
+            some = min(QUERIES, m - q)
+            bests[:] = MOST
+            if least_needed(found, first + q, k) == np.inf:
+                parts = k // TILE + 1
+                find_bests(of_queries, q, codes, (begin, end, parts), n_words, minima, bests)
+            for r in range(some):
+                worst = least_needed(found, first + q + r, k)
+                limits[r] = limit_of(worst, bests[r], scale, n_words)
+                if is_far[q + r]:
+                    limits[r] = MOST
+            limits[some:] = -1
+            count = find_near(of_queries, q, codes, (begin, end), n_words, limits, near)
+            for c in range(count):
+                i, other = first + q + near[c] % QUERIES, begin * TILE + near[c] // QUERIES
+                if other < n and other != own[i]:
+                    keep(queries, i, points, other, found, k)

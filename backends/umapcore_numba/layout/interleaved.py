@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from llvmlite import ir
 
+from umapcore._kit.processor import AVX512
 from umapcore_numba import floats
-from umapcore_numba.layout.processor import AVX512
 
 if TYPE_CHECKING:
     from collections.abc import Callable

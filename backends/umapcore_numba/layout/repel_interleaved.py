@@ -13,13 +13,13 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from umapcore._kit.prefetch import LINE
 from umapcore.layout.constants import GROUP, GROUP_STEP
 from umapcore_numba.floats import ONE
 from umapcore_numba.forces import NEAR, TINY
 from umapcore_numba.layout import interleaved
 from umapcore_numba.layout.interleaved import WIDTH, Interleaved
 from umapcore_numba.layout.lanes import POOL_STRIDE
-from umapcore_numba.layout.prefetch import LINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

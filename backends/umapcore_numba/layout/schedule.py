@@ -17,8 +17,8 @@ from numba import types
 from numba.extending import intrinsic
 
 from umapcore._kit.jit import U0, U1, inline
+from umapcore._kit.processor import AVX512
 from umapcore_numba.layout.interleaved import spread
-from umapcore_numba.layout.processor import AVX512
 
 #: Number of edges that are compared at a time: one for each bit of a word.
 WORD_BITS = np.uint64(64)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from umapcore._kit.jit import inline
+from umapcore._kit.prefetch import LINE, prefetch_to_write
 from umapcore.layout.constants import GROUP_STEP
 from umapcore_numba.floats import ONE
-from umapcore_numba.layout.prefetch import LINE, prefetch_to_write
 
 #: Largest number of flat positions in one piece of work.
 SLICE = 16_384

@@ -1,0 +1,233 @@
+"""Points rounded to 16-bit integers, and the comparison of many pairs by them.
+
+Processors add products of such integers three times as fast as of floats, and exactly. The integers
+only decide which pairs are looked at more closely: how far they can be from the points is known, so
+no pair that matters is left out. The neighbours, and all bits, are those of the points.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from umapcore._kit.jit import U0, U1, inline
+from umapcore._kit.simd import SIMD_WIDTH, greatest, least, load, lowest_bit, store, truncated
+from umapcore.neighbors.lists import distance_of
+from umapcore.neighbors.pairs import Points, square
+from umapcore.neighbors.tile_products import (
+    QUERIES,
+    TILE,
+    WORDS_OF_BITS,
+    bits_near,
+    lower_minima,
+)
+
+#: Largest length of a rounded point: the square of twice this fits in an int32.
+LONGEST = 23_100.0
+#: More than any squared distance between rounded points.
+MOST = np.int32(np.iinfo(np.int32).max)
+#: Squared length at a place without a point: it is far from all others, and no sum overflows.
+NO_POINT = np.int32(1_600_000_000)
+#: Added to make a number positive before it is truncated, so that it is rounded to the nearest.
+_SHIFT = np.float32(32768.5)
+_LONGEST = np.float32(LONGEST)
+#: More than the rounding of a coordinate in steps: half a step, and the error of float32.
+_ROUNDING = 0.51
+#: More than the error of a squared distance in float32, relative to it, with 1.
+_FLOAT_ERROR = 1.0 + 1e-4
+_U8 = np.uint64(SIMD_WIDTH)
+
+
+class Codes(NamedTuple):
+    """Rounded points in tiles.
+
+    Attributes
+    ----------
+    words
+        int32: of each tile, for each pair of coordinates, the pairs of its points.
+    squares
+        int32: squared length of each point; `NO_POINT` where there is none.
+    centre
+        float32: what is subtracted from each point before it is rounded.
+    row
+        int32: scratch for a point.
+    """
+
+    words: Any
+    squares: Any
+    centre: Any
+    row: Any
+
+
+@inline
+def find_centre(points: Points, members: Any, centre: Any) -> None:
+    """Find the middle between the least and the greatest of each coordinate."""
+    rows, stride, _ = points
+    half = np.float32(0.5)
+    for c in range(U0, stride, _U8):
+        low = load(rows, np.uint64(members[0]) * stride + c)
+        high = low
+        for i in range(1, members.shape[0]):
+            x = load(rows, np.uint64(members[i]) * stride + c)
+            low = least(low, x)
+            high = greatest(high, x)
+        store(centre, c, low * half + high * half)
+
+
+@inline
+def find_scale(points: Points, members: Any, centre: Any) -> Any:
+    """Return the steps per unit of length with which the longest point just fits."""
+    rows, stride, n_words = points
+    longest = np.float32(0.0)
+    for i in range(members.shape[0]):
+        longest = max(longest, square(rows, np.uint64(members[i]) * stride, centre, U0, stride))
+    return scale_of(longest, n_words)
+
+
+@inline
+def scale_of(longest: Any, n_words: Any) -> Any:
+    """Return the steps per unit of length for points of at most this squared length."""
+    if longest == np.float32(0.0):
+        return np.float32(0.0)
+    # Rounding can make a point longer by half the root of its number of coordinates.
+    return np.float32(LONGEST - np.sqrt(np.float64(n_words))) / np.sqrt(longest)
+
+
+@inline
+def encode(points: Points, members: Any, scale: Any, codes: Codes, first: Any) -> None:
+    """Round some points, and write them from place `first`, the beginning of a tile, on.
+
+    Points that are longer than the scale allows get wrong codes, which must not be used.
+    """
+    rows, stride, n_words = points
+    m = members.shape[0]
+    for i in range(m):
+        at = np.uint64(members[i]) * stride
+        for c in range(U0, stride, _U8):
+            d = (load(rows, at + c) - load(codes.centre, c)) * scale
+            d = least(greatest(d, -_LONGEST), _LONGEST)
+            store(codes.row, c, truncated(d + _SHIFT) - np.int32(32768))
+        place = first + i
+        base = (place // TILE) * n_words * TILE + place % TILE
+        total = np.int32(0)
+        for w in range(n_words):
+            x, y = codes.row[2 * w], codes.row[2 * w + 1]
+            codes.words[base + w * TILE] = (x & np.int32(0xFFFF)) | (y << np.int32(16))
+            total += x * x + y * y
+        codes.squares[place] = total
+    for place in range(first + m, -(-(first + m) // TILE) * TILE):
+        blank(codes, place, n_words)
+
+
+@inline
+def blank(codes: Codes, place: Any, n_words: Any) -> None:
+    """Write that there is no point at a place."""
+    base = (place // TILE) * n_words * TILE + place % TILE
+    for w in range(n_words):
+        codes.words[base + w * TILE] = np.int32(0)
+    codes.squares[place] = NO_POINT
+
+
+@inline
+def find_bests(
+    queries: Codes, q: Any, points: Codes, tiles: Any, n_words: Any, minima: Any, bests: Any
+) -> None:
+    """Find, for some queries, a squared distance that enough points do not exceed.
+
+    Parameters
+    ----------
+    queries, q
+        Rounded queries, and the place of the first, a multiple of `QUERIES`.
+    points, tiles
+        Rounded points; the first tile, the one after the last, and the number of parts in which
+        they are looked at. In each part as many points as a tile has do not exceed the distance.
+    n_words
+        Pairs of coordinates.
+    minima, bests
+        int32: scratch, and where the squared distances, in steps, are written to.
+    """
+    first, last, parts = tiles
+    bests[:] = 0
+    for part in range(parts):
+        minima[:] = MOST
+        begin = first + (last - first) * part // parts
+        end = first + (last - first) * (part + 1) // parts
+        for tile in range(begin, end):
+            lower_minima(
+                queries.words, queries.squares, points.words, points.squares,
+                np.uint64(q), np.uint64(tile), np.uint64(n_words), minima,
+            )  # fmt: skip
+        for r in range(QUERIES):
+            for lane in range(TILE):
+                bests[r] = max(bests[r], minima[r * TILE + lane])
+
+
+@inline
+def find_near(
+    queries: Codes, q: Any, points: Codes, tiles: Any, n_words: Any, limits: Any, near: Any
+) -> Any:
+    """List the points of some tiles that are within the limits of some queries.
+
+    Parameters
+    ----------
+    queries, q, points, n_words
+        As for :func:`find_bests`.
+    tiles
+        The first tile, and the one after the last.
+    limits
+        int32: largest squared distance, in steps, for each query.
+    near
+        int32: for each pair that is found, the place of the point from the first tile on, times
+        `QUERIES`, plus the number of the query.
+
+    Returns
+    -------
+    The number of pairs.
+    """
+    count = 0
+    for tile in range(tiles[0], tiles[1]):
+        found = bits_near(
+            queries.words, queries.squares, points.words, points.squares,
+            np.uint64(q), np.uint64(tile), np.uint64(n_words), limits,
+        )  # fmt: skip
+        for word in range(WORDS_OF_BITS):
+            bits = found[word]
+            while bits != U0:
+                place = np.int64(lowest_bit(bits))
+                bits &= bits - U1
+                r = word * (QUERIES // WORDS_OF_BITS) + place // TILE
+                column = (tile - tiles[0]) * TILE + place % TILE
+                near[count] = column * QUERIES + r
+                count += 1
+    return count
+
+
+@inline
+def limit_of(worst: Any, best: Any, scale: Any, n_words: Any) -> Any:
+    """Return the largest squared distance, in steps, of points that may be among the nearest.
+
+    Parameters
+    ----------
+    worst
+        float32: squared distance that a point must not exceed; infinite if there is none.
+    best
+        int32: squared distance in steps that enough places do not exceed. From `NO_POINT` on, some
+        of them are without a point.
+    scale, n_words
+        Steps per unit of length, and pairs of coordinates.
+    """
+    # Two points are each rounded by at most this many steps.
+    off = 2.0 * _ROUNDING * np.sqrt(2.0 * n_words) + 1.0
+    reach = np.inf
+    if worst < np.inf:
+        reach = np.sqrt(np.float64(worst)) * np.float64(scale) * _FLOAT_ERROR + off
+    if best < NO_POINT:
+        reach = min(reach, (np.sqrt(np.float64(best)) + off) * _FLOAT_ERROR + off)
+    return MOST if reach >= 46_340.0 else np.int32(reach * reach)
+
+
+@inline
+def least_needed(found: Any, i: Any, k: Any) -> Any:
+    """Return the squared distance that a neighbour must not exceed to enter a list."""
+    return distance_of(found[np.int64(i) * k + k - 1])

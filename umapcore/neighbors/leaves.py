@@ -1,0 +1,77 @@
+"""Comparison of all pairs of points within the leaves of a tree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from umapcore._kit.jit import kernel
+from umapcore.neighbors.codes import (
+    MOST,
+    Codes,
+    encode,
+    find_bests,
+    find_centre,
+    find_near,
+    find_scale,
+    least_needed,
+    limit_of,
+)
+from umapcore.neighbors.lists import keep
+from umapcore.neighbors.tile_products import QUERIES, TILE
+
+if TYPE_CHECKING:
+    from umapcore.neighbors.pairs import Points
+
+
+@kernel(seconds=5)
+def compare_leaves(
+    first: Any, last: Any, points: Points, order: Any, bounds: Any, found: Any, k: Any
+) -> None:
+    """Compare all pairs within the leaves `first` … `last` - 1, and keep the nearest.
+
+    Parameters
+    ----------
+    order, bounds
+        int32, int64: the points, leaf after leaf, and where the leaves begin and end.
+    found, k
+        int64: lists of the `k` nearest so far, see :mod:`.lists`.
+    """
+    n_words = points.n_words
+    padded = 0
+    for leaf in range(first, last):
+        padded = max(padded, -(-(bounds[leaf + 1] - bounds[leaf]) // TILE) * TILE)
+    stride = np.int64(points.stride)
+    codes = Codes(
+        np.empty(padded * n_words, np.int32),
+        np.empty(padded, np.int32),
+        np.empty(stride, np.float32),
+        np.empty(stride, np.int32),
+    )
+    near = np.empty(QUERIES * padded, np.int32)
+    limits, bests = np.empty(QUERIES, np.int32), np.empty(QUERIES, np.int32)
+    minima = np.empty(QUERIES * TILE, np.int32)
+    for leaf in range(first, last):
+        members = order[bounds[leaf] : bounds[leaf + 1]]
+        m = members.shape[0]
+        n_tiles = -(-m // TILE)
+        find_centre(points, members, codes.centre)
+        scale = find_scale(points, members, codes.centre)
+        encode(points, members, scale, codes, 0)
+        for q in range(0, m, QUERIES):
+            some = min(QUERIES, m - q)
+            bests[:] = MOST
+            if least_needed(found, members[q], k) == np.inf:
+                # A point itself is among those counted, hence k + 1 of them.
+                parts = k // TILE + 1
+                find_bests(codes, q, codes, (0, n_tiles, parts), n_words, minima, bests)
+            for r in range(some):
+                worst = least_needed(found, members[q + r], k)
+                limits[r] = limit_of(worst, bests[r], scale, n_words)
+            limits[some:] = -1
+            count = find_near(codes, q, codes, (0, n_tiles), n_words, limits, near)
+            for c in range(count):
+                row, column = q + near[c] % QUERIES, near[c] // QUERIES
+                if column < m and column != row:
+                    keep(points, members[row], points, members[column], found, k)

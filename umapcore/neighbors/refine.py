@@ -1,0 +1,74 @@
+"""A pass in which every point looks at the neighbours of its neighbours.
+
+All points read the lists of before the pass, so its result does not depend on their order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from umapcore._kit.jit import U0, kernel
+from umapcore._kit.prefetch import LINE, prefetch_to_read
+from umapcore.neighbors.lists import NO_KEY, keep, number_of
+
+if TYPE_CHECKING:
+    from umapcore.neighbors.pairs import Points
+
+#: Places in the table of points that were looked at; the last one at each place is known.
+_PLACES = 1024
+#: The rows of points are fetched so many comparisons ahead.
+_AHEAD = 6
+_LINE = np.uint64(LINE)
+_HALF = np.int64(32)
+
+
+@kernel(seconds=2)
+def look_around(
+    first: Any, last: Any, points: Points, before: Any, found: Any, k: Any, reach: Any
+) -> None:
+    """Add to the lists of the points `first` … `last` - 1 near points that their neighbours list.
+
+    Parameters
+    ----------
+    before, found
+        int64: lists of all points before and after the pass.
+    k, reach
+        Length of the lists, and how many of their first entries are looked at: those of the point,
+        and those of each of these neighbours.
+    """
+    rows, stride, _ = points
+    seen = np.zeros(_PLACES, np.int64)
+    others = np.empty(reach * reach, np.int32)
+    for i in range(first, last):
+        base = np.int64(i) * k
+        tag = np.int64(i + 1) << _HALF
+        seen[i % _PLACES] = tag | np.int64(i)
+        for q in range(k):
+            key = before[base + q]
+            found[base + q] = key
+            number = number_of(key)
+            seen[number % _PLACES] = tag | np.int64(number)
+        count = 0
+        for q in range(reach):
+            key = before[base + q]
+            if key == NO_KEY:
+                break
+            beyond = np.int64(number_of(key)) * k
+            for r in range(reach):
+                key = before[beyond + r]
+                if key == NO_KEY:
+                    break
+                number = number_of(key)
+                mark = tag | np.int64(number)
+                if seen[number % _PLACES] != mark and number != i:
+                    seen[number % _PLACES] = mark
+                    others[count] = number
+                    count += 1
+        for c in range(count):
+            if c + _AHEAD < count:
+                ahead = np.uint64(others[c + _AHEAD]) * stride
+                for line in range(U0, stride, _LINE):
+                    prefetch_to_read(rows, ahead + line)
+            keep(points, i, points, others[c], found, k)
