@@ -103,6 +103,7 @@ def described(name: str, points: NDArray[np.float32], load_before: float | None)
         "n_points": len(points),
         "n_dimensions": points.shape[1],
         "processor": report.processor(),
+        "cores": os.cpu_count(),
         "commit": report.versions()["commit"],
         "load_average_before": load_before,
     }

@@ -47,7 +47,7 @@ def _search(result: dict[str, Any]) -> str:
         "programs take turns, each run in a process of its own. *First* is the first call with "
         "its imports, compiled code being on disk, *warm* a second call in the same process. "
         "*Memory* is the peak of the first call above data and imports. umapcore is given the "
-        f"recall to aim at; pynndescent is called as scanpy calls it. {_medians(result)} "
+        f"recall to aim at; pynndescent is called as scanpy calls it. {_medians(result)}"
         f"{_packages(result, RIVALS)} `python -m benchmarks.neighbors.search` repeats it.\n\n"
         f"![Seconds against recall](benchmarks/{PLOT})"
     )
@@ -73,7 +73,7 @@ def _end_to_end(result: dict[str, Any]) -> str:
         "*First* is the first pass of a fresh process with its imports, compiled code being on "
         "disk, *warm* a second pass. Loss and recall of a layout are those on its own graph. "
         "*Memory* is the peak of the first pass above the data, with the code of the programs. "
-        f"{_medians(result)} {_packages(result, ('scanpy', 'umap-learn', *RIVALS))} `python -m "
+        f"{_medians(result)}{_packages(result, ('scanpy', 'umap-learn', *RIVALS))} `python -m "
         "benchmarks.neighbors.end_to_end` repeats it."
     )
     cases = (_case(case, end_to_end.table(case)) for case in result["cases"])
@@ -141,15 +141,15 @@ def _medians(result: dict[str, Any]) -> str:
         for key in ("repeats", "rival_repeats")
     )
     others = "" if ours == rivals else f" (of other programs, {rivals})"
-    processors = ", ".join(sorted({case["processor"] for case in cases}))
-    return f"Medians of {ours} runs{others} on {processors}."
+    machines = ", ".join(sorted({f"{case['processor']}, {case['cores']} cores" for case in cases}))
+    return f"Medians of {ours} runs{others} on {machines}."
 
 
 def _packages(result: dict[str, Any], names: tuple[str, ...]) -> str:
     packages = dict.fromkeys(PACKAGES.get(name, name) for name in names)
     versions = result["versions"]
     found = [f"{name} {versions[name]}" for name in packages if versions.get(name)]
-    return f"{', '.join(found)}." if found else ""
+    return f" {', '.join(found)}." if found else ""
 
 
 def draw(cases: list[dict[str, Any]], path: Path) -> None:
@@ -181,7 +181,12 @@ def draw(cases: list[dict[str, Any]], path: Path) -> None:
         axis.set_title(f"{case['set']}, {case['n_points']:,} points", fontsize=9)
         for side in ("top", "right"):
             axis.spines[side].set_visible(False)
-    handles, labels = axes.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, fontsize=7, ncols=4, frameon=False, loc="outside lower center")
-    figure.savefig(path, dpi=130)
+    shown: dict[str, Any] = {}
+    for axis in axes.flat:
+        handles, labels = axis.get_legend_handles_labels()
+        shown |= dict(zip(labels, handles, strict=True))
+    figure.legend(
+        shown.values(), shown.keys(), fontsize=7, ncols=3, frameon=False, loc="outside lower center"
+    )
+    figure.savefig(path, dpi=130, bbox_inches="tight")
     plt.close(figure)

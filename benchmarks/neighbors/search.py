@@ -5,7 +5,8 @@ what they build for this is in their time. They run in turn, each in a process o
 is the first call of the process with its imports, compiled code being on disk; *warm* a second call
 of the same process. *Recall* is the share of the 14 nearest others that were found, on a fixed
 sample of points. *Memory* is the peak of the first call above data and imports. Programs that are
-not installed are left out, and the results say so.
+not installed (``python -m pip install hnswlib faiss-cpu usearch pynndescent``) are left out, and
+the results say so.
 """
 
 from __future__ import annotations
