@@ -1,6 +1,6 @@
 """Tables and plots from the measured JSON, into ``docs``: ``python -m benchmarks.pages``.
 
-Reads what ``python -m benchmarks``, ``.spectral`` and ``.neighbors`` wrote; nothing in the page
+Reads what ``python -m benchmarks``, ``.spectral`` and ``.neighbors.*`` wrote; nothing in the page
 is typed by hand but the words around the figures.
 """
 
@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.neighbors import page as neighbors
 from benchmarks.report import RESULTS, table
 from benchmarks.suite import contender_table
 
@@ -38,9 +39,7 @@ def main() -> int:
     spectral = RESULTS / "spectral.json"
     if spectral.exists():
         parts.append(_spectral(json.loads(spectral.read_text(encoding="utf-8"))))
-    weights = RESULTS / "neighbors.json"
-    if weights.exists():
-        parts.append(_weights(json.loads(weights.read_text(encoding="utf-8"))))
+    parts += neighbors.sections(RESULTS, PLOTS)
     if "scale" in result:
         _scale(result["scale"], PLOTS / "scale.png")
         parts.append(_growth(result))
@@ -49,31 +48,6 @@ def main() -> int:
     PAGE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     print(f"wrote {PAGE}")
     return 0
-
-
-def _weights(result: dict[str, Any]) -> str:
-    text = (
-        "## Weights of given neighbours\n\n"
-        "`fuzzy_simplicial_set` on 15 stored neighbours a vertex, "
-        f"umap-learn {result['versions']['umap-learn']} and umapcore in one process, taking turns; "
-        f"medians of {result['repeats']} runs, without compilation. `python -m "
-        "benchmarks.neighbors` repeats it."
-    )
-    rows = []
-    for case in result["cases"]:
-        for threads, theirs in case["umap-learn"].items():
-            ours = case["umapcore"][threads]
-            rows.append(
-                [
-                    case["name"], threads, f"{theirs:.3f}", f"{ours:.3f}", f"{theirs / ours:.1f}",
-                    f"{case['largest difference']:.0e}",
-                ]
-            )  # fmt: skip
-    header = (
-        "graph", "threads", "umap-learn, s", "umapcore, s", "x umap-learn",
-        "largest difference of a weight",
-    )  # fmt: skip
-    return f"{text}\n\n{table(header, rows)}"
 
 
 def _opening(result: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Time UMAP's weights of given neighbours: umapcore and umap-learn in turn, in one process.
 
-``python -m benchmarks.neighbors`` needs umap-learn and the data sets; it writes
-``benchmarks/results/neighbors.json``.
+``python -m benchmarks.neighbors.weights`` needs umap-learn and the data sets; it writes
+``benchmarks/results/neighbors_weights.json``.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ REPEATS = 7
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="benchmarks.neighbors", description=__doc__)
+    parser = argparse.ArgumentParser(prog="benchmarks.neighbors.weights", description=__doc__)
     parser.add_argument("--data", default=os.environ.get("UMAPCORE_DATA"))
     parser.add_argument("--repeats", type=int, default=REPEATS)
-    parser.add_argument("--out", type=Path, default=report.RESULTS / "neighbors.json")
+    parser.add_argument("--out", type=Path, default=report.RESULTS / "neighbors_weights.json")
     args = parser.parse_args(arguments)
     if not args.data:
         parser.error("--data FOLDER or $UMAPCORE_DATA is needed")
