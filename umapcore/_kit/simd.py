@@ -188,6 +188,17 @@ def sum_of_halves(typingctx: Any, vector: Any) -> Any:
     return vector.element(vector), codegen
 
 
+@intrinsic
+def moved_up(typingctx: Any, before: Any, vector: Any) -> Any:
+    """Return a vector's lanes moved up by one; the first becomes the last lane of `before`."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        lanes = [SIMD_WIDTH - 1 + lane for lane in range(SIMD_WIDTH)]
+        return builder.shuffle_vector(*args, ir.Constant(ir.VectorType(_INT32, SIMD_WIDTH), lanes))
+
+    return vector(before, vector), codegen
+
+
 def _part(builder: Any, vector: Any, first: int, width: int) -> Any:
     """Return some lanes of a vector."""
     order = ir.Constant(ir.VectorType(_INT32, width), [first + lane for lane in range(width)])

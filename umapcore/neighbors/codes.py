@@ -13,7 +13,6 @@ import numpy as np
 
 from umapcore._kit.jit import U0, U1, inline
 from umapcore._kit.simd import SIMD_WIDTH, greatest, least, load, lowest_bit, store, truncated
-from umapcore.neighbors.lists import distance_of
 from umapcore.neighbors.pairs import Points, square
 from umapcore.neighbors.tile_products import (
     QUERIES,
@@ -176,7 +175,7 @@ def find_near(
     tiles
         The first tile, and the one after the last.
     limits
-        int32: largest squared distance, in steps, for each query.
+        int32: largest squared distance, in steps, for each of all queries; -1 if it is none.
     near
         int32: for each pair that is found, the place of the point from the first tile on, times
         `QUERIES`, plus the number of the query.
@@ -225,9 +224,3 @@ def limit_of(worst: Any, best: Any, scale: Any, n_words: Any) -> Any:
     if best < NO_POINT:
         reach = min(reach, (np.sqrt(np.float64(best)) + off) * _FLOAT_ERROR + off)
     return MOST if reach >= 46_340.0 else np.int32(reach * reach)
-
-
-@inline
-def least_needed(found: Any, i: Any, k: Any) -> Any:
-    """Return the squared distance that a neighbour must not exceed to enter a list."""
-    return distance_of(found[np.int64(i) * k + k - 1])

@@ -15,10 +15,9 @@ from umapcore.neighbors.codes import (
     find_centre,
     find_near,
     find_scale,
-    least_needed,
     limit_of,
 )
-from umapcore.neighbors.lists import keep
+from umapcore.neighbors.lists import Lists, keep, least_needed
 from umapcore.neighbors.tile_products import QUERIES, TILE
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 @kernel(seconds=5)
 def compare_leaves(
-    first: Any, last: Any, points: Points, order: Any, bounds: Any, found: Any, k: Any
+    first: Any, last: Any, points: Points, order: Any, bounds: Any, found: Lists
 ) -> None:
     """Compare all pairs within the leaves `first` … `last` - 1, and keep the nearest.
 
@@ -35,8 +34,8 @@ def compare_leaves(
     ----------
     order, bounds
         int32, int64: the points, leaf after leaf, and where the leaves begin and end.
-    found, k
-        int64: lists of the `k` nearest so far, see :mod:`.lists`.
+    found
+        Lists of the nearest so far.
     """
     n_words = points.n_words
     padded = 0
@@ -50,7 +49,7 @@ def compare_leaves(
         np.empty(stride, np.int32),
     )
     near = np.empty(QUERIES * padded, np.int32)
-    limits, bests = np.empty(QUERIES, np.int32), np.empty(QUERIES, np.int32)
+    limits, bests = np.empty(padded, np.int32), np.empty(QUERIES, np.int32)
     minima = np.empty(QUERIES * TILE, np.int32)
     for leaf in range(first, last):
         members = order[bounds[leaf] : bounds[leaf + 1]]
@@ -59,19 +58,18 @@ def compare_leaves(
         find_centre(points, members, codes.centre)
         scale = find_scale(points, members, codes.centre)
         encode(points, members, scale, codes, 0)
+        limits[m : n_tiles * TILE] = -1
         for q in range(0, m, QUERIES):
-            some = min(QUERIES, m - q)
             bests[:] = MOST
-            if least_needed(found, members[q], k) == np.inf:
+            if least_needed(found, members[q]) == np.inf:
                 # A point itself is among those counted, hence k + 1 of them.
-                parts = k // TILE + 1
+                parts = found.k // TILE + 1
                 find_bests(codes, q, codes, (0, n_tiles, parts), n_words, minima, bests)
-            for r in range(some):
-                worst = least_needed(found, members[q + r], k)
-                limits[r] = limit_of(worst, bests[r], scale, n_words)
-            limits[some:] = -1
+            for r in range(min(QUERIES, m - q)):
+                worst = least_needed(found, members[q + r])
+                limits[q + r] = limit_of(worst, bests[r], scale, n_words)
             count = find_near(codes, q, codes, (0, n_tiles), n_words, limits, near)
             for c in range(count):
                 row, column = q + near[c] % QUERIES, near[c] // QUERIES
                 if column < m and column != row:
-                    keep(points, members[row], points, members[column], found, k)
+                    keep(points, members[row], points, members[column], found)

@@ -1,28 +1,60 @@
 """The nearest neighbours found so far, as sorted lists of keys.
 
-A key is an entry as in :mod:`.entries`: its upper half holds the bits of the squared distance, a
-float32, its lower half the number of the neighbour. So integer order is the order of distances,
-and of numbers where these are equal.
+A key is an integer whose upper half holds the bits of the squared distance, a float32, and whose
+lower half is the number of the neighbour. So keys are in the order of distances, and of numbers
+where distances are equal.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from umapcore._kit.jit import inline, kernel
 from umapcore._kit.parallel import for_rows
-from umapcore._kit.simd import same_bits
+from umapcore._kit.simd import SIMD_WIDTH, any_lane, fill, load, moved_up, same_bits, store, where
 from umapcore.neighbors.pairs import Points, square
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+#: The place of a neighbour that was not found yet: greater than all keys.
 NO_KEY = np.int64(np.iinfo(np.int64).max)
-_HALF = np.int64(32)
 #: With this, a key is the last one of its distance.
 LOWER_HALF = np.int64(0xFFFFFFFF)
+_HALF = np.int64(32)
+_STEP = np.uint64(SIMD_WIDTH)
+
+
+class Lists(NamedTuple):
+    """Lists of n points.
+
+    Attributes
+    ----------
+    keys
+        int64, flat: lists in ascending order, one after the other; after each, `NO_KEY` up to a
+        whole number of vectors.
+    k, stride
+        int64: entries of a list, and places from one list to the next.
+    """
+
+    keys: Any
+    k: Any
+    stride: Any
+
+    def matrix(self) -> NDArray[np.int64]:
+        """Return the keys of all lists, (n, k)."""
+        found: NDArray[np.int64] = self.keys.reshape(-1, int(self.stride))[:, : int(self.k)]
+        return found
+
+
+def empty_lists(n: int, k: int) -> Lists:
+    """Return lists without neighbours, on cache lines."""
+    stride = max(1, -(-k // SIMD_WIDTH)) * SIMD_WIDTH
+    flat = np.full(n * stride + SIMD_WIDTH, NO_KEY)
+    skip = -flat.ctypes.data % (8 * SIMD_WIDTH) // 8
+    return Lists(flat[skip : skip + n * stride], np.int64(k), np.int64(stride))
 
 
 @inline
@@ -44,71 +76,77 @@ def distance_of(key: Any) -> Any:
 
 
 @inline
-def insert(found: Any, base: Any, k: Any, key: Any) -> Any:
-    """Insert a key into the list of `k` keys from `base` on, unless it is there or too far.
-
-    Returns
-    -------
-    Whether it was inserted.
-    """
-    if key >= found[base + k - 1]:
-        return False
-    at = k - 1
-    while at > 0 and found[base + at - 1] > key:
-        at -= 1
-    if at > 0 and found[base + at - 1] == key:
-        return False
-    for place in range(k - 1, at, -1):
-        found[base + place] = found[base + place - 1]
-    found[base + at] = key
-    return True
+def least_needed(lists: Lists, i: Any) -> Any:
+    """Return the squared distance that a neighbour must not exceed to enter a list."""
+    return distance_of(lists.keys[i * lists.stride + lists.k - 1])
 
 
 @inline
-def keep(queries: Points, i: Any, points: Points, other: Any, found: Any, k: Any) -> Any:
-    """Insert a point into the list of a query if it is near enough; return whether it was."""
+def keep(queries: Points, i: Any, points: Points, other: Any, lists: Lists) -> Any:
+    """Insert a point into the list of a query if it is near enough; return whether it was.
+
+    It is in the list at most once.
+    """
+    keys, k, places = lists
+    base = np.int64(i) * places
+    begin, end = np.uint64(base), np.uint64(base + places)
     stride = points.stride
-    at, beyond = np.uint64(i) * stride, np.uint64(other) * stride
-    d = square(queries.rows, at, points.rows, beyond, stride)
-    return insert(found, np.int64(i) * k, k, key_of(d, other))
+    number = np.int64(other)
+    known = load(keys, begin) & LOWER_HALF == number
+    for at in range(begin + _STEP, end, _STEP):
+        known = known | (load(keys, at) & LOWER_HALF == number)
+    if any_lane(known):
+        return False
+    d = square(queries.rows, np.uint64(i) * stride, points.rows, np.uint64(other) * stride, stride)
+    key = key_of(d, other)
+    if key >= keys[base + k - 1]:
+        return False
+    # Entries below the key stay, the others move up by one place.
+    before = fill(np.int64(-1))
+    for at in range(begin, end, _STEP):
+        old = load(keys, at)
+        up = moved_up(before, old)
+        store(keys, at, where(old < key, old, where(up < key, key, up)))
+        before = old
+    if k < places:
+        keys[base + k] = NO_KEY
+    return True
 
 
 def unpack(
-    found: NDArray[np.int64],
-    numbers: NDArray[np.int32] | None,
-    n_threads: int | None,
-    *,
-    own: bool = True,
+    lists: Lists, numbers: NDArray[np.int32] | None, n_threads: int | None, *, own: bool = True
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return neighbours and squared distances as matrices.
 
     Parameters
     ----------
-    found
-        int64, (n, k): lists.
+    lists
+        The lists.
     numbers
         int32: what each point is called in the result; None: what it is called in the lists.
     own
         Whether each point comes first in its own row, before the others.
     """
+    found = lists.matrix()
     n, k = found.shape
     if numbers is None:
         numbers = np.arange(n, dtype=np.int32) if own else np.empty(0, np.int32)
     indices = np.empty((n, k + own), np.int32)
     squares = np.empty(indices.shape, np.float32)
-    for_rows(n, n_threads, lambda a, b: _unpack(a, b, found, numbers, own, indices, squares))
+    for_rows(n, n_threads, lambda a, b: _unpack(a, b, lists, numbers, own, indices, squares))
     return indices, squares
 
 
 @kernel()
 def _unpack(
-    first: Any, last: Any, found: Any, numbers: Any, own: Any, indices: Any, squares: Any
+    first: Any, last: Any, lists: Lists, numbers: Any, own: Any, indices: Any, squares: Any
 ) -> None:
-    keys = np.empty(found.shape[1], np.int64)
+    k = lists.k
+    keys = np.empty(k, np.int64)
     for i in range(first, last):
         row = numbers[i] if own else i
-        for j in range(found.shape[1]):
-            key = found[i, j]
+        for j in range(k):
+            key = lists.keys[i * lists.stride + j]
             if own and key != NO_KEY:  # the order of points at equal distances is another one
                 key = key_of(distance_of(key), numbers[number_of(key)])
             at = j
@@ -119,7 +157,7 @@ def _unpack(
         if own:
             indices[row, 0] = row
             squares[row, 0] = np.float32(0.0)
-        for j in range(found.shape[1]):
+        for j in range(k):
             key = keys[j]
             indices[row, j + own] = np.int32(-1) if key == NO_KEY else number_of(key)
             squares[row, j + own] = distance_of(key)

@@ -18,7 +18,7 @@ from umapcore._kit.parallel import for_rows
 from umapcore._kit.rng import uniform
 from umapcore.logs import logger
 from umapcore.neighbors.leaves import compare_leaves
-from umapcore.neighbors.lists import LOWER_HALF, NO_KEY, unpack
+from umapcore.neighbors.lists import LOWER_HALF, empty_lists, unpack
 from umapcore.neighbors.pairs import as_rows
 from umapcore.neighbors.refine import look_around
 from umapcore.neighbors.tiles import nearest_lists
@@ -146,49 +146,49 @@ class _CpuStages:
     numbers
         int32: the numbers of the points before that.
     found
-        int64, (n, k): lists as in :mod:`.lists`.
+        The lists of the points.
     """
 
     def __init__(
         self, points: NDArray[np.float32], k: int, seed: int, n_threads: int | None
     ) -> None:
         n = points.shape[0]
-        self._k, self._seed, self._n_threads = k, seed, n_threads
+        self._seed, self._n_threads = seed, n_threads
         self._levels = bounds_of_levels(n, LEAF)
         self.numbers = grow(as_rows(points), self._levels, seed, 0, n_threads)
         self._points = as_rows(points, self.numbers)
-        self.found = np.full((n, k), NO_KEY)
+        self.found = empty_lists(n, k)
         # The distance that neighbours of the points in the sample must not exceed.
         self._sample = sample_of(n, seed)
         rows = self._points.rows.reshape(n, -1)[self._sample].reshape(-1)
         queries = self._points._replace(rows=rows)
         exact = nearest_lists(self._points, queries, self._sample, k, n_threads)
-        self._farthest = exact[:, -1] | LOWER_HALF
+        self._farthest = exact.matrix()[:, -1] | LOWER_HALF
 
     def tree(self, number: int) -> None:
         """Grow a tree, and compare all pairs of points within its leaves."""
-        points, bounds, found = self._points, self._levels[-1], self.found.reshape(-1)
+        points, bounds, found = self._points, self._levels[-1], self.found
         order = np.arange(points.number(), dtype=np.int32)
         if number > 0:
             order = grow(points, self._levels, self._seed, number, self._n_threads)
 
         def compare(a: int, b: int) -> None:
-            compare_leaves(a, b, points, order, bounds, found, self._k)
+            compare_leaves(a, b, points, order, bounds, found)
 
         for_rows(bounds.shape[0] - 1, self._n_threads, compare, _LEAVES_PER_TASK)
 
     def look_around(self) -> None:
         """Compare every point with the neighbours of its neighbours."""
-        points, before = self._points, self.found.reshape(-1)
-        found = np.empty_like(before)
-        reach = reach_of(self._k)
+        points, before = self._points, self.found
+        found = empty_lists(points.number(), int(before.k))
+        reach = reach_of(int(before.k))
 
         def look(a: int, b: int) -> None:
-            look_around(a, b, points, before, found, self._k, reach)
+            look_around(a, b, points, before, found, reach)
 
         for_rows(points.number(), self._n_threads, look, _POINTS_PER_TASK)
-        self.found = found.reshape(self.found.shape)
+        self.found = found
 
     def recall(self) -> float:
         """Return the share of the sample's nearest neighbours that have been found."""
-        return float((self.found[self._sample] <= self._farthest[:, None]).mean())
+        return float((self.found.matrix()[self._sample] <= self._farthest[:, None]).mean())

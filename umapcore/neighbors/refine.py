@@ -11,7 +11,7 @@ import numpy as np
 
 from umapcore._kit.jit import U0, kernel
 from umapcore._kit.prefetch import LINE, prefetch_to_read
-from umapcore.neighbors.lists import NO_KEY, keep, number_of
+from umapcore.neighbors.lists import NO_KEY, Lists, keep, number_of
 
 if TYPE_CHECKING:
     from umapcore.neighbors.pairs import Points
@@ -26,38 +26,39 @@ _HALF = np.int64(32)
 
 @kernel(seconds=2)
 def look_around(
-    first: Any, last: Any, points: Points, before: Any, found: Any, k: Any, reach: Any
+    first: Any, last: Any, points: Points, before: Lists, found: Lists, reach: Any
 ) -> None:
     """Add to the lists of the points `first` … `last` - 1 near points that their neighbours list.
 
     Parameters
     ----------
     before, found
-        int64: lists of all points before and after the pass.
-    k, reach
-        Length of the lists, and how many of their first entries are looked at: those of the point,
-        and those of each of these neighbours.
+        Lists of all points before and after the pass.
+    reach
+        How many of their first entries are looked at: those of the point, and those of each of
+        these neighbours.
     """
     rows, stride, _ = points
+    keys, k, places = before
     seen = np.zeros(_PLACES, np.int64)
     others = np.empty(reach * reach, np.int32)
     for i in range(first, last):
-        base = np.int64(i) * k
+        base = np.int64(i) * places
         tag = np.int64(i + 1) << _HALF
         seen[i % _PLACES] = tag | np.int64(i)
+        found.keys[base : base + places] = keys[base : base + places]
         for q in range(k):
-            key = before[base + q]
-            found[base + q] = key
+            key = keys[base + q]
             number = number_of(key)
             seen[number % _PLACES] = tag | np.int64(number)
         count = 0
         for q in range(reach):
-            key = before[base + q]
+            key = keys[base + q]
             if key == NO_KEY:
                 break
-            beyond = np.int64(number_of(key)) * k
+            beyond = np.int64(number_of(key)) * places
             for r in range(reach):
-                key = before[beyond + r]
+                key = keys[beyond + r]
                 if key == NO_KEY:
                     break
                 number = number_of(key)
@@ -71,4 +72,4 @@ def look_around(
                 ahead = np.uint64(others[c + _AHEAD]) * stride
                 for line in range(U0, stride, _LINE):
                     prefetch_to_read(rows, ahead + line)
-            keep(points, i, points, others[c], found, k)
+            keep(points, i, points, others[c], found)

@@ -154,7 +154,7 @@ def bits_near(
     n_words
         uint64: pairs of coordinates, at least 1.
     limits
-        int32: for each of the `QUERIES` queries the largest squared distance.
+        int32: for each query the largest squared distance.
 
     Returns
     -------
@@ -170,7 +170,8 @@ def bits_near(
         for first in range(0, QUERIES, _PER_WORD):
             total = ir.Constant(_INT64, 0)
             for q in range(first, first + _PER_WORD):
-                most = builder.load(builder.gep(limit, [ir.Constant(_INT64, q)]))
+                place = builder.add(args[4], ir.Constant(_INT64, q))
+                most = builder.load(builder.gep(limit, [place]))
                 near = builder.icmp_signed("<=", found[q], _spread(builder, most))
                 bits = builder.zext(builder.bitcast(near, ir.IntType(TILE)), _INT64)
                 moved = builder.shl(bits, ir.Constant(_INT64, TILE * (q - first)))

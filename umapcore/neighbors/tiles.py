@@ -16,11 +16,10 @@ from umapcore.neighbors.codes import (
     encode,
     find_bests,
     find_near,
-    least_needed,
     limit_of,
     scale_of,
 )
-from umapcore.neighbors.lists import NO_KEY, keep, unpack
+from umapcore.neighbors.lists import Lists, empty_lists, keep, least_needed, unpack
 from umapcore.neighbors.pairs import Points, as_rows, square
 from umapcore.neighbors.tile_products import QUERIES, TILE
 
@@ -77,7 +76,7 @@ def knn_by_tiles(
 
 def nearest_lists(
     points: Points, queries: Points, own: NDArray[np.int32] | None, k: int, n_threads: int | None
-) -> NDArray[np.int64]:
+) -> Lists:
     """Find the nearest points of each query.
 
     Parameters
@@ -92,10 +91,10 @@ def nearest_lists(
 
     Returns
     -------
-    int64, (number of queries, k): lists as in :mod:`.lists`.
+    The lists of all queries.
     """
     n = queries.number()
-    found = np.full((n, k), NO_KEY)
+    found = empty_lists(n, k)
     if k == 0 or n == 0:
         return found
     if own is None:
@@ -105,7 +104,7 @@ def nearest_lists(
 
     def work(a: int, b: int) -> None:
         if not stopped.is_set():
-            _search(a, b, search, queries, own, found.reshape(-1), k)
+            _search(a, b, search, queries, own, found)
 
     def all_work() -> None:
         for_rows(n, n_threads, work, _ROWS_PER_TASK)
@@ -171,9 +170,7 @@ def _encode(first: Any, last: Any, points: Points, codes: Codes, scale: Any, is_
 
 
 @kernel(seconds=5)
-def _search(
-    first: Any, last: Any, search: Search, queries: Points, own: Any, found: Any, k: Any
-) -> None:
+def _search(first: Any, last: Any, search: Search, queries: Points, own: Any, found: Lists) -> None:
     """Compare the queries `first` … `last` - 1 with all points, block by block."""
     points, codes, scale, longest, far = search
     n_words, stride = points.n_words, points.stride
@@ -187,31 +184,31 @@ def _search(
     )
     encode(queries, np.arange(first, last).astype(np.int32), scale, of_queries, 0)
     near = np.empty(QUERIES * _BLOCK_TILES * TILE, np.int32)
-    limits, bests = np.empty(QUERIES, np.int32), np.empty(QUERIES, np.int32)
-    minima = np.empty(QUERIES * TILE, np.int32)
-    is_far = np.empty(m, np.bool_)
+    minima, bests = np.empty(QUERIES * TILE, np.int32), np.empty(QUERIES, np.int32)
+    limits = np.full(padded, -1, np.int32)
+    is_far, changed = np.empty(m, np.bool_), np.ones(m, np.bool_)
     for i in range(m):
         at = np.uint64(first + i) * stride
         is_far[i] = square(queries.rows, at, codes.centre, U0, stride) > longest
+        limits[i] = MOST
         for other in far:
             if other != own[first + i]:
-                keep(queries, first + i, points, other, found, k)
+                keep(queries, first + i, points, other, found)
     for begin in range(0, -(-n // TILE), _BLOCK_TILES):
         end = min(-(-n // TILE), begin + _BLOCK_TILES)
         for q in range(0, m, QUERIES):
             some = min(QUERIES, m - q)
             bests[:] = MOST
-            if least_needed(found, first + q, k) == np.inf:
-                parts = k // TILE + 1
+            if least_needed(found, first + q) == np.inf:
+                parts = found.k // TILE + 1
                 find_bests(of_queries, q, codes, (begin, end, parts), n_words, minima, bests)
             for r in range(some):
-                worst = least_needed(found, first + q + r, k)
-                limits[r] = limit_of(worst, bests[r], scale, n_words)
-                if is_far[q + r]:
-                    limits[r] = MOST
-            limits[some:] = -1
+                if changed[q + r] and not is_far[q + r]:
+                    worst = least_needed(found, first + q + r)
+                    limits[q + r] = limit_of(worst, bests[r], scale, n_words)
+                    changed[q + r] = worst == np.inf
             count = find_near(of_queries, q, codes, (begin, end), n_words, limits, near)
             for c in range(count):
                 i, other = first + q + near[c] % QUERIES, begin * TILE + near[c] // QUERIES
-                if other < n and other != own[i]:
-                    keep(queries, i, points, other, found, k)
+                if other < n and other != own[i] and keep(queries, i, points, other, found):
+                    changed[i - first] = True
