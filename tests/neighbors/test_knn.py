@@ -17,7 +17,8 @@ from umapcore.errors import GPUUnavailableError
 from umapcore.neighbors import descent, search
 from umapcore.neighbors.exact import exact_knn
 from umapcore.neighbors.knn import KNN, with_self_first
-from umapcore.neighbors.search import nearest_neighbors
+from umapcore.neighbors.record import ACCURACY, Search
+from umapcore.neighbors.search import find_neighbors, nearest_neighbors
 from umapcore.settings import settings
 from umapcore_cupy.neighbors.knn import by_blocks, squared_knn
 
@@ -224,7 +225,9 @@ class TestGPU:
     def test_falls_back(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("umapcore.device.select.gpu_problem", lambda: "No such device.")
         points = some_points()
-        with pytest.warns(UserWarning, match="runs on the CPU: No such device. The neighbours may"):
+        with pytest.warns(
+            UserWarning, match="runs on the CPU: No such device. The result has the same"
+        ):
             found = nearest_neighbors(points, 6, method="rapids")
         np.testing.assert_array_equal(found.indices, exact_knn(points, 6).indices)
         nearest_neighbors(points, 6, method="auto")  # warnings are errors
@@ -238,15 +241,46 @@ class TestChoice:
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         monkeypatch.setattr(descent, "find_spec", lambda _: None)
-        monkeypatch.setattr(search, "EXACT_WORK", 10)
+        monkeypatch.setattr(search, "EXACT_BELOW_OTHERS", 10)
         points = some_points()
-        found = nearest_neighbors(points, 6)
+        found = nearest_neighbors(points, 6, metric="canberra")
         assert "umapcore[neighbors]" in caplog.text
-        np.testing.assert_array_equal(found.indices, exact_knn(points, 6).indices)
+        own = exact_knn(points, 6, metric="canberra")
+        np.testing.assert_array_equal(found.indices, own.indices)
         monkeypatch.setattr(search, "EXACT_UP_TO", 100)
         with pytest.raises(ImportError, match=r"pip install \"umapcore\[neighbors\]\""):
-            nearest_neighbors(points, 6)
-        nearest_neighbors(points, 6, exact=True)
+            nearest_neighbors(points, 6, metric="canberra")
+        nearest_neighbors(points, 6, metric="canberra", exact=True)
+        nearest_neighbors(points, 6, exact=False)
+
+    def test_own_search_is_exact_for_few_points(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        points = some_points()
+        assert find_neighbors(points, 6).search == Search(kind="exact", accuracy=1.0)
+        monkeypatch.setattr(search, "EXACT_WORK", 10)
+        found = find_neighbors(points, 6).search
+        assert (found.kind, found.accuracy) == ("partitions", ACCURACY)
+        assert found.recall is not None
+        assert found.recall >= ACCURACY
+        assert find_neighbors(points, 6, accuracy=0.5).search.accuracy == 0.5
+        assert find_neighbors(points, 6, accuracy=1.0).search.kind == "exact"
+        assert find_neighbors(points, 6, exact=True).search.kind == "exact"
+
+    def test_sparse_points_are_made_dense(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO", logger="umapcore")
+        points = np.abs(some_points())
+        points[points < 1] = 0
+        given = sparse.csr_array(points)
+        found = find_neighbors(given, 6, exact=False)
+        assert found.search.kind == "partitions"
+        assert "made dense: 0.00 GB" in caplog.text
+        own = find_neighbors(points, 6, exact=False)
+        np.testing.assert_array_equal(found.knn.indices, own.knn.indices)
+        np.testing.assert_array_equal(found.knn.distances, own.knn.distances)
+        monkeypatch.setattr(search, "DENSE_BYTES", 100)
+        monkeypatch.setattr(descent, "descent_knn", lambda *_, **__: exact_knn(points, 6))
+        assert find_neighbors(given, 6, exact=False).search.kind == "pynndescent"
 
     def test_pynndescent_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(__import__("sys").modules, "pynndescent", None)
@@ -269,7 +303,7 @@ class TestChoice:
         module.NNDescent = NNDescent  # type: ignore[attr-defined]
         monkeypatch.setitem(__import__("sys").modules, "pynndescent", module)
         monkeypatch.setattr(descent, "known_metrics", lambda is_sparse: frozenset())
-        found = nearest_neighbors(some_points(), 6, exact=False, seed=2**40)
+        found = nearest_neighbors(some_points(), 6, metric="canberra", exact=False, seed=2**40)
         assert (made["n_neighbors"], made["n_trees"], made["n_iters"]) == (7, 6, 8)
         assert made["n_jobs"] == 1
         assert found.indices.shape == (333, 6)

@@ -1,0 +1,204 @@
+"""The approximate search: its stages beside the oracle, the choice of stages, and its quality."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from tests.support import neighbors_oracle as oracle
+from umapcore.neighbors import leaves, lists, partitions, refine, tiles, trees
+from umapcore.neighbors.exact import approximate_knn, exact_knn
+from umapcore.neighbors.pairs import as_rows
+from umapcore.neighbors.partitions import run_stages, sample_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def clustered(n: int, p: int = 7, seed: int = 0) -> NDArray[np.float32]:
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(9, p)) * 3
+    return (centres[rng.integers(0, 9, n)] + rng.normal(size=(n, p))).astype(np.float32)
+
+
+def _duplicates(n: int) -> NDArray[np.float32]:
+    points = clustered(n)
+    points[::2] = points[0]
+    return points
+
+
+def _outlier(n: int) -> NDArray[np.float32]:
+    points = clustered(n)
+    points[n // 3] *= np.float32(1e7)
+    return points
+
+
+SETS: dict[str, Any] = {
+    "clusters": clustered,
+    "one coordinate": lambda n: clustered(n, 1),
+    "many coordinates": lambda n: clustered(n, 35),
+    "constant columns": lambda n: clustered(n) * np.float32([1, 0, 1, 0, 0, 1, 0]),
+    "whole numbers": lambda n: np.round(clustered(n)),  # ties
+    "duplicates": _duplicates,
+    "all equal": lambda n: np.ones((n, 3), np.float32),
+    "an outlier": _outlier,
+    "tiny": lambda n: clustered(n) * np.float32(1e-18),
+    "two scales": lambda n: clustered(n) * np.float32(10.0) ** (-np.arange(n)[:, None] % 2 * 6),
+}
+
+
+def keys(found: list[list[oracle.Key]], k: int) -> NDArray[np.int64]:
+    """The oracle's lists as ours."""
+    matrix = np.full((len(found), k), lists.NO_KEY)
+    for row, known in zip(matrix, found, strict=True):
+        for at, (length, number) in enumerate(known):
+            row[at] = (int(np.float32(length).view(np.int32)) << 32) | number
+    return matrix
+
+
+@pytest.mark.parametrize("k", [1, 5, 16, 40])
+@pytest.mark.parametrize("name", SETS)
+def test_exact_lists(name: str, k: int) -> None:
+    points = SETS[name](131)
+    rows = as_rows(points)
+    found = tiles.nearest_lists(rows, rows, np.arange(131, dtype=np.int32), k, 2)
+    np.testing.assert_array_equal(found.matrix(), keys(oracle.exact(points, k), k))
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_stages(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    n, k, size, seed = 203, 6, 24, 2**63 + 5
+    points = SETS[name](n)
+    monkeypatch.setattr(partitions, "LEAF", size)
+    monkeypatch.setattr(partitions, "SAMPLE", 50)
+    stages = partitions._CpuStages(points, k, seed, 2)
+    first = oracle.leaves(oracle.padded(points), size, seed, 0)
+    assert stages.numbers.tolist() == [i for members in first for i in members]
+    rows = oracle.padded(points[stages.numbers])
+    ends = np.cumsum([len(members) for members in first]).tolist()
+    tree = [list(range(a, b)) for a, b in zip([0, *ends], ends, strict=False)]
+    chosen = oracle.sample(n, seed, 50)
+    assert sample_of(n, seed).tolist() == chosen
+    found: list[list[oracle.Key]] = [[] for _ in range(n)]
+    for stage in (0, 1, "pass", 2, "pass"):
+        if isinstance(stage, str):
+            stages.look_around()
+            found = oracle.with_pass(rows, found, k, k)
+        else:
+            stages.tree(stage)
+            if stage > 0:
+                tree = oracle.leaves(rows, size, seed, stage)
+            found = oracle.with_tree(rows, found, tree, k)
+        np.testing.assert_array_equal(stages.found.matrix(), keys(found, k))
+        assert stages.recall() == oracle.recall(rows, found, chosen, k)
+
+
+def test_passes_look_at_the_first_entries_only() -> None:
+    points = clustered(300)
+    rows = as_rows(points)
+    before, after = lists.empty_lists(300, 20), lists.empty_lists(300, 20)
+    leaves.compare_leaves(0, 6, rows, np.arange(300, dtype=np.int32), np.arange(0, 301, 50), before)
+    refine.look_around(0, 300, rows, before, after, 10)
+    tree = [list(range(a, a + 50)) for a in range(0, 300, 50)]
+    known = oracle.with_tree(oracle.padded(points), [[] for _ in range(300)], tree, 20)
+    expected = oracle.with_pass(oracle.padded(points), known, 10, 20)
+    np.testing.assert_array_equal(after.matrix(), keys(expected, 20))
+
+
+@pytest.mark.parametrize(("n", "size"), [(1, 5), (5, 5), (6, 5), (1000, 64), (4097, 512), (77, 1)])
+def test_leaves_are_nearly_equal(n: int, size: int) -> None:
+    sizes = np.diff(trees.bounds_of_levels(n, size)[-1])
+    assert sizes.sum() == n
+    assert len(sizes) == -(-n // size)
+    assert sizes.max() <= size
+    assert sizes.max() - sizes.min() <= 2
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "correlation"])
+def test_same_bits_on_any_number_of_threads(metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name in ((partitions, "_POINTS_PER_TASK"), (trees, "_POINTS_PER_TASK")):
+        monkeypatch.setattr(module, name, 97)
+    points = clustered(3000)
+    found = set()
+    for n_threads in (1, 2, 3, 8):
+        knn, recall = approximate_knn(
+            points, 15, metric=metric, accuracy=0.95, seed=3, n_threads=n_threads
+        )
+        found.add((knn.indices.tobytes(), knn.distances.tobytes(), recall))
+    assert len(found) == 1
+
+
+def test_recall_is_what_it_says() -> None:
+    points = clustered(6000, 20)
+    exact = exact_knn(points, 15)
+    shares = []
+    for accuracy in (0.5, 0.9, 0.99, 0.999):
+        knn, recall = approximate_knn(points, 15, accuracy=accuracy, seed=1)
+        share = float((knn.distances[:, 1:] <= exact.distances[:, -1:]).mean())
+        assert share > accuracy - 0.02
+        assert recall == pytest.approx(share, abs=0.02)
+        shares.append(share)
+        np.testing.assert_array_equal(knn.indices[:, 0], np.arange(6000))
+        # Distances that are found have the bits of the exact search.
+        same = knn.indices == exact.indices
+        np.testing.assert_array_equal(knn.distances[same], exact.distances[same])
+    assert shares == sorted(shares)
+
+
+def test_other_seeds_give_other_neighbours() -> None:
+    points = clustered(4000, 20)
+    a, b = (approximate_knn(points, 15, accuracy=0.9, seed=seed)[0] for seed in (0, 1))
+    assert (a.indices != b.indices).any()
+
+
+@pytest.mark.parametrize("n", [2, 3, 17, 600])
+def test_few_points(n: int) -> None:
+    points = clustered(n)
+    k = min(n, 15)
+    knn, recall = approximate_knn(points, k, accuracy=1.0)
+    np.testing.assert_array_equal(knn.indices, exact_knn(points, k).indices)
+    assert recall == 1.0
+
+
+class _Scripted:
+    """Stages whose recall follows a script."""
+
+    def __init__(self, after_trees: list[float], after_passes: list[float]) -> None:
+        self._scripts = {"tree": iter(after_trees), "pass": iter(after_passes)}
+        self.done: list[str] = []
+
+    def tree(self, number: int) -> None:
+        assert number == self.done.count("tree")
+        self.done.append("tree")
+
+    def look_around(self) -> None:
+        self.done.append("pass")
+
+    def recall(self) -> float:
+        return next(self._scripts[self.done[-1]])
+
+
+@pytest.mark.parametrize(
+    ("after_trees", "after_passes", "done"),
+    [
+        ([0.5, 0.8], [0.91], "tree tree pass"),
+        ([0.5, 0.95], [], "tree tree"),
+        # A tree that finds less than a tenth of what is missing is the last one for now.
+        ([0.2, 0.23], [0.6, 0.95], "tree tree pass pass"),
+        # So is a pass. Then both follow in turn.
+        ([0.2, 0.23], [0.6, 0.61, 0.7, 0.92], "tree tree pass pass tree pass tree pass"),
+    ],
+)
+def test_choice_of_stages(after_trees: list[float], after_passes: list[float], done: str) -> None:
+    stages = _Scripted(after_trees, after_passes)
+    run_stages(stages, 0.9)
+    assert stages.done == done.split()
+
+
+def test_recall_that_cannot_be_reached(caplog: pytest.LogCaptureFixture) -> None:
+    stages = _Scripted([0.2, 0.21], [0.3, 0.305, 0.306])
+    assert run_stages(stages, 0.9) == 0.306
+    assert "about 0.306, less than accuracy=0.9" in caplog.text
+    assert "exact=True" in caplog.text
