@@ -26,13 +26,14 @@ from umapcore.layout.density import density_of
 from umapcore.layout.plan import build_plan
 from umapcore.layout.spec import LAYOUT_VERSION
 from umapcore.neighbors.fuzzy_graph import fuzzy_graph
+from umapcore.neighbors.knn import KNN, with_self_first
 from umapcore.neighbors.query import nearest
+from umapcore.neighbors.record import NEIGHBORS_VERSION
 from umapcore.neighbors.search import nearest_neighbors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from umapcore.neighbors.knn import KNN
 
 FILE = Path(__file__).resolve().parents[1] / "data" / "golden.json"
 
@@ -74,9 +75,30 @@ def points(name: str) -> np.ndarray:
 
 
 @cache
-def knn(name: str, metric: str = "euclidean") -> KNN:
-    """Find the nearest neighbours of some points exactly."""
-    return nearest_neighbors(points(name), 15, metric=metric, exact=True)
+def knn(name: str, k: int = 15, n_reference: int = 0) -> KNN:
+    """Find neighbours in plain NumPy: digests of layouts do not change when the searches do.
+
+    With a reference, those of the other points among its first ones.
+    """
+    p = points(name).shape[1]
+    padded = np.zeros((len(points(name)), -(-p // 4) * 4), np.float32)
+    padded[:, :p] = points(name)
+    queries, others = padded[n_reference:], padded[: n_reference or None]
+    indices = np.empty((len(queries), k), np.int32)
+    lengths = np.empty((len(queries), k), np.float32)
+    for first in range(0, len(queries), 500):
+        some = slice(first, first + 500)
+        squares = np.zeros((len(queries[some]), len(others)), np.float32)
+        for c in range(0, padded.shape[1], 4):
+            d = [queries[some, c + i, None] - others[None, :, c + i] for i in range(4)]
+            squares += (d[0] * d[0] + d[1] * d[1]) + (d[2] * d[2] + d[3] * d[3])
+        near = np.sort(np.argpartition(squares, k + 10, axis=1)[:, : k + 10], axis=1)
+        found = np.take_along_axis(squares, near, axis=1)
+        order = np.argsort(found, axis=1, kind="stable")[:, :k]
+        indices[some] = np.take_along_axis(near, order, axis=1)
+        lengths[some] = np.sqrt(np.take_along_axis(found, order, axis=1))
+    found = KNN(indices, lengths)
+    return found if n_reference else with_self_first(found, insert=True)
 
 
 @cache
@@ -106,12 +128,18 @@ def neighbours(method: str) -> dict[str, str]:
     found = {}
     for name in ("clusters", "sheet"):
         for metric in ("euclidean", "cosine", "correlation"):
-            known = knn(name, metric)
+            known = nearest_neighbors(points(name), 15, metric=metric, exact=True, method=method)
             found[f"{name} {metric}"] = digest(known.indices, known.distances)
             weights = fuzzy_graph(known, 15.0)
             found[f"{name} {metric} weights"] = digest(
                 weights.indptr, weights.indices, weights.data
             )
+    new = nearest(points("sheet")[:500], points("sheet")[500:], 12)
+    found["sheet, new points"] = digest(*new)
+    for name, metric, k in (("large", "euclidean", 15), ("sheet", "cosine", 40)):
+        options: dict[str, Any] = {"metric": metric, "accuracy": 0.95, "seed": 2**63}
+        known = nearest_neighbors(points(name), k, exact=False, method=method, **options)
+        found[f"{name} approximate {metric}"] = digest(known.indices, known.distances)
     mixed = fuzzy_graph(knn("sheet"), 9.5, mix_ratio=0.25, local_connectivity=1.5)
     found["sheet mixed weights"] = digest(mixed.indptr, mixed.indices, mixed.data)
     return found
@@ -206,8 +234,7 @@ def placements(method: str) -> dict[str, str]:
     """Digest the positions of new points among those of a reference."""
     found = {}
     for name in ("clusters", "sheet"):
-        reference, new = points(name)[:500], points(name)[500:]
-        indices, lengths = nearest(reference, new, 12)
+        indices, lengths = knn(name, 12, 500)
         for d in DIMENSIONS:
             spec = OptimizerSpec(n_components=d, seed=9)
             at = uniform(50 + d, 500, d) * 10.0
@@ -224,6 +251,8 @@ SECTIONS: dict[str, Callable[[str], dict[str, str]]] = {
     "layouts": layouts,
     "placements": placements,
 }
+#: They are raised when digests change on purpose: that of neighbours, and that of all else.
+VERSIONS = {"layout_version": LAYOUT_VERSION, "neighbors_version": NEIGHBORS_VERSION}
 #: Sections of which a GPU works something out.
 ON_DEVICE = ("starts", "layouts", "placements")
 
@@ -247,17 +276,18 @@ def main() -> str | None:
     if not parser.parse_args().write:
         wrong = [f"{name}: {case}" for name in SECTIONS for case in differences(name)]
         return "\n".join(wrong) or None
-    found: dict[str, Any] = {"layout_version": LAYOUT_VERSION}
+    found: dict[str, Any] = dict(VERSIONS)
     found |= {name: section("umap") for name, section in SECTIONS.items()}
-    if FILE.exists():
-        before = read()
-        changed = any(
-            found[name].get(case, value) != value
-            for name in SECTIONS
-            for case, value in before[name].items()
-        )
-        if changed and before["layout_version"] == LAYOUT_VERSION:
-            return "Digests changed: raise umapcore.layout.spec.LAYOUT_VERSION first, on purpose."
+    before = read() if FILE.exists() else {}
+    for name in SECTIONS:
+        changed = [
+            case
+            for case, value in before.get(name, {}).items()
+            if found[name].get(case, value) != value
+        ]
+        version = "neighbors_version" if name == "neighbours" else "layout_version"
+        if changed and before.get(version) == VERSIONS[version]:
+            return f"Digests changed ({name}: {changed[0]}): raise {version} first, on purpose."
     FILE.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return None
 

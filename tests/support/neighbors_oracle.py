@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SAMPLE_STREAM, TREE_STREAM = 0x6B6E6EFF, 0x6B6E6E00
 Key = tuple[np.float32, int]
+Lists = list[list[Key]]
 
 
 def padded(points: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -51,7 +52,7 @@ def nearest(rows: NDArray[np.float32], i: int, others: Iterable[int], k: int) ->
     return sorted(zip(lengths, found, strict=True))[:k]
 
 
-def exact(points: NDArray[np.float32], k: int) -> list[list[Key]]:
+def exact(points: NDArray[np.float32], k: int) -> Lists:
     rows = padded(points)
     return [nearest(rows, i, range(len(rows)), k) for i in range(len(rows))]
 
@@ -86,9 +87,7 @@ def leaves(rows: NDArray[np.float32], size: int, seed: int, number: int) -> list
     return [members for members, _ in nodes]
 
 
-def with_tree(
-    rows: NDArray[np.float32], lists: list[list[Key]], tree: list[list[int]], k: int
-) -> list[list[Key]]:
+def with_tree(rows: NDArray[np.float32], lists: Lists, tree: list[list[int]], k: int) -> Lists:
     """The lists after all pairs of points within the leaves of a tree have been compared."""
     found = list(lists)
     for members in tree:
@@ -97,15 +96,13 @@ def with_tree(
     return found
 
 
-def with_pass(
-    rows: NDArray[np.float32], lists: list[list[Key]], reach: int, k: int
-) -> list[list[Key]]:
+def with_pass(rows: NDArray[np.float32], lists: Lists, reach: int, k: int) -> Lists:
     """The lists after every point has been compared with the neighbours of its neighbours."""
     return [
         nearest(
             rows,
             i,
-            {j for _, j in own} | {l for _, j in own[:reach] for _, l in lists[j][:reach]},
+            {j for _, j in own} | {b for _, a in own[:reach] for _, b in lists[a][:reach]},
             k,
         )
         for i, own in enumerate(lists)
@@ -119,7 +116,7 @@ def sample(n: int, seed: int, most: int) -> list[int]:
     return [min(n - 1, int((i + draw) * (n / count))) for i, draw in enumerate(draws)]
 
 
-def recall(rows: NDArray[np.float32], lists: list[list[Key]], of: list[int], k: int) -> float:
+def recall(rows: NDArray[np.float32], lists: Lists, of: list[int], k: int) -> float:
     """The share of the nearest neighbours of some points that are in their lists."""
     right = 0
     for i in of:
