@@ -198,6 +198,23 @@ for workers in json.loads(sys.argv[4]):
     found = fuzzy_simplicial_set(indices, distances, n_threads=workers)
     digest = hashlib.sha256(found.data.tobytes() + found.indices.tobytes()).hexdigest()
     digests.setdefault("weights of neighbours", set()).add(digest)
+# From coordinates to the embedding.
+from umapcore.neighbors import partitions, trees
+from umapcore.neighbors.search import nearest_neighbors
+partitions.LEAF, partitions._POINTS_PER_TASK, trees._POINTS_PER_TASK = 100, 64, 128
+points = np.random.default_rng(0).random((1300, 21)).astype(np.float32)
+for metric, exact in (("euclidean", False), ("correlation", False), ("euclidean", True)):
+    for workers in json.loads(sys.argv[4]):
+        options = {"metric": metric, "exact": exact, "n_threads": workers}
+        knn = nearest_neighbors(points, 18, accuracy=None if exact else 0.8, **options)
+        found = knn.indices.tobytes() + knn.distances.tobytes()
+        if metric == "euclidean":
+            graph = fuzzy_simplicial_set(*knn, n_threads=workers)
+            spec = OptimizerSpec(n_epochs=12)
+            embedding = simplicial_set_embedding(graph, spec, n_threads=workers, progress=False)
+            found += embedding.tobytes()
+        digest = hashlib.sha256(found).hexdigest()
+        digests.setdefault(f"from coordinates, {metric}, {exact}", set()).add(digest)
 layer = numba.threading_layer() if max(json.loads(sys.argv[4])) > 1 else None
 print(json.dumps({"layer": layer, "digests": {k: sorted(v) for k, v in digests.items()}}))
 """
