@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support import neighbors_oracle as oracle
-from umapcore.neighbors import leaves, lists, partitions, refine, tiles, trees
+from umapcore.neighbors import leaves, lists, partitions, refine, search, tiles, trees
 from umapcore.neighbors.exact import approximate_knn, exact_knn
 from umapcore.neighbors.pairs import as_rows
 from umapcore.neighbors.partitions import run_stages, sample_of
@@ -47,6 +47,13 @@ SETS: dict[str, Any] = {
     "tiny": lambda n: clustered(n) * np.float32(1e-18),
     "two scales": lambda n: clustered(n) * np.float32(10.0) ** (-np.arange(n)[:, None] % 2 * 6),
 }
+
+
+@pytest.fixture
+def without_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a search go on where comparing all points would be faster."""
+    monkeypatch.setattr(partitions, "_TREE_WORK", 1)
+    monkeypatch.setattr(partitions, "_PASS_WORK", 1)
 
 
 def keys(found: list[list[oracle.Key]], k: int) -> NDArray[np.int64]:
@@ -130,6 +137,7 @@ def test_same_bits_on_any_number_of_threads(metric: str, monkeypatch: pytest.Mon
     assert len(found) == 1
 
 
+@pytest.mark.usefixtures("without_limits")
 def test_recall_is_what_it_says() -> None:
     points = clustered(6000, 20)
     exact = exact_knn(points, 15)
@@ -153,6 +161,7 @@ def test_other_seeds_give_other_neighbours() -> None:
     assert (a.indices != b.indices).any()
 
 
+@pytest.mark.usefixtures("without_limits")
 @pytest.mark.parametrize("n", [2, 3, 17, 600])
 def test_few_points(n: int) -> None:
     points = clustered(n)
@@ -193,12 +202,37 @@ class _Scripted:
 )
 def test_choice_of_stages(after_trees: list[float], after_passes: list[float], done: str) -> None:
     stages = _Scripted(after_trees, after_passes)
-    run_stages(stages, 0.9)
+    run_stages(stages, 0.9, 10**6)
     assert stages.done == done.split()
 
 
-def test_recall_that_cannot_be_reached(caplog: pytest.LogCaptureFixture) -> None:
-    stages = _Scripted([0.2, 0.21], [0.3, 0.305, 0.306])
-    assert run_stages(stages, 0.9) == 0.306
-    assert "about 0.306, less than accuracy=0.9" in caplog.text
-    assert "exact=True" in caplog.text
+@pytest.mark.parametrize(("n", "n_trees"), [(10**6, 4), (20_000, 3), (3000, 2), (100, 1)])
+def test_no_longer_than_an_exact_search(n: int, n_trees: int) -> None:
+    """The recall rises slowly; with few points, it is soon clear that it will not reach 0.9."""
+    stages = _Scripted([0.2, 0.21], [0.3, 0.31, 0.33, 0.331])
+    assert run_stages(stages, 0.9, n) < 0.9
+    assert stages.done.count("tree") == n_trees
+
+
+@pytest.mark.parametrize("most", [10**6, 10])
+def test_recall_that_is_not_reached(
+    most: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    points = np.random.default_rng(0).normal(size=(3000, 40)).astype(np.float32)
+    monkeypatch.setattr(search, "EXACT_AFTER", most)
+    found = search.find_neighbors(points, 15, exact=False, accuracy=0.999)
+    if most > 3000:
+        assert found.search.recall == 1.0
+        np.testing.assert_array_equal(found.knn.indices, exact_knn(points, 15).indices)
+    else:
+        assert "less than accuracy=0.999; exact=True" in caplog.text
+
+
+def test_rows_beyond_the_last_query_are_not_touched() -> None:
+    """Points that are much longer than the others have no codes; nor do places without a query."""
+    points = as_rows(_outlier(131))
+    own = np.arange(131, dtype=np.int32)
+    found = lists.empty_lists(131, 5)
+    tiles._search(0, 50, tiles._prepare(points, 1), points, own, found)
+    assert (found.matrix()[50:] == lists.NO_KEY).all()
+    assert (found.matrix()[:50] != lists.NO_KEY).all()

@@ -71,5 +71,5 @@ def compare_leaves(
             count = find_near(codes, q, codes, (0, n_tiles), n_words, limits, near)
             for c in range(count):
                 row, column = q + near[c] % QUERIES, near[c] // QUERIES
-                if column < m and column != row:
+                if row < m and column < m and column != row:
                     keep(points, members[row], points, members[column], found)

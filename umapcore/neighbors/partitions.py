@@ -37,7 +37,9 @@ REACH = 10
 _PASS_FINDS = 0.5
 #: Trees, then passes, go on while one finds this share of what is missing; both in turn, this.
 _WORTHWHILE, _LAST_HOPE = 0.1, 0.02
-MOST_TREES, MOST_PASSES = 48, 6
+MOST_TREES, MOST_PASSES = 32, 6
+#: Time of a tree and of a pass, where that of comparing a point with another exactly is 1.
+_TREE_WORK, _PASS_WORK = 1500, 3000
 _LEAVES_PER_TASK, _POINTS_PER_TASK = 4, 2048
 
 
@@ -62,10 +64,15 @@ class Approximate(NamedTuple):
     recall: float
 
 
-def run_stages(stages: Stages, accuracy: float) -> float:
-    """Run the stages of a search until its recall is as good as asked for; return the recall.
+def run_stages(stages: Stages, accuracy: float, n: int) -> float:
+    """Run the stages of a search among n points until its recall is as good as asked for.
 
-    It ends earlier where more trees and passes hardly find anything more.
+    It ends earlier where more trees and passes hardly find anything more, or would take longer
+    than comparing all points. The decisions depend on measured recalls and on n alone.
+
+    Returns
+    -------
+    The recall.
     """
     trees = passes = 0
     recall = 0.0
@@ -77,31 +84,32 @@ def run_stages(stages: Stages, accuracy: float) -> float:
         logger.debug("neighbours: %d trees, %d passes: recall %.4f", trees, passes, recall)
         return (recall - before) / max(1.0 - before, 1e-9)
 
+    def is_worthwhile(found: float, least: float) -> bool:
+        return found >= least and trees * _TREE_WORK + passes * _PASS_WORK < n
+
     found, enough = 1.0, 1.0 - (1.0 - accuracy) / _PASS_FINDS
-    while trees < MOST_TREES and (trees == 0 or (recall < enough and found >= _WORTHWHILE)):
+    while trees == 0 or (
+        trees < MOST_TREES and recall < enough and is_worthwhile(found, _WORTHWHILE)
+    ):
         stages.tree(trees)
         trees += 1
         found = measure()
     found = 1.0
-    while passes < MOST_PASSES and recall < accuracy and found >= _WORTHWHILE:
+    while passes < MOST_PASSES and recall < accuracy and is_worthwhile(found, _WORTHWHILE):
         stages.look_around()
         passes += 1
         found = measure()
     found = 1.0
-    while trees < MOST_TREES and recall < accuracy and found >= _LAST_HOPE:
+    while trees < MOST_TREES and recall < accuracy and is_worthwhile(found, _LAST_HOPE):
         stages.tree(trees)
         stages.look_around()
         trees, passes = trees + 1, passes + 1
         found = measure()
+        rounds = max(0.0, n - trees * _TREE_WORK - passes * _PASS_WORK) / (_TREE_WORK + _PASS_WORK)
+        if rounds < MOST_TREES and (1.0 - recall) * (1.0 - found) ** int(rounds) > 1.0 - accuracy:
+            break
     said = "nearest neighbours: recall %.4f, measured on a sample, after %d trees and %d passes"
     logger.info(said, recall, trees, passes)
-    if recall < accuracy:
-        logger.warning(
-            "the recall of the neighbours is about %.3f, less than accuracy=%g: more trees would "
-            "hardly help; exact=True compares all points",
-            recall,
-            accuracy,
-        )
     return recall
 
 
@@ -132,7 +140,7 @@ def knn_by_partitions(
         The recall that is aimed at.
     """
     stages = _CpuStages(points, k - 1, seed, n_threads)
-    recall = run_stages(stages, accuracy)
+    recall = run_stages(stages, accuracy, points.shape[0])
     return Approximate(*unpack(stages.found, stages.numbers, n_threads), recall)
 
 

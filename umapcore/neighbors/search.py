@@ -23,6 +23,8 @@ _SAME = "The result has the same bits."
 #: Up to this many products of coordinates, n²p, an exact search by our own metrics takes about a
 #: second: 44,700 points in 50 dimensions.
 EXACT_WORK = 1e11
+#: If an approximate search of so many points does not find what is asked for, an exact one follows.
+EXACT_AFTER = 150_000
 #: As in scanpy, the search by other metrics is exact for fewer points than this.
 EXACT_BELOW_OTHERS = 4096
 #: Without pynndescent, the search is exact up to this many points, and refused above.
@@ -105,6 +107,16 @@ def find_neighbors(
         knn, recall = backend.approximate(
             points, n_neighbors, str(metric), accuracy=aim, seed=seed, n_threads=n_threads
         )
+        if recall < aim and n <= EXACT_AFTER:
+            logger.info("nearest neighbours: few are found that way, so all points are compared")
+            knn, recall = backend.nearest(points, n_neighbors, n_threads=n_threads, **options), 1.0
+        elif recall < aim:
+            logger.warning(
+                "the recall of the neighbours is about %.3f, less than accuracy=%g; exact=True "
+                "compares all points",
+                recall,
+                aim,
+            )
         return Found(knn, Search(kind=kind, accuracy=aim, recall=recall))
 
     if method != "umap":

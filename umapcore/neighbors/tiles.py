@@ -207,8 +207,11 @@ def _search(first: Any, last: Any, search: Search, queries: Points, own: Any, fo
                     worst = least_needed(found, first + q + r)
                     limits[q + r] = limit_of(worst, bests[r], scale, n_words)
                     changed[q + r] = worst == np.inf
+                    if worst == np.float32(0.0) and len(far) == 0:
+                        limits[q + r] = -1  # no later point is nearer, or has a lower number
             count = find_near(of_queries, q, codes, (begin, end), n_words, limits, near)
             for c in range(count):
-                i, other = first + q + near[c] % QUERIES, begin * TILE + near[c] // QUERIES
-                if other < n and other != own[i] and keep(queries, i, points, other, found):
-                    changed[i - first] = True
+                r, other = near[c] % QUERIES, begin * TILE + near[c] // QUERIES
+                i = first + q + r
+                if r < some and other < n and other != own[i]:
+                    changed[i - first] |= keep(queries, i, points, other, found)
