@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
+from umapcore._kit.checks import check_real
+from umapcore.errors import bad_type
+
 if TYPE_CHECKING:
     from umapcore.neighbors.knn import KNN
 
@@ -12,6 +17,8 @@ if TYPE_CHECKING:
 NEIGHBORS_VERSION = 2
 #: Recall that the approximate search aims at by default.
 ACCURACY = 0.99
+#: Kinds of search that find the same again: their results depend on nothing but their input.
+REPEATABLE = ("exact", "partitions")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +40,12 @@ class Search:
     accuracy: float | None = None
     recall: float | None = None
 
+    def __str__(self) -> str:
+        said = "exact" if self.kind == "exact" else f"approximate ({self.kind})"
+        if self.recall is not None:
+            said += f", with a recall of about {self.recall:.4f}, measured on a sample"
+        return said
+
     def params(self) -> dict[str, Any]:
         """Return the entry of ``uns[...]['params']``: names and numbers only."""
         found: dict[str, Any] = {"kind": self.kind, "version": NEIGHBORS_VERSION}
@@ -48,3 +61,28 @@ class Found(NamedTuple):
 
     knn: KNN
     search: Search
+
+
+def check_search(exact: object, accuracy: object) -> tuple[bool | None, float | None]:
+    """Check which search a caller asks for.
+
+    Returns
+    -------
+    The two parameters; the first is true when `accuracy` is 1.
+
+    Raises
+    ------
+    ValueError, TypeError
+        The message names the parameter; also when the two contradict each other.
+    """
+    if exact is not None and not isinstance(exact, (bool, np.bool_)):
+        raise bad_type("exact", exact, "True, False or None")
+    chosen = None if exact is None else bool(exact)
+    if accuracy is None:
+        return chosen, None
+    share = check_real("accuracy", accuracy, above=0.0, at_most=1.0)
+    if chosen is not None and chosen != (share == 1.0):
+        what = "all" if chosen else "not all"
+        msg = f"accuracy={accuracy} contradicts exact={chosen}, which finds {what} of the nearest "
+        raise ValueError(msg + "neighbours: leave one of the two out.")
+    return (True if share == 1.0 else chosen), share
