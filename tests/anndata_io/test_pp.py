@@ -377,7 +377,6 @@ class TestSearch:
         read = getattr(anndata, f"read_{kind}")(tmp_path / f"a.{kind}")
         assert read_params(read, "neighbors") == adata.uns["neighbors"]["params"]
         assert read_params(read, "neighbors")["search"] == how.params()
-        getattr(read, f"write_{kind}")(tmp_path / f"b.{kind}")
 
 
 def test_doubles_stay_in_the_distances() -> None:
