@@ -18,7 +18,7 @@ from umapcore.errors import bad_type, bad_value
 from umapcore.logs import logger
 from umapcore.neighbors.knn import KNN, checked_knn, with_self_first
 from umapcore.neighbors.metrics import metric_name
-from umapcore.neighbors.record import REPEATABLE, Search, check_search
+from umapcore.neighbors.record import check_search
 from umapcore.neighbors.search import find_neighbors
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def neighbors(
             accuracy=accuracy,
             n_threads=n_threads,
         )
-        _report(search, accuracy)
+        search.report(accuracy)
     made = neighborhood(knn, n_neighbors, n_threads)
 
     prefix = "" if key_added is None else f"{key_added}_"
@@ -233,13 +233,6 @@ def neighbors(
         made.connectivities.nnz,
     )
     return target if copy else None
-
-
-def _report(search: Search, accuracy: float | None) -> None:
-    """Log how the neighbours were found."""
-    logger.info("nearest neighbours: %s", search)
-    if accuracy is not None and search.kind not in REPEATABLE:
-        logger.warning("accuracy=%g has no effect on a search by %s", accuracy, search.kind)
 
 
 def _pca_entries(pca: PrincipalComponents) -> list[tuple[str, str, Any]]:

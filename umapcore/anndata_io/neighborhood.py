@@ -19,6 +19,7 @@ from umapcore.neighbors.search import find_neighbors
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from numpy.typing import NDArray
 
     from umapcore.neighbors.knn import KNN
 
@@ -57,13 +58,19 @@ def neighborhood(knn: KNN, n_neighbors: int, n_threads: int | None = None) -> Ne
 
 
 def distances_to_others(knn: KNN) -> sparse.csr_matrix[np.float32]:
-    """Return distances to the neighbours as scanpy stores them: rows by increasing distance."""
-    indices, distances = knn.indices[:, 1:], knn.distances[:, 1:]
-    n = indices.shape[0]
+    """Return the distances to the neighbours as scanpy stores them, without the points' own."""
+    return distance_matrix(knn.indices[:, 1:], knn.distances[:, 1:], knn.indices.shape[0])
+
+
+def distance_matrix(
+    indices: NDArray[np.int32], distances: NDArray[np.float32], n_columns: int
+) -> sparse.csr_matrix[np.float32]:
+    """Return neighbours and their distances as a matrix; entries of a row keep their order."""
     present = (indices >= 0) & np.isfinite(distances)
-    indptr = np.zeros(n + 1, np.int64)
+    indptr = np.zeros(indices.shape[0] + 1, np.int64)
     np.cumsum(present.sum(axis=1), out=indptr[1:])
-    return sparse.csr_matrix((distances[present], indices[present], indptr), shape=(n, n))
+    shape = (indices.shape[0], n_columns)
+    return sparse.csr_matrix((distances[present], indices[present], indptr), shape=shape)
 
 
 def neighborhood_again(

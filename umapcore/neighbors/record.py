@@ -9,6 +9,7 @@ import numpy as np
 
 from umapcore._kit.checks import check_real
 from umapcore.errors import bad_type
+from umapcore.logs import logger
 
 if TYPE_CHECKING:
     from umapcore.neighbors.knn import KNN
@@ -45,6 +46,12 @@ class Search:
         if self.recall is not None:
             said += f", with a recall of about {self.recall:.4f}, measured on a sample"
         return said
+
+    def report(self, accuracy: float | None) -> None:
+        """Log how the neighbours were found; `accuracy` is what the caller asked for."""
+        logger.info("nearest neighbours: %s", self)
+        if accuracy is not None and self.kind not in REPEATABLE:
+            logger.warning("accuracy=%g has no effect on a search by %s", accuracy, self.kind)
 
     def params(self) -> dict[str, Any]:
         """Return the entry of ``uns[...]['params']``: names and numbers only."""
