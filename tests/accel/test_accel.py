@@ -597,7 +597,11 @@ class TestBackendOfScanpy:
         ("function", "more", "less"),
         [
             ("umap", {"rng"}, {"random_state", "timings"}),
-            ("neighbors", {"rng", "knn", "transformer"}, {"random_state", "precomputed_knn"}),
+            (
+                "neighbors",
+                {"rng", "distances", "knn", "transformer"},
+                {"random_state", "precomputed_knn"},
+            ),
         ],
     )
     def test_it_has_the_parameters_of_scanpys_function(
@@ -613,6 +617,10 @@ class TestBackendOfScanpy:
         adata, same = sheet(60), sheet(60)
         ScanpyBackend.neighbors(adata, 8, rng=_legacy_rng(4), metric="cosine", accuracy=1)
         umapcore.pp.neighbors(same, 8, random_state=4, metric="cosine")
+        for each, function in ((adata, ScanpyBackend.neighbors), (same, umapcore.pp.neighbors)):
+            function(each, key_added="default")
+            del each.uns["default"]["params"]["random_state"]
+        assert adata.uns["default"] == same.uns["default"]
         assert adata.uns["neighbors"] == same.uns["neighbors"]
         assert (adata.obsp["connectivities"] != same.obsp["connectivities"]).nnz == 0
         with pytest.raises(ValueError, match=r"knn=False .* True with the backend umapcore"):

@@ -88,7 +88,12 @@ class TestScanpy:
 
     @pytest.mark.parametrize(
         ("options", "parameters"),
-        [({"neighbors": False}, {}), ({}, {"transformer": "sklearn"}), ({}, {"transformer": len})],
+        [
+            ({"neighbors": False}, {}),
+            ({}, {"transformer": "sklearn"}),
+            ({}, {"transformer": len}),
+            ({}, {"distances": np.ones((120, 120))}),
+        ],
     )
     def test_no_part(
         self,

@@ -31,9 +31,9 @@ def umap(adata, *, min_dist=0.5, spread=1.0, n_components=2, maxiter=None, alpha
 '''
 
 SCANPY_NEIGHBORS = '''
-def neighbors(adata, n_neighbors=15, n_pcs=None, *, use_rep=None, knn=True, method="umap",
-              transformer=None, metric="euclidean", metric_kwds={}, random_state=0, key_added=None,
-              copy=False, novelty=None):
+def neighbors(adata, n_neighbors=15, n_pcs=None, *, distances=None, use_rep=None, knn=True,
+              method="umap", transformer=None, metric=None, metric_kwds={}, random_state=0,
+              key_added=None, copy=False, novelty=None):
     """scanpy's."""
     if not hasattr(transformer, "fit_transform"):
         return "scanpy", transformer

@@ -38,11 +38,12 @@ class ScanpyBackend:
         n_neighbors: int = 15,
         n_pcs: int | None = None,
         *,
+        distances: Any = None,
         use_rep: str | None = None,
         knn: bool = True,
         method: str = "umap",
         transformer: Any = None,
-        metric: str | Callable[[NDArray[Any], NDArray[Any]], float] = "euclidean",
+        metric: str | Callable[[NDArray[Any], NDArray[Any]], float] | None = None,
         metric_kwds: Mapping[str, Any] | None = None,
         rng: Any = None,
         key_added: str | None = None,
@@ -60,8 +61,8 @@ class ScanpyBackend:
         rng
             Object that scanpy makes from its `rng` or `random_state`. An integer `random_state` is
             the seed.
-        knn, transformer
-            Only their defaults, True and None, are allowed.
+        distances, knn, transformer
+            Only their defaults, None, True and None, are allowed.
         exact
             Whether all cells are compared with each other. None: yes while that is faster.
         accuracy
@@ -77,11 +78,12 @@ class ScanpyBackend:
         from umapcore.errors import bad_value
         from umapcore.pp import neighbors
 
-        for name, allowed in (("knn", True), ("transformer", None)):
+        for name, allowed in (("distances", None), ("knn", True), ("transformer", None)):
             if given[name] is not allowed:
                 raise bad_value(name, given[name], f"{allowed} with the backend umapcore")
             del given[name]
         random_state, _ = from_rng(given.pop("rng"))
+        given["metric"] = "euclidean" if metric is None else metric
         return neighbors(random_state=random_state, **given)
 
     @staticmethod

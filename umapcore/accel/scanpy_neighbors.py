@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 _KNOWN = frozenset(
     {
-        "adata", "n_neighbors", "n_pcs", "use_rep", "knn", "method", "transformer", "metric",
-        "metric_kwds", "random_state", "rng", "key_added", "copy",
+        "adata", "n_neighbors", "n_pcs", "distances", "use_rep", "knn", "method", "transformer",
+        "metric", "metric_kwds", "random_state", "rng", "key_added", "copy",
     }
 )  # fmt: skip
 
@@ -53,6 +53,9 @@ def _take(options: Options, original: Any, args: tuple[Any, ...], kwargs: dict[s
     if "transformer" not in given:
         msg = "this scanpy leaves the search to umap-learn."
         raise NoPartError(msg)
+    if given.get("distances") is not None:
+        msg = "the distances are given."
+        raise NoPartError(msg)
     asked = given["transformer"]
     if asked is not None and not (isinstance(asked, str) and asked == "pynndescent"):
         msg = "another transformer is asked for."
@@ -61,8 +64,9 @@ def _take(options: Options, original: Any, args: tuple[Any, ...], kwargs: dict[s
         if given.get(name, offered) != offered:
             msg = f"{name}={given[name]!r} is not offered by umapcore."
             raise NotOfferedError(msg)
-    if not isinstance(given["metric"], str) or given["metric"] not in OWN_METRICS:
-        msg = f"metric={given['metric']!r} has no search of umapcore's own."
+    metric = "euclidean" if given["metric"] is None else given["metric"]  # None: scanpy 1.12
+    if not isinstance(metric, str) or metric not in OWN_METRICS:
+        msg = f"metric={metric!r} has no search of umapcore's own."
         raise NotOfferedError(msg)
     random_state = global_random_state(given.get("random_state", 0))
     if "rng" in given:
@@ -70,7 +74,7 @@ def _take(options: Options, original: Any, args: tuple[Any, ...], kwargs: dict[s
     with rewound_on_failure(random_state):
         given["transformer"] = _Search(
             given["n_neighbors"],
-            metric=given["metric"],
+            metric=metric,
             metric_params=given.get("metric_kwds"),
             random_state=random_state,
             method=options.method,
