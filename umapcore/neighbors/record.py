@@ -41,15 +41,10 @@ class Search:
     accuracy: float | None = None
     recall: float | None = None
 
-    def __str__(self) -> str:
-        said = "exact" if self.kind == "exact" else f"approximate ({self.kind})"
-        if self.recall is not None:
-            said += f", with a recall of about {self.recall:.4f}, measured on a sample"
-        return said
-
     def report(self, accuracy: float | None) -> None:
-        """Log how the neighbours were found; `accuracy` is what the caller asked for."""
-        logger.info("nearest neighbours: %s", self)
+        """Log how good the search was; `accuracy` is what the caller asked for."""
+        if self.recall is not None:
+            logger.info("nearest neighbours: recall about %.4f, by a sample", self.recall)
         if accuracy is not None and self.kind not in REPEATABLE:
             logger.warning("accuracy=%g has no effect on a search by %s", accuracy, self.kind)
 

@@ -1,4 +1,4 @@
-"""A pytest plugin that counts, for each test, the calls that umapcore answered and those it passed on.
+"""A pytest plugin that counts the calls that umapcore answered in a test and those it passed on.
 
 The counts go into the test's properties in the JUnit file. A fixture's calls count for the test
 that asked for it first.
