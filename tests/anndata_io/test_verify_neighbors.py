@@ -12,7 +12,7 @@ from anndata import AnnData
 from scipy import sparse
 
 import umapcore as uc
-from tests.support.anndatas import assert_equal_contents, contents
+from tests.support.anndatas import Observations, as_mudata, assert_equal_contents, contents
 from umapcore import cli, pp
 from umapcore.anndata_io import neighborhood
 from umapcore.neighbors.exact import exact_knn
@@ -87,6 +87,13 @@ def test_stored_otherwise(form: Callable[[Any], Any]) -> None:
     for key in ("distances", "connectivities"):
         adata.obsp[key] = form(adata.obsp[key])
     assert checked(adata)
+
+
+@pytest.mark.parametrize("form", [Observations, as_mudata])
+def test_other_objects(form: Callable[[AnnData], Any]) -> None:
+    adata = embedded(use_rep="X_pca")
+    adata.obs["group"] = "a"
+    assert uc.verify(form(adata), from_coordinates=True)
 
 
 def test_components_that_were_computed() -> None:
