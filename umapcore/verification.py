@@ -267,7 +267,7 @@ def _check_neighbors(
                 problem = f"the distances are, but not the weights: {rows:,} rows of them differ."
     except (ValueError, TypeError, ImportError) as error:
         problem = str(error)
-    if rows and params["metric"] not in OWN_METRICS:
+    if rows and params.get("metric", "euclidean") not in OWN_METRICS:
         problem += " SciPy computes this metric; its last bits may differ between versions."
     if rows and (version := params["search"].get("version")) != NEIGHBORS_VERSION:
         problem += f" The search had version {version}; this umapcore's has {NEIGHBORS_VERSION}."

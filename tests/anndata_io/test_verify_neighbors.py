@@ -125,6 +125,7 @@ def _one_bit(matrix: Any) -> None:
         (lambda a: a.obsp.__setitem__("distances", a.obsp["distances"] * 2), 150, "150 rows"),
         (lambda a: _params(a).update(n_neighbors=7), 150, "150 rows"),
         (lambda a: _params(a).update(metric="cosine"), 150, "150 rows"),
+        (lambda a: (_params(a).pop("metric"), _one_bit(a.obsp["distances"])), 1, "1 rows"),
         (lambda a: _params(a).update(metric="cosin"), None, "metric='cosin' is unknown"),
         (lambda a: _params(a).update(metric="cityblock"), 150, "SciPy computes this metric"),
         (lambda a: _params(a).update(n_neighbors=500), None, "['n_neighbors']=500"),
