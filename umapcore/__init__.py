@@ -14,6 +14,7 @@ from umapcore.version import __version__
 
 if TYPE_CHECKING:
     from umapcore import accel, pl, pp, tl
+    from umapcore.accel.transformer import KNeighborsTransformer
     from umapcore.layout.curve import find_ab_params
     from umapcore.layout.embed import simplicial_set_embedding
     from umapcore.layout.spec import OptimizerSpec
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Checkpoint",
     "Comparison",
+    "KNeighborsTransformer",
     "OptimizerSpec",
     "Snapshots",
     "Verification",
@@ -50,6 +52,7 @@ _MODULES = {"accel", "pl", "pp", "tl"}
 _HOMES = {
     "Checkpoint": "runs.checkpoint",
     "Comparison": "measures.comparison",
+    "KNeighborsTransformer": "accel.transformer",
     "OptimizerSpec": "layout.spec",
     "Snapshots": "runs.snapshots",
     "Verification": "verification",

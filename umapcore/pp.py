@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
 
 from umapcore._kit.checks import check_integer
-from umapcore._kit.seeds import seed_from
+from umapcore._kit.seeds import seed_from, storable_seed
 from umapcore._kit.threads import thread_count
+from umapcore.anndata_io.neighborhood import neighborhood
 from umapcore.anndata_io.representation import choose_representation
 from umapcore.anndata_io.write import check_target, copied, write_transaction
 from umapcore.device.select import check_method
 from umapcore.errors import bad_type, bad_value
 from umapcore.logs import logger
-from umapcore.neighbors.fuzzy_graph import fuzzy_graph
 from umapcore.neighbors.knn import KNN, checked_knn, with_self_first
 from umapcore.neighbors.metrics import metric_name
-from umapcore.neighbors.search import nearest_neighbors
+from umapcore.neighbors.record import check_search
+from umapcore.neighbors.search import find_neighbors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +45,7 @@ def neighbors(
     copy: bool = False,
     precomputed_knn: tuple[ArrayLike, ArrayLike] | None = None,
     exact: bool | None = None,
+    accuracy: float | None = None,
     n_threads: int | None = None,
 ) -> AnnData | None:
     """Find nearest neighbours and compute UMAP's weights of the edges between them.
@@ -93,10 +94,19 @@ def neighbors(
         an infinite distance. A row may or may not begin with the observation itself. `use_rep`
         and `n_pcs` are then only stored; no coordinates are read.
     exact
-        Whether all observations are compared with each other. None: yes while that is faster,
-        up to 31,600 observations in 50 dimensions (below 4096 for sparse data and for metrics
-        other than Euclidean, cosine and correlation); pynndescent searches above that. Without
-        pynndescent: up to 100,000. True: always. False: pynndescent always searches.
+        Whether all observations are compared with each other. None: yes while that is faster, up
+        to 31,600 observations in 50 dimensions (below 4096 for sparse data and for metrics other
+        than Euclidean, cosine and correlation); above that the search is approximate. True:
+        always. False: never. On dense data, umapcore has both searches for Euclidean, cosine and
+        correlation distances. For other metrics the exact search is SciPy's, and for them and for
+        sparse data the approximate one is pynndescent's; without pynndescent, an exact search
+        takes its place up to 100,000 observations.
+    accuracy
+        Recall that an approximate search aims at: the share of the true nearest neighbours that
+        it finds, above 0 and at most 1; None: 0.99. A lower one is faster. 1 is the same as
+        ``exact=True``, which allows no other value; with ``exact=False`` it must be below 1. An
+        exact search, where that is faster, serves every value. pynndescent has no such aim. The
+        recall is measured on a sample and logged.
     n_threads
         Threads on the CPU. None uses ``umapcore.settings.n_threads``, or numba's number of
         threads when that is None too. The result does not depend on it: pynndescent, whose
@@ -113,7 +123,11 @@ def neighbors(
         float32 CSR: symmetric weights, as :func:`umapcore.fuzzy_simplicial_set` returns them.
     ``.uns['neighbors' | key_added]``
         ``connectivities_key``, ``distances_key`` and ``params``: n_neighbors, method (always
-        'umap'), random_state, metric, and metric_kwds, use_rep, n_pcs if they were given.
+        'umap'), random_state, metric, and metric_kwds, use_rep, n_pcs if they were given; and
+        ``search``, which says how the neighbours were found, for :func:`umapcore.verify`: kind
+        ('exact'; 'partitions', the approximate search; 'pynndescent'), version, accuracy, and
+        the recall if it was measured. There is no ``search`` for `precomputed_knn`, nor for a
+        metric that is a function.
 
     ``.obsm['X_pca']``, ``.varm['PCs']``, ``.uns['pca']``
         If principal components were computed: scores, axes, and ``variance``,
@@ -124,14 +138,14 @@ def neighbors(
     ValueError, TypeError
         For bad input; the message names the parameter, its value and what is allowed.
     ImportError
-        When the approximate search is needed and pynndescent is not installed.
+        When pynndescent is needed and not installed.
 
     Notes
     -----
-    The same neighbours always get weights with the same bits. The same coordinates do too if the
-    search is exact, runs on the CPU, and uses the Euclidean, cosine or correlation metric on
-    dense data. Results of pynndescent, SciPy or a GPU may differ in their last bits from machine
-    to machine.
+    The same neighbours always get weights with the same bits. The same coordinates do too if
+    they are dense, the metric is Euclidean, cosine or correlation, and the search runs on the
+    CPU; ``umapcore.verify(adata, from_coordinates=True)`` checks this. Results of pynndescent,
+    SciPy or a GPU may differ in their last bits from machine to machine.
 
     Examples
     --------
@@ -142,8 +156,7 @@ def neighbors(
     check_target(adata, key_added, "", copy=copy)
     if not isinstance(copy, (bool, np.bool_)):
         raise bad_type("copy", copy, "True or False")
-    if exact is not None and not isinstance(exact, (bool, np.bool_)):
-        raise bad_type("exact", exact, "True, False or None")
+    exact, accuracy = check_search(exact, accuracy)
     if isinstance(method, str) and method == "gauss":
         raise bad_value("method", method, "'umap', 'rapids' or 'auto'; scanpy has 'gauss'")
     check_method(method)
@@ -162,13 +175,13 @@ def neighbors(
     if n_neighbors > n:
         n_neighbors = 1 + n // 2
         logger.warning("there are only %d observations: n_neighbors is %d", n, n_neighbors)
-    computed_pca = None
+    computed_pca, search = None, None
     if precomputed_knn is not None:
         knn = _given(precomputed_knn, n, n_neighbors)
     else:
         chosen = choose_representation(adata, use_rep, n_pcs)
         use_rep, n_pcs, computed_pca = chosen.use_rep, chosen.n_pcs, chosen.computed_pca
-        knn = nearest_neighbors(
+        knn, search = find_neighbors(
             chosen.points,
             n_neighbors,
             metric=metric,
@@ -176,18 +189,18 @@ def neighbors(
             seed=seed,
             method=method,
             exact=exact,
+            accuracy=accuracy,
             n_threads=n_threads,
         )
-    connectivities = fuzzy_graph(
-        knn, float(n_neighbors), n_threads=n_threads, name="precomputed_knn"
-    )
+        search.report(accuracy)
+    made = neighborhood(knn, n_neighbors, n_threads)
 
     prefix = "" if key_added is None else f"{key_added}_"
     key = "neighbors" if key_added is None else key_added
     params: dict[str, Any] = {
         "n_neighbors": n_neighbors,
         "method": "umap",
-        "random_state": seed,
+        "random_state": storable_seed(seed),
         "metric": metric_name(metric),
     }
     if metric_kwds:
@@ -196,15 +209,16 @@ def neighbors(
         params["use_rep"] = use_rep
     if n_pcs is not None:
         params["n_pcs"] = n_pcs
+    if search is not None and isinstance(metric, str):  # a function cannot be stored
+        params["search"] = search.params()
     described = {
         "connectivities_key": f"{prefix}connectivities",
         "distances_key": f"{prefix}distances",
         "params": params,
     }
-    # Sparse matrices, not sparse arrays: scanpy writes them, and all its functions accept them.
     entries: list[tuple[str, str, Any]] = [
-        ("obsp", f"{prefix}distances", _distances(knn)),
-        ("obsp", f"{prefix}connectivities", sparse.csr_matrix(connectivities)),
+        ("obsp", f"{prefix}distances", made.distances),
+        ("obsp", f"{prefix}connectivities", made.connectivities),
         ("uns", key, described),
     ]
     if computed_pca is not None:
@@ -216,7 +230,7 @@ def neighbors(
         key,
         entries[-3][1],
         entries[-2][1],
-        connectivities.nnz,
+        made.connectivities.nnz,
     )
     return target if copy else None
 
@@ -251,13 +265,3 @@ def _given(precomputed: Any, n: int, n_neighbors: int) -> KNN:
         np.ascontiguousarray(knn.distances[:, :n_neighbors]),
     )
     return with_self_first(nearest, insert=True)
-
-
-def _distances(knn: KNN) -> sparse.csr_matrix[np.float32]:
-    """Return distances to the neighbours as scanpy stores them: rows by increasing distance."""
-    indices, distances = knn.indices[:, 1:], knn.distances[:, 1:]
-    n = indices.shape[0]
-    present = (indices >= 0) & np.isfinite(distances)
-    indptr = np.zeros(n + 1, np.int64)
-    np.cumsum(present.sum(axis=1), out=indptr[1:])
-    return sparse.csr_matrix((distances[present], indices[present], indptr), shape=(n, n))

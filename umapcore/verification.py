@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,13 +11,16 @@ import numpy as np
 from umapcore._kit.arrays import in_memory, is_sparse
 from umapcore._kit.stored import plain
 from umapcore.anndata_io.job import read_job
-from umapcore.anndata_io.read import read_neighbors, read_start
+from umapcore.anndata_io.neighborhood import neighborhood_again, rows_that_differ
+from umapcore.anndata_io.read import read_distances, read_neighbors, read_start
 from umapcore.anndata_io.write import check_object
 from umapcore.errors import bad_type, did_you_mean
 from umapcore.graph.csr import prepare_graph
 from umapcore.init.positions import check_positions, scaled_start
 from umapcore.layout.embed import embed
 from umapcore.layout.spec import LAYOUT_VERSION
+from umapcore.neighbors.metrics import OWN_METRICS
+from umapcore.neighbors.record import NEIGHBORS_VERSION
 from umapcore.runs.digest import graph_digest, positions_digest
 from umapcore.runs.job import Run
 from umapcore.runs.provenance import Origin, Provenance
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """Result of :func:`verify`; true when the embedding was reproduced bit for bit.
+    """Result of :func:`verify`; true when all that was checked was reproduced bit for bit.
 
     Attributes
     ----------
@@ -61,6 +64,14 @@ class Verification:
     version, layout_version
         Versions of the umapcore that wrote it and of its layouts. Another layout version is
         expected to give other bits.
+    neighbors_reproduced
+        Whether a search in the coordinates gave exactly the bits of the stored distances and
+        weights; None when it was not asked for.
+    neighbors_problem
+        Why not: a sentence, else empty.
+    neighbors_rows_different
+        Number of observations whose distances, or else whose weights, differ; None when they were
+        not compared.
     """
 
     key: str
@@ -76,9 +87,12 @@ class Verification:
     largest_difference: float | None = None
     version: str = __version__
     layout_version: int = LAYOUT_VERSION
+    neighbors_reproduced: bool | None = None
+    neighbors_problem: str = ""
+    neighbors_rows_different: int | None = None
 
     def __bool__(self) -> bool:
-        return self.reproduced
+        return self.reproduced and self.neighbors_reproduced is not False
 
     def __str__(self) -> str:
         name = f".obsm[{self.key!r}]"
@@ -87,6 +101,10 @@ class Verification:
             if self.reproduced
             else f"{name} is not reproduced: {self._reason()}"
         ]
+        if self.neighbors_reproduced:
+            said.append("Its neighbours are reproduced bit for bit from the coordinates.")
+        elif self.neighbors_reproduced is False:
+            said.append(f"Its neighbours are not reproduced: {self.neighbors_problem}")
         if self.spec_differs:
             names = ", ".join(map(repr, self.spec_differs))
             said.append(f"The stored 'params' differ from those of the run in {names}.")
@@ -128,6 +146,7 @@ def verify(
     key: str | None = None,
     *,
     init_pos: str | ArrayLike | None = None,
+    from_coordinates: bool = False,
     method: str = "umap",
     n_threads: int | None = None,
     progress: bool | None = None,
@@ -146,6 +165,10 @@ def verify(
     init_pos
         Start positions, or their key in `obsm`, if they are not stored or have changed. Without
         it, all entries of `obsm` are tried. Not used for starts that are computed from the graph.
+    from_coordinates
+        Also search the neighbours again, in the coordinates that the parameters of the graph name,
+        and compare the distances and weights with the stored ones. :func:`umapcore.pp.neighbors`
+        must have made the graph by an exact search or by its own approximate one.
     method, n_threads, progress
         As for :func:`umapcore.tl.umap`; the bits do not depend on them.
 
@@ -168,6 +191,9 @@ def verify(
     >>> print(uc.verify(adata))  # doctest: +SKIP
     .obsm['X_umap'] is reproduced bit for bit.
     """
+    if not isinstance(from_coordinates, (bool, np.bool_)):
+        raise bad_type("from_coordinates", from_coordinates, "True or False")
+    run = Run(method=method, n_threads=n_threads, progress=progress)
     key_obsm, entry, made = _read(adata, key)
     stored = _embedding(adata, key_obsm)
     common: dict[str, Any] = {
@@ -181,6 +207,8 @@ def verify(
 
     kept, name, params = read_neighbors(adata, made.neighbors_key)
     graph = prepare_graph(kept, name=name, n_vertices=adata.n_obs, n_threads=n_threads)
+    if from_coordinates:
+        common |= _check_neighbors(adata, made.neighbors_key, graph, params, run)
     if graph_digest(graph, n_threads=n_threads) != made.graph:
         return Verification(
             reproduced=False,
@@ -205,13 +233,7 @@ def verify(
         d, seed = made.spec.n_components, made.spec.seed
         init = read_start(adata, "paga", n_components=d, seed=seed)
     job = read_job(adata, made.neighbors_key, (graph, name, params), made.spec, init)
-    run = Run(
-        method=method,
-        n_threads=n_threads,
-        progress=progress,
-        stop_epoch=made.epochs,
-        origin=_Expected(made),
-    )
+    run = replace(run, stop_epoch=made.epochs, origin=_Expected(made))
     try:
         again = embed(job, run)
     except _DistancesDifferError:
@@ -222,6 +244,38 @@ def verify(
     return Verification(
         reproduced=rows == 0, rows_different=rows, largest_difference=largest, **common
     )
+
+
+def _check_neighbors(
+    adata: AnnData, key: str, graph: Any, params: Mapping[str, Any], run: Run
+) -> dict[str, Any]:
+    """Search the neighbours again; return the fields that say what came of it."""
+    problem, rows = "", None
+    name = f".uns[{key!r}]['params']"
+    try:
+        stored, where = read_distances(adata, key, "from_coordinates")
+        again = neighborhood_again(
+            adata, params, name=name, method=run.method, n_threads=run.n_threads
+        )
+        rows = rows_that_differ(stored, again.distances, where)
+        if rows:
+            problem = f"the coordinates give other ones: {rows:,} rows of {where} differ."
+        else:
+            weights = prepare_graph(again.connectivities, n_threads=run.n_threads)
+            rows = rows_that_differ(graph, weights, "the graph")
+            if rows:
+                problem = f"the distances are, but not the weights: {rows:,} rows of them differ."
+    except (ValueError, TypeError, ImportError) as error:
+        problem = str(error)
+    if rows and params.get("metric", "euclidean") not in OWN_METRICS:
+        problem += " SciPy computes this metric; its last bits may differ between versions."
+    if rows and (version := params["search"].get("version")) != NEIGHBORS_VERSION:
+        problem += f" The search had version {version}; this umapcore's has {NEIGHBORS_VERSION}."
+    return {
+        "neighbors_reproduced": not problem,
+        "neighbors_problem": problem,
+        "neighbors_rows_different": rows,
+    }
 
 
 class _StartDiffersError(Exception):

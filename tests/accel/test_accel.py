@@ -14,7 +14,7 @@ import tomllib
 import warnings
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,38 +27,6 @@ from tests.support.graphs import surface
 from umapcore import accel
 from umapcore.accel.backend import ScanpyBackend
 from umapcore.layout.density import density_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(autouse=True)
-def _uninstalled() -> Iterator[None]:
-    assert not accel.is_installed()
-    finders = list(sys.meta_path)
-    yield
-    accel.uninstall()
-    assert not accel.is_installed()
-    assert sys.meta_path == finders
-
-
-@pytest.fixture
-def peers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let the stand-ins be what ``import scanpy`` and ``import umap`` find."""
-    fake_peers.write(tmp_path)
-
-    def belongs(name: str) -> bool:
-        return name.partition(".")[0] in ("scanpy", "umap")
-
-    real = {name: module for name, module in sys.modules.items() if belongs(name)}
-    for name in real:
-        del sys.modules[name]
-    monkeypatch.syspath_prepend(tmp_path)
-    yield
-    accel.uninstall()
-    for name in [name for name in sys.modules if belongs(name)]:
-        del sys.modules[name]
-    sys.modules.update(real)
 
 
 def _scanpy() -> Any:
@@ -248,7 +216,9 @@ class TestReaching:
         assert not accel.is_installed()
 
 
-@pytest.mark.parametrize("bad", [{"method": "gpu"}, {"n_threads": 0}, {"n_threads": "two"}])
+@pytest.mark.parametrize(
+    "bad", [{"method": "gpu"}, {"n_threads": 0}, {"n_threads": "two"}, {"neighbors": "no"}]
+)
 def test_bad_options(bad: dict[str, Any]) -> None:
     with pytest.raises((ValueError, TypeError), match=next(iter(bad))):
         accel.install(**bad)
@@ -609,7 +579,7 @@ class TestBackendOfScanpy:
         assert loaded is ScanpyBackend
         assert loaded.name in project["entry-points"]["scanpy.backends"]
         public = {name for name in vars(loaded) if not name.startswith("_")}
-        assert public == {"name", "aliases", "umap"}
+        assert public == {"name", "aliases", "neighbors", "umap"}
 
     @pytest.mark.usefixtures("peers")
     def test_umap(self) -> None:
@@ -623,11 +593,40 @@ class TestBackendOfScanpy:
         ScanpyBackend.umap(adata, rng=None, key_added=None)
         assert "random_state" not in adata.uns["umap"]["params"]
 
-    def test_it_has_the_parameters_of_scanpys_function(self) -> None:
-        ours = set(inspect.signature(umapcore.tl.umap).parameters)
-        found = set(inspect.signature(ScanpyBackend.umap).parameters)
-        assert found - ours == {"rng"}
-        assert ours - found == {"random_state", "timings"}
+    @pytest.mark.parametrize(
+        ("function", "more", "less"),
+        [
+            ("umap", {"rng"}, {"random_state", "timings"}),
+            (
+                "neighbors",
+                {"rng", "distances", "knn", "transformer"},
+                {"random_state", "precomputed_knn"},
+            ),
+        ],
+    )
+    def test_it_has_the_parameters_of_scanpys_function(
+        self, function: str, more: set[str], less: set[str]
+    ) -> None:
+        own = umapcore.tl.umap if function == "umap" else umapcore.pp.neighbors
+        ours = set(inspect.signature(own).parameters)
+        found = set(inspect.signature(getattr(ScanpyBackend, function)).parameters)
+        assert found - ours == more
+        assert ours - found == less
+
+    def test_neighbors(self) -> None:
+        adata, same = sheet(60), sheet(60)
+        ScanpyBackend.neighbors(adata, 8, rng=_legacy_rng(4), metric="cosine", accuracy=1)
+        umapcore.pp.neighbors(same, 8, random_state=4, metric="cosine")
+        for each, function in ((adata, ScanpyBackend.neighbors), (same, umapcore.pp.neighbors)):
+            function(each, key_added="default")
+            del each.uns["default"]["params"]["random_state"]
+        assert adata.uns["default"] == same.uns["default"]
+        assert adata.uns["neighbors"] == same.uns["neighbors"]
+        assert (adata.obsp["connectivities"] != same.obsp["connectivities"]).nnz == 0
+        with pytest.raises(ValueError, match=r"knn=False .* True with the backend umapcore"):
+            ScanpyBackend.neighbors(adata, knn=False)
+        with pytest.raises(ValueError, match=r"transformer='sklearn' .* None with"):
+            ScanpyBackend.neighbors(adata, transformer="sklearn")
 
     def test_dispatch(self) -> None:
         """What a scanpy with this dispatch does, and its conformance test."""

@@ -29,7 +29,7 @@ def runner(monkeypatch: pytest.MonkeyPatch) -> Any:
         ({"a": "error", "b": "failure"}, 1, False, "FAILED     a"),
         ({"a": "passed", "b": "passed"}, 1, False, "take it off the list"),
         ({"a": "skipped", "b": "failure"}, 1, True, "skipped    a"),
-        ({"a": "passed", "b": "failure"}, 0, False, "no layout was done by umapcore"),
+        ({"a": "passed", "b": "failure"}, 0, False, "nothing was done by umapcore"),
         ({}, 0, False, "nothing ran"),
     ],
 )

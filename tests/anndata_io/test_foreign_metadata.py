@@ -67,6 +67,15 @@ def test_one_representation(params: dict[str, Any], columns: int) -> None:
     np.testing.assert_array_equal(read_representation(adata, params), expected)
 
 
+def test_record_of_a_search() -> None:
+    adata = sheet(60)
+    uc.pp.neighbors(adata, 7, n_pcs=3, metric="minkowski", metric_kwds={"p": 3})
+    uc.tl.umap(adata, maxiter=5)
+    adata.uns["neighbors"] = as_r_writes(adata.uns["neighbors"])
+    found = uc.verify(adata, from_coordinates=True)
+    assert found, found
+
+
 def test_representation_that_is_no_matrix_of_numbers() -> None:
     pd = pytest.importorskip("pandas")
     adata = sheet(30)

@@ -15,8 +15,11 @@ from scipy import sparse
 import umapcore as uc
 from tests.support.anndatas import assert_equal_contents, contents
 from umapcore import pp
+from umapcore.anndata_io.read import read_params
 from umapcore.anndata_io.representation import looks_like_raw_counts
 from umapcore.neighbors.exact import exact_knn
+from umapcore.neighbors.record import NEIGHBORS_VERSION, Found, Search
+from umapcore.neighbors.search import find_neighbors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +53,13 @@ def test_what_is_written() -> None:
     assert adata.uns["neighbors"] == {
         "connectivities_key": "connectivities",
         "distances_key": "distances",
-        "params": {"n_neighbors": 7, "method": "umap", "random_state": 0, "metric": "euclidean"},
+        "params": {
+            "n_neighbors": 7,
+            "method": "umap",
+            "random_state": 0,
+            "metric": "euclidean",
+            "search": {"kind": "exact", "version": NEIGHBORS_VERSION, "accuracy": 1.0},
+        },
     }
     knn = exact_knn(adata.obsm["X_pca"], 7)
     distances = adata.obsp["distances"]
@@ -103,7 +112,9 @@ def test_as_scanpy(options: dict[str, Any], key_added: str | None) -> None:
     sc.pp.neighbors(theirs, key_added=key_added, **options)
     pp.neighbors(ours, key_added=key_added, **options)
     assert sorted(ours.uns) == sorted(theirs.uns)
-    assert dict(ours.uns[key_added or "neighbors"]) == dict(theirs.uns[key_added or "neighbors"])
+    found = dict(ours.uns[key_added or "neighbors"])
+    del found["params"]["search"]
+    assert found == dict(theirs.uns[key_added or "neighbors"])
     assert sorted(ours.obsp) == sorted(theirs.obsp)
     for key, expected in theirs.obsp.items():
         found = ours.obsp[key]
@@ -301,6 +312,73 @@ def test_precomputed() -> None:
         pp.neighbors(adata, precomputed_knn=knn.indices)
 
 
+class TestSearch:
+    """What is asked of the search, and what is kept of it."""
+
+    @pytest.mark.parametrize(
+        ("given", "asked"),
+        [
+            ({}, (None, None)),
+            ({"accuracy": np.float32(0.5)}, (None, 0.5)),
+            ({"accuracy": 1}, (True, 1.0)),
+            ({"accuracy": 1, "exact": True}, (True, 1.0)),
+            ({"exact": np.False_, "accuracy": 0.9}, (False, 0.9)),
+        ],
+    )
+    def test_accuracy(
+        self, given: dict[str, Any], asked: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen: list[Any] = []
+
+        def record(points: Any, k: int, *, exact: Any, accuracy: Any, **options: Any) -> Found:
+            seen.append((exact, accuracy))
+            return find_neighbors(points, k, **options)
+
+        monkeypatch.setattr(pp, "find_neighbors", record)
+        pp.neighbors(cells(), **given)
+        assert seen == [asked]
+
+    def test_what_is_kept_and_logged(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        how = Search(kind="partitions", accuracy=0.95, recall=0.9625)
+        monkeypatch.setattr(pp, "find_neighbors", lambda p, k, **_: Found(exact_knn(p, k), how))
+        adata = cells()
+        with caplog.at_level(logging.INFO, "umapcore"):
+            pp.neighbors(adata, accuracy=0.95)
+        assert adata.uns["neighbors"]["params"]["search"] == {
+            "kind": "partitions", "version": NEIGHBORS_VERSION, "accuracy": 0.95, "recall": 0.9625,
+        }  # fmt: skip
+        assert "nearest neighbours: recall about 0.9625, by a sample" in caplog.text
+        assert "no effect" not in caplog.text
+        how = Search(kind="pynndescent")
+        pp.neighbors(adata, accuracy=0.95)
+        assert "accuracy=0.95 has no effect on a search by pynndescent" in caplog.text
+
+    def test_nothing_is_kept_where_a_search_cannot_be_repeated(self) -> None:
+        adata = cells()
+        pp.neighbors(adata, precomputed_knn=exact_knn(adata.obsm["X_pca"], 15))
+        assert "search" not in adata.uns["neighbors"]["params"]
+        pp.neighbors(adata, metric=lambda a, b: float(abs(a - b).max()))
+        assert "search" not in adata.uns["neighbors"]["params"]
+
+    @pytest.mark.filterwarnings("ignore:Writing zarr v2:UserWarning")
+    @pytest.mark.parametrize("kind", ["h5ad", "zarr"])
+    def test_survives_a_file(
+        self, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if kind == "zarr":
+            pytest.importorskip("zarr")
+        how = Search(kind="partitions", accuracy=0.95, recall=0.9625)
+        monkeypatch.setattr(pp, "find_neighbors", lambda p, k, **_: Found(exact_knn(p, k), how))
+        adata = cells()
+        pp.neighbors(adata, random_state=2**64 - 1)
+        getattr(adata, f"write_{kind}")(tmp_path / f"a.{kind}")
+        read = getattr(anndata, f"read_{kind}")(tmp_path / f"a.{kind}")
+        assert read_params(read, "neighbors") == adata.uns["neighbors"]["params"]
+        assert read_params(read, "neighbors")["search"] == how.params()
+
+
 def test_doubles_stay_in_the_distances() -> None:
     adata = cells()
     adata.obsm["X_pca"][:40] = 1.0
@@ -387,6 +465,13 @@ def test_all_or_nothing(at: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"key_added": "a/b"}, ValueError, "key_added='a/b'"),
         ({"copy": 1}, TypeError, "copy=1"),
         ({"exact": 1}, TypeError, "exact=1"),
+        ({"accuracy": "high"}, TypeError, "accuracy='high'"),
+        ({"accuracy": True}, TypeError, "accuracy=True"),
+        ({"accuracy": 0}, ValueError, "accuracy=0 .* above 0 and at most 1"),
+        ({"accuracy": 1.01}, ValueError, "accuracy=1.01"),
+        ({"accuracy": float("nan")}, ValueError, "accuracy=nan"),
+        ({"accuracy": 0.9, "exact": True}, ValueError, "accuracy=0.9 contradicts exact=True"),
+        ({"accuracy": 1, "exact": False}, ValueError, "accuracy=1 contradicts exact=False"),
         ({"n_threads": 0}, ValueError, "n_threads=0"),
     ],
 )

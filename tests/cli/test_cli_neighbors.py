@@ -31,7 +31,8 @@ def source(tmp_path: Path) -> Path:
 def test_graph_is_made_and_written(source: Path, key: str | None) -> None:
     out = source.with_name("out.h5ad")
     named = [] if key is None else ["--neighbors-key", key]
-    options = ["--n-neighbors", "9", "--n-pcs", "4", "--metric", "cosine", *named, *QUICK]
+    options = ["--n-neighbors", "9", "--n-pcs", "4", "--metric", "cosine", "--accuracy", "0.9"]
+    options += [*named, *QUICK]
     assert main(["embed", str(source), "-o", str(out), *options]) == 0
     found, expected = anndata.read_h5ad(out), anndata.read_h5ad(source)
     uc.pp.neighbors(expected, 9, 4, metric="cosine", key_added=key)
@@ -49,6 +50,23 @@ def test_a_graph_that_is_there_is_kept(source: Path, capsys: pytest.CaptureFixtu
     assert main(["embed", str(first), "-o", str(second), "--n-neighbors", "5", *QUICK]) == 1
     assert "There is a graph already" in capsys.readouterr().err
     assert not second.exists()
+
+
+@pytest.mark.parametrize("accuracy", ["0", "1.5", "nan"])
+def test_bad_accuracy(source: Path, accuracy: str, capsys: pytest.CaptureFixture[str]) -> None:
+    out = source.with_name("out.h5ad")
+    with pytest.raises(SystemExit) as left:
+        main(["embed", str(source), "-o", str(out), "--accuracy", accuracy, *QUICK])
+    assert left.value.code == 2
+    assert "--accuracy" in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("use_rep", ["X_pca", "X"])
+def test_verified_from_coordinates(source: Path, use_rep: str) -> None:
+    out = source.with_name("out.h5ad")
+    assert main(["embed", str(source), "-o", str(out), "--use-rep", use_rep, *QUICK]) == 0
+    assert main(["verify", str(out), "--from-coordinates", "--no-progress"]) == 0
 
 
 def test_bad_representation(source: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,7 +86,8 @@ for task, call in [
     ("umap", lambda: uc.tl.umap(adata, maxiter=5, progress=False)),
     ("ingest", lambda: uc.tl.ingest(new, adata, embedding_method="umap", progress=False)),
     ("place", lambda: uc.place(adata.obsm["X_umap"], [[0, 1]], [[1.0, 2.0]], progress=False)),
-    ("verify", lambda: uc.verify(adata, progress=False)),
+    ("verify", lambda: uc.verify(adata, from_coordinates=True, progress=False)),
+    ("transformer", lambda: uc.KNeighborsTransformer(5).fit(points).transform(points[:2])),
     ("accel", lambda: (accel.install(), accel.uninstall())),
     ("info", info.collect),
 ]:

@@ -147,6 +147,25 @@ def test_any_provenance(adata: Any, data: st.DataObject) -> None:
     assert not changed(before, elements(adata))
 
 
+@given(st.data())
+def test_any_record_of_a_search(data: st.DataObject) -> None:
+    """What a file may have stored of the search decides what is found again, never more."""
+    from anndata import AnnData
+
+    adata = AnnData(np.random.default_rng(0).random((20, 3), dtype=np.float32))
+    pp.neighbors(adata, 4, use_rep="X", n_pcs=3)
+    tl.umap(adata, maxiter=1)
+    params = adata.uns["neighbors"]["params"]
+    inside = data.draw(st.sampled_from([params, params["search"]]))
+    place = data.draw(st.sampled_from([*sorted(inside), "metric_kwds", "recall"]))
+    inside[place] = data.draw(st.sampled_from(some.ODD))
+    before = elements(adata)
+    found = verify(adata, from_coordinates=True, n_threads=1)
+    assert found.reproduced
+    assert found.neighbors_reproduced == (found.neighbors_problem == "")
+    assert not changed(before, elements(adata))
+
+
 @st.composite
 def points(draw: st.DrawFn) -> Any:
     n, p = draw(st.integers(3, 40)), draw(st.integers(1, 8))
@@ -171,7 +190,7 @@ def test_neighbours_add_three_entries(x: Any, k: int, metric: str) -> None:
     if metric == "manhattan" and sp.issparse(x):
         metric = "euclidean"
     before = elements(adata)
-    with refused_by_name("use_rep", ".obsm") as refusals:
+    with refused_by_name("use_rep", ".obsm", "metric") as refusals:
         pp.neighbors(adata, k, use_rep="R", metric=metric, n_threads=1)
     if refusals:
         largest = np.abs(np.asarray(x.todense() if sp.issparse(x) else x, float)).max()
@@ -192,7 +211,7 @@ def test_neighbours_add_three_entries(x: Any, k: int, metric: str) -> None:
 @given(
     st.sampled_from(
         ["n_neighbors", "n_pcs", "use_rep", "method", "metric", "metric_kwds", "random_state",
-         "key_added", "copy", "precomputed_knn", "exact", "n_threads"]
+         "key_added", "copy", "precomputed_knn", "exact", "accuracy", "n_threads"]
     ),
     some.anything(),
 )  # fmt: skip

@@ -30,6 +30,17 @@ def umap(adata, *, min_dist=0.5, spread=1.0, n_components=2, maxiter=None, alpha
     return "scanpy", method, novelty
 '''
 
+SCANPY_NEIGHBORS = '''
+def neighbors(adata, n_neighbors=15, n_pcs=None, *, distances=None, use_rep=None, knn=True,
+              method="umap", transformer=None, metric=None, metric_kwds={}, random_state=0,
+              key_added=None, copy=False, novelty=None):
+    """scanpy's."""
+    if not hasattr(transformer, "fit_transform"):
+        return "scanpy", transformer
+    adata.obsp["distances"] = transformer.fit_transform(adata.obsm[use_rep or "X_pca"])
+    return "transformed", transformer.get_params()["n_neighbors"]
+'''
+
 SCANPY_RNG = """
 import numpy as np
 
@@ -64,9 +75,24 @@ def simplicial_set_embedding(
     """umap-learn's."""
     return "umap-learn", {"draw": random_state.randint(1 << 30)}
 
+def nearest_neighbors(X, n_neighbors, metric, metric_kwds, angular, random_state, low_memory=True,
+                      use_pynndescent=True, n_jobs=-1, verbose=False, novelty=None):
+    """umap-learn's."""
+    return "umap-learn", metric, Index(random_state.randint(1 << 30))
+
+class Index:
+    def __init__(self, draw):
+        self.draw = draw
+
+    def query(self, X, k, epsilon=0.1):
+        return k, epsilon
+
 class UMAP:
     random_state = 0
     _original_n_threads = 2
+
+    def fit(self, *args, **kwargs):
+        return nearest_neighbors(*args, **kwargs)
 
     def _fit_embed_data(self, *args, **kwargs):
         return simplicial_set_embedding(*args, **kwargs)
@@ -76,10 +102,12 @@ class UMAP:
 def write(folder: Path) -> None:
     """Write the packages ``scanpy`` and ``umap`` into a folder."""
     sources = {
-        "scanpy/__init__.py": "from . import settings\nfrom . import tools as tl\n",
+        "scanpy/__init__.py": "from . import preprocessing as pp, settings, tools as tl\n",
         "scanpy/settings.py": "verbosity = 1\n",
         "scanpy/logging.py": SCANPY_LOGGING,
         "scanpy/_keys.py": SCANPY_RNG,
+        "scanpy/neighbors/__init__.py": SCANPY_NEIGHBORS,
+        "scanpy/preprocessing/__init__.py": "from ..neighbors import neighbors\n",
         "scanpy/tools/__init__.py": "from ._umap import umap\n",
         "scanpy/tools/_umap.py": SCANPY_TOOLS_UMAP,
         "umap/__init__.py": "from .umap_ import UMAP\n",

@@ -10,7 +10,8 @@ import numpy as np
 from umapcore.errors import bad_type, bad_value
 from umapcore.logs import logger
 
-_MAX_SEED = 2**64 - 1
+#: The largest seed.
+LARGEST_SEED = 2**64 - 1
 
 
 def seed_from(random_state: Any) -> int:
@@ -31,12 +32,12 @@ def seed_from(random_state: Any) -> int:
     ValueError, TypeError
         For integers outside this range, and for other types.
     """
-    allowed = f"an integer from 0 to {_MAX_SEED}, a numpy RandomState or Generator, or None"
+    allowed = f"an integer from 0 to {LARGEST_SEED}, a numpy RandomState or Generator, or None"
     if isinstance(random_state, (bool, np.bool_)):
         raise bad_type("random_state", random_state, allowed)
     if isinstance(random_state, (int, np.integer)):
         seed = int(random_state)
-        if not 0 <= seed <= _MAX_SEED:
+        if not 0 <= seed <= LARGEST_SEED:
             raise bad_value("random_state", random_state, allowed)
     elif random_state is None:
         seed = int.from_bytes(os.urandom(8), "little")
@@ -54,6 +55,9 @@ def stored_seed(random_state: Any) -> dict[str, Any]:
     """Return the entry of `uns` for a random state: the integer, or nothing if 0 or no integer."""
     if not isinstance(random_state, (int, np.integer)) or random_state == 0:
         return {}
-    seed = int(random_state)
-    # Zarr does not accept larger Python integers.
-    return {"random_state": seed if seed < 2**63 else np.uint64(seed)}
+    return {"random_state": storable_seed(int(random_state))}
+
+
+def storable_seed(seed: int) -> int | np.uint64:
+    """Return a seed that every file format accepts; Zarr takes no larger Python integers."""
+    return seed if seed < 2**63 else np.uint64(seed)

@@ -4,11 +4,18 @@ While it is installed, umapcore computes the layouts of these functions:
 
 - ``scanpy.tl.umap``,
 - ``umap.umap_.simplicial_set_embedding`` of umap-learn, hence ``umap.UMAP().fit`` and
-  ``fit_transform``, supervised fits and densMAP (with ``output_dens``) included.
+  ``fit_transform``, supervised fits and densMAP (with ``output_dens``) included;
 
-They may be imported before or after, and under any name. Calls that umapcore does not support
-(embeddings into non-Euclidean space; scanpy's ``method='rapids'``, which is cuML with its own
-graph) go to the original function, and the log of ``logging.getLogger("umapcore")`` says why.
+and, unless ``neighbors=False``, it searches the neighbours for these, by Euclidean, cosine and
+correlation distances in dense data:
+
+- ``scanpy.pp.neighbors``,
+- ``umap.umap_.nearest_neighbors``, with which ``umap.UMAP().fit`` searches 4,096 points or more.
+
+The weights between neighbours stay theirs. The functions may be imported before or after, and
+under any name. Calls that umapcore does not support (embeddings into non-Euclidean space; scanpy's
+``method='rapids'``, which is cuML with its own graph; searches by other metrics) go to the original
+function, and the log of ``logging.getLogger("umapcore")`` says why.
 ``UMAP.transform``, ``inverse_transform``, ``AlignedUMAP`` and ``ParametricUMAP`` have their own
 optimisers and are not changed.
 
@@ -41,18 +48,22 @@ if TYPE_CHECKING:
 
 __all__ = ["enabled", "install", "is_installed", "uninstall"]
 
-#: By module: the function that is rerouted, and the module that its calls go to.
+#: By module: the functions that are rerouted, and the modules that their calls go to.
 _TARGETS = {
-    "scanpy.tools": ("umap", "umapcore.accel.scanpy_umap"),
-    "umap.umap_": ("simplicial_set_embedding", "umapcore.accel.umap_learn"),
+    "scanpy.neighbors": {"neighbors": "umapcore.accel.scanpy_neighbors"},
+    "scanpy.tools": {"umap": "umapcore.accel.scanpy_umap"},
+    "umap.umap_": {
+        "nearest_neighbors": "umapcore.accel.umap_learn_neighbors",
+        "simplicial_set_embedding": "umapcore.accel.umap_learn",
+    },
 }
 
 _lock = RLock()
 _rerouted: list[Rerouted] = []
 
 
-def install(*, method: str = "umap", n_threads: int | None = None) -> None:
-    """Route layouts to umapcore from now on, in the whole process.
+def install(*, method: str = "umap", n_threads: int | None = None, neighbors: bool = True) -> None:
+    """Route layouts and searches to umapcore from now on, in the whole process.
 
     It may be called again, also with other options.
 
@@ -65,13 +76,15 @@ def install(*, method: str = "umap", n_threads: int | None = None) -> None:
         threads when that is None too. For a ``UMAP`` with a seed, numba's number is the one from
         before ``fit``: umap-learn sets it to 1 because its own results need one thread to be
         reproducible.
+    neighbors
+        Whether to search neighbours too, and not only to compute layouts.
 
     Raises
     ------
     ValueError, TypeError
         When an option is not allowed.
     """
-    options = Options(method, n_threads)
+    options = Options(method, n_threads, neighbors)
     with _lock:
         active.base = options
         _reroute()
@@ -93,13 +106,15 @@ def is_installed() -> bool:
 
 
 @contextmanager
-def enabled(*, method: str = "umap", n_threads: int | None = None) -> Iterator[None]:
-    """Route layouts to umapcore inside a block; for parameters see :func:`install`.
+def enabled(
+    *, method: str = "umap", n_threads: int | None = None, neighbors: bool = True
+) -> Iterator[None]:
+    """Route layouts and searches to umapcore inside a block; for parameters see :func:`install`.
 
     The block affects the whole process: calls from other threads go to umapcore too. Blocks may
     be nested; the end of a block restores the previous options.
     """
-    options = Options(method, n_threads)
+    options = Options(method, n_threads, neighbors)
     with _lock:
         active.blocks.append(options)
         _reroute()
@@ -129,18 +144,18 @@ def _reroute() -> None:
 
 
 def _reroute_in(module: ModuleType) -> None:
-    """Reroute the function that `module` offers, once."""
-    name, route = _TARGETS[module.__name__]
+    """Reroute the functions that `module` offers, each once."""
     with _lock:
-        if active.current() is None or not hasattr(module, name):
+        if active.current() is None:
             return
-        function = getattr(module, name)
-        if any(rerouted.reaches(function) for rerouted in _rerouted):
-            return
-        try:
-            _rerouted.append(Rerouted(function, f"{module.__name__}.{name}", route))
-        except CannotRerouteError as problem:
-            logger.warning("%s.%s stays as it is: %s", module.__name__, name, problem)
+        for name, route in _TARGETS[module.__name__].items():
+            function = getattr(module, name, None)
+            if function is None or any(known.reaches(function) for known in _rerouted):
+                continue
+            try:
+                _rerouted.append(Rerouted(function, f"{module.__name__}.{name}", route))
+            except CannotRerouteError as problem:
+                logger.warning("%s.%s stays as it is: %s", module.__name__, name, problem)
 
 
 def _restore_if_unused() -> None:

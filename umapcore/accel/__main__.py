@@ -26,11 +26,18 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         "python -m umapcore.accel",
         usage=_USAGE,
-        description="Run a Python program with umapcore in place of scanpy.tl.umap and umap.UMAP.",
+        description="Run a Python program with umapcore at work in scanpy.pp.neighbors, "
+        "scanpy.tl.umap and umap.UMAP.",
         allow_abbrev=False,
     )
     parser.add_argument("--method", choices=list(METHODS), default="umap", help="CPU, GPU or auto")
     parser.add_argument("--threads", type=int, metavar="N", help="threads on the CPU")
+    parser.add_argument(
+        "--neighbors",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="search neighbours too (default), or only compute layouts",
+    )
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="say of each call who does it, and why"
     )
@@ -47,7 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.module and not _is_there(options.program):
         parser.error(f"there is no module {options.program!r}")
     try:
-        install(method=options.method, n_threads=options.threads)
+        install(method=options.method, n_threads=options.threads, neighbors=options.neighbors)
     except (ValueError, TypeError) as problem:
         parser.error(str(problem))
     sys.argv[:] = [options.program, *options.rest]

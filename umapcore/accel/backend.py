@@ -1,7 +1,7 @@
 """umapcore as a backend of scanpy's dispatch: entry point ``umapcore`` of ``scanpy.backends``.
 
-If scanpy dispatches through scverse-backends, ``sc.tl.umap(adata, backend="umapcore")`` and
-``sc.settings.backend = "umapcore"`` call this module.
+If scanpy dispatches through scverse-backends, ``sc.pp.neighbors(adata, backend="umapcore")``, the
+same of ``sc.tl.umap``, and ``sc.settings.backend = "umapcore"`` call this module.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from umapcore.accel.scanpy_umap import from_rng, key_of_settings, store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from os import PathLike
 
     import numpy as np
@@ -31,6 +31,60 @@ class ScanpyBackend:
 
     name: ClassVar = "umapcore"
     aliases: ClassVar[tuple[str, ...]] = ()
+
+    @staticmethod
+    def neighbors(
+        adata: AnnData,
+        n_neighbors: int = 15,
+        n_pcs: int | None = None,
+        *,
+        distances: Any = None,
+        use_rep: str | None = None,
+        knn: bool = True,
+        method: str = "umap",
+        transformer: Any = None,
+        metric: str | Callable[[NDArray[Any], NDArray[Any]], float] | None = None,
+        metric_kwds: Mapping[str, Any] | None = None,
+        rng: Any = None,
+        key_added: str | None = None,
+        copy: bool = False,
+        exact: bool | None = None,
+        accuracy: float | None = None,
+        n_threads: int | None = None,
+    ) -> AnnData | None:
+        """Find neighbours by :func:`umapcore.pp.neighbors`, which describes and checks parameters.
+
+        Parameters
+        ----------
+        adata, n_neighbors, n_pcs, use_rep, method, metric, metric_kwds, key_added, copy
+            See there.
+        rng
+            Object that scanpy makes from its `rng` or `random_state`. An integer `random_state` is
+            the seed.
+        distances, knn, transformer
+            Only their defaults, None, True and None, are allowed.
+        exact
+            Whether all cells are compared with each other. None: yes while that is faster.
+        accuracy
+            Recall that an approximate search aims at, above 0 and at most 1. None: 0.99.
+        n_threads
+            Threads on the CPU. None uses ``umapcore.settings.n_threads``, else numba's number.
+
+        Returns
+        -------
+        None, or the new object when `copy` is true.
+        """
+        given = dict(locals())
+        from umapcore.errors import bad_value
+        from umapcore.pp import neighbors
+
+        for name, allowed in (("distances", None), ("knn", True), ("transformer", None)):
+            if given[name] is not allowed:
+                raise bad_value(name, given[name], f"{allowed} with the backend umapcore")
+            del given[name]
+        random_state, _ = from_rng(given.pop("rng"))
+        given["metric"] = "euclidean" if metric is None else metric
+        return neighbors(random_state=random_state, **given)
 
     @staticmethod
     def umap(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -9,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 from umapcore.logs import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Container, Iterator
 
 
 class NotOfferedError(Exception):
     """umapcore does not support a call; the message names what is missing."""
+
+
+class NoPartError(NotOfferedError):
+    """A call in which umapcore is to have no part; it is passed on without a warning."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,11 +27,16 @@ class Options:
 
     method: str = "umap"
     n_threads: int | None = None
+    neighbors: bool = True
 
     def __post_init__(self) -> None:
         from umapcore.device.select import check_method
 
         check_method(self.method)
+        if not isinstance(self.neighbors, bool):
+            from umapcore.errors import bad_type
+
+            raise bad_type("neighbors", self.neighbors, "True or False")
         if self.n_threads is not None:
             from umapcore._kit.checks import check_integer
 
@@ -82,6 +92,8 @@ def take_or_pass_on(
         return original(*args, **kwargs)
     try:
         result = take(options, original, args, kwargs)
+    except NoPartError as reason:
+        logger.debug("%s: left to the original: %s", name, reason)
     except (NotOfferedError, ValueError, TypeError) as problem:
         logger.warning("%s: passed on to the original: %s", name, problem)
         logger.debug("%s: passed on because of", name, exc_info=True)
@@ -90,6 +102,31 @@ def take_or_pass_on(
         return result
     # Outside the `except` block, so that an error of the original is not chained to ours.
     return original(*args, **kwargs)
+
+
+def arguments_of(
+    original: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    known: Container[str],
+) -> inspect.BoundArguments:
+    """Return the arguments of a call by name, defaults included.
+
+    Raises
+    ------
+    NotOfferedError
+        When a parameter that is not `known`, of a later version, has a value other than its
+        default.
+    TypeError
+        When they are not arguments of the function.
+    """
+    bound = inspect.signature(original).bind(*args, **kwargs)
+    for name, value in bound.arguments.items():
+        if name not in known and value is not bound.signature.parameters[name].default:
+            msg = f"{name} is unknown to umapcore."
+            raise NotOfferedError(msg)
+    bound.apply_defaults()
+    return bound
 
 
 def global_random_state(random_state: Any) -> Any:

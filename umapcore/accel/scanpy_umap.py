@@ -6,12 +6,12 @@ they turn ``random_state`` into ``rng``.
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 from umapcore.accel.route import (
     NotOfferedError,
     Options,
+    arguments_of,
     global_random_state,
     rewound_on_failure,
     take_or_pass_on,
@@ -42,10 +42,7 @@ def call(original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
 
 
 def _take(options: Options, original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    bound = inspect.signature(original).bind(*args, **kwargs)
-    _refuse_unknown(bound)
-    bound.apply_defaults()
-    given = bound.arguments
+    given = arguments_of(original, args, kwargs, (*_SHARED, *_TRANSLATED)).arguments
     method = given.get("method", "umap")
     if method == "rapids":
         msg = (
@@ -94,15 +91,6 @@ def _take(options: Options, original: Any, args: tuple[Any, ...], kwargs: dict[s
         )
         log.info("    finished", time=began, deep=added)
     return result
-
-
-def _refuse_unknown(bound: inspect.BoundArguments) -> None:
-    """Refuse unknown parameters (of a later scanpy) if their value is not the default."""
-    for name, value in bound.arguments.items():
-        default = bound.signature.parameters[name].default
-        if name not in (*_SHARED, *_TRANSLATED) and value is not default:
-            msg = f"{name} is unknown to umapcore."
-            raise NotOfferedError(msg)
 
 
 def _key_added(original: Any, key_added: Any) -> Any:

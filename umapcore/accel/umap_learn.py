@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from math import gcd
 from typing import TYPE_CHECKING, Any
@@ -13,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from umapcore.accel.route import (
     NotOfferedError,
     Options,
+    arguments_of,
     global_random_state,
     rewound_on_failure,
     take_or_pass_on,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -49,7 +49,8 @@ _KNOWN = (
     "verbose",
     "tqdm_kwds",
 )
-#: More stack frames than lie between here and ``UMAP._fit_embed_data``.
+#: Methods of ``UMAP`` that call what is rerouted, and more stack frames than lie between.
+_FITS = frozenset({"fit", "_fit_embed_data"})
 _FRAMES = 12
 
 
@@ -61,14 +62,7 @@ def call(original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
 def _take(
     options: Options, original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-    bound = inspect.signature(original).bind(*args, **kwargs)
-    for name, value in bound.arguments.items():
-        default = bound.signature.parameters[name].default
-        if name not in _KNOWN and value is not default:
-            msg = f"{name} is unknown to umapcore."
-            raise NotOfferedError(msg)
-    bound.apply_defaults()
-    given = bound.arguments
+    given = arguments_of(original, args, kwargs, _KNOWN).arguments
     if not given.get("euclidean_output", True):
         msg = "an output metric other than Euclidean is not offered by umapcore."
         raise NotOfferedError(msg)
@@ -109,7 +103,7 @@ def _take(
             representation=_representation(given["data"], given["metric"]),
             metric=_name_of(given["metric"]),
             method=options.method,
-            n_threads=_threads(options),
+            n_threads=threads_of_fit(options),
             progress=_progress(given),
             callback=snapshots if wanted else None,
             callback_every=snapshots.every,
@@ -118,7 +112,7 @@ def _take(
         if n_neighbors is not None:
             from umapcore.accel.radii import radii_of_data, radii_of_embedding
 
-            n_threads = _threads(options)
+            n_threads = threads_of_fit(options)
             auxiliary["rad_orig"] = radii_of_data(given["graph"], distances, spec, n_threads)
             auxiliary["rad_emb"] = radii_of_embedding(embedding, n_neighbors, n_threads)
     if wanted is not None:
@@ -142,7 +136,7 @@ class _Snapshots:
             self.taken.append(positions)
 
 
-def _start(given: dict[str, Any], random_state: Any) -> Any:
+def _start(given: Mapping[str, Any], random_state: Any) -> Any:
     """Translate umap-learn's `init` to umapcore's."""
     init = given["init"]
     if not isinstance(init, str):
@@ -160,7 +154,7 @@ def _start(given: dict[str, Any], random_state: Any) -> Any:
     return fitted.fit_transform(given["data"])
 
 
-def _density(given: dict[str, Any]) -> dict[str, Any]:
+def _density(given: Mapping[str, Any]) -> dict[str, Any]:
     """Translate umap-learn's parameters of densMAP to umapcore's."""
     if not given.get("densmap"):
         return {}
@@ -171,7 +165,7 @@ def _density(given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _option(given: dict[str, Any], name: str) -> Any:
+def _option(given: Mapping[str, Any], name: str) -> Any:
     """Return an option of densMAP; the distances between neighbours are one of them."""
     value = (given["densmap_kwds"] or {}).get(name)
     if value is None:
@@ -201,7 +195,7 @@ def _name_of(metric: Any) -> str:
     return str(name).removeprefix("sparse_")
 
 
-def _threads(options: Options) -> int | None:
+def threads_of_fit(options: Options) -> int | None:
     """Return the number of threads of a run; None: numba's number.
 
     With a seed, ``UMAP.fit`` sets numba to one thread, because its own layout is reproducible
@@ -216,15 +210,14 @@ def _threads(options: Options) -> int | None:
         if frame.f_back is None:
             break
         frame = frame.f_back
-        if frame.f_code.co_name == "_fit_embed_data":
-            model = frame.f_locals.get("self")
-            before = getattr(model, "_original_n_threads", None)
-            seeded = getattr(model, "random_state", None) is not None
-            return int(before) if seeded and before else None
+        model = frame.f_locals.get("self") if frame.f_code.co_name in _FITS else None
+        before = getattr(model, "_original_n_threads", None)
+        if before:
+            return int(before) if getattr(model, "random_state", None) is not None else None
     return None
 
 
-def _progress(given: dict[str, Any]) -> bool:
+def _progress(given: Mapping[str, Any]) -> bool:
     """Return whether umap-learn would show a progress bar."""
     bar = given.get("tqdm_kwds") or {}
     return not bar.get("disable", not given.get("verbose", False))

@@ -73,8 +73,17 @@ def read_neighbors(adata: AnnData, key: str) -> tuple[Any, str, dict[str, Any]]:
     return graph, name, params
 
 
-def read_distances(adata: AnnData, key: str) -> tuple[Any, str]:
+def read_distances(adata: AnnData, key: str, needed_by: str = "density_weight") -> tuple[Any, str]:
     """Return the distances between neighbours that a neighbours entry of `uns` names.
+
+    Parameters
+    ----------
+    adata
+        Holds ``uns[key]``, as scanpy's ``pp.neighbors`` writes it.
+    key
+        Name of the entry.
+    needed_by
+        Parameter that needs the distances, for the message.
 
     Returns
     -------
@@ -96,7 +105,7 @@ def read_distances(adata: AnnData, key: str) -> tuple[Any, str]:
         return neighbors["distances"], f".uns[{key!r}]['distances']"
     msg = (
         f"Did not find .obsp[{found_key!r}], the distances that .uns[{key!r}] names and that "
-        "density_weight needs. `pp.neighbors` writes them."
+        f"{needed_by} needs. `pp.neighbors` writes them."
     )
     raise ValueError(msg + did_you_mean(found_key, adata.obsp))
 

@@ -49,7 +49,11 @@ class Representation:
 
 
 def choose_representation(
-    adata: AnnData, use_rep: str | None = None, n_pcs: int | None = None
+    adata: AnnData,
+    use_rep: str | None = None,
+    n_pcs: int | None = None,
+    *,
+    computes_pca: bool = True,
 ) -> Representation:
     """Choose coordinates as scanpy does, and check them.
 
@@ -65,6 +69,8 @@ def choose_representation(
         components, so that ``X_pca`` cannot have been computed from it.
     n_pcs
         Number of leading columns to use; None: all.
+    computes_pca
+        Whether principal components are computed where they are missing.
 
     Raises
     ------
@@ -84,14 +90,14 @@ def choose_representation(
             msg = "There is no .X to find neighbours in: use_rep must be a key of .obsm "
             raise ValueError(msg + f"({_listed(adata)}).")
         logger.info("neighbours: in .X, %d variables", n_variables(adata))
-        return Representation(_checked(x, adata.n_obs, ".X"), wanted, n_pcs)
-    if use_rep == "X_pca" and "X_pca" not in adata.obsm and wanted is None:
+        return Representation(checked_points(x, adata.n_obs, ".X"), wanted, n_pcs)
+    if computes_pca and use_rep == "X_pca" and "X_pca" not in adata.obsm and wanted is None:
         return _by_pca(adata, n_pcs)
     if use_rep not in adata.obsm:
         msg = f"use_rep={use_rep!r}: there is no .obsm[{use_rep!r}]; it must be 'X' or a key of "
         msg += f".obsm ({_listed(adata)})."
         raise ValueError(msg + did_you_mean(use_rep, adata.obsm))
-    points = _checked(adata.obsm[use_rep], adata.n_obs, f".obsm[{use_rep!r}]")
+    points = checked_points(adata.obsm[use_rep], adata.n_obs, f".obsm[{use_rep!r}]")
     if n_pcs:
         if n_pcs > points.shape[1]:
             msg = f"n_pcs={n_pcs}: .obsm[{use_rep!r}] has {points.shape[1]} columns only."
@@ -119,7 +125,7 @@ def _by_pca(adata: AnnData, n_pcs: int | None) -> Representation:
     if x is None:
         msg = "There is neither .X nor .obsm['X_pca'] to find neighbours in: use_rep must be a "
         raise ValueError(msg + f"key of .obsm ({_listed(adata)}).")
-    matrix = _checked(x, adata.n_obs, ".X")
+    matrix = checked_points(x, adata.n_obs, ".X")
     most = min(matrix.shape) - 1
     if n_pcs is not None and n_pcs > most:
         msg = f"n_pcs={n_pcs}: .X, of shape {matrix.shape}, has at most {most}."
@@ -190,8 +196,14 @@ def n_variables(adata: AnnData) -> int:
     return int(getattr(adata, "n_vars", 0))
 
 
-def _checked(stored: Any, n: int, name: str) -> Any:
-    """Return coordinates in memory, as a finite float32 matrix."""
+def checked_points(stored: Any, n: int, name: str) -> Any:
+    """Return the coordinates of n points in memory, as a finite float32 matrix, dense or CSR.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When they are something else; the message begins with their name.
+    """
     matrix = in_memory(stored)
     if is_sparse(matrix):
         matrix = sound_sparse(matrix, name)

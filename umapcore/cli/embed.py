@@ -29,6 +29,7 @@ _OPTIONS = {
     "n_pcs": "--n-pcs",
     "use_rep": "--use-rep",
     "metric": "--metric",
+    "accuracy": "--accuracy",
     "neighbors_key": "--neighbors-key",
     "preprocess": "--preprocess",
 }
@@ -113,6 +114,13 @@ def _add_neighbors(embed: argparse.ArgumentParser) -> None:
     )
     graph.add_argument("--metric", metavar="NAME", help="distance (default: euclidean)")
     graph.add_argument(
+        "--accuracy",
+        type=float,
+        metavar="X",
+        help="share of the true neighbours that an approximate search, used for many cells, aims "
+        "at; 1: search exactly (default: 0.99)",
+    )
+    graph.add_argument(
         "--preprocess",
         action="store_true",
         help="X holds counts: scale all cells to the same depth, take log(1 + x), compute 50 "
@@ -165,6 +173,7 @@ def _add_running(embed: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Run the command with the parsed arguments."""
     from umapcore.layout.spec import OptimizerSpec
+    from umapcore.neighbors.record import check_search
 
     layout = {
         name: getattr(args, name)
@@ -176,6 +185,7 @@ def run(args: argparse.Namespace) -> None:
     try:
         # Check the options themselves before a large file is read.
         OptimizerSpec(n_epochs=args.maxiter, seed=args.random_state, **layout)
+        check_search(None, args.accuracy)
     except (ValueError, TypeError) as error:
         args.refuse(_in_options(str(error)))
 
@@ -205,7 +215,7 @@ def run(args: argparse.Namespace) -> None:
         except ValueError as error:
             args.refuse(f"--movie: {error}")
 
-    names = ("n_neighbors", "use_rep", "n_pcs", "metric")
+    names = ("n_neighbors", "use_rep", "n_pcs", "metric", "accuracy")
     graph = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     from umapcore.cli.embed_file import embed_file
 

@@ -21,8 +21,8 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         help="run a stored layout again and compare every bit",
         description="Run the layout of an .h5ad file or a .zarr store again, from the graph and "
         "the parameters in it, and report whether the stored embedding is reproduced bit for bit. "
-        "The file is only read. The exit code is 0 when the embedding is reproduced, 1 when it is "
-        "not, 2 for an error.",
+        "The file is only read. The exit code is 0 when all that was checked is reproduced, 1 when "
+        "it is not, 2 for an error.",
     )
     verify.add_argument("input", type=Path, metavar="FILE", help="an .h5ad file or a zarr store")
     verify.add_argument(
@@ -30,6 +30,11 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     )
     verify.add_argument(
         "--init-pos", metavar="KEY", help="key of the start positions in obsm, if it has changed"
+    )
+    verify.add_argument(
+        "--from-coordinates",
+        action="store_true",
+        help="also search the neighbours again, in the coordinates that the graph was made from",
     )
     add_running_options(verify)
     verify.add_argument("--json", action="store_true", help="print JSON")
@@ -48,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
             adata,
             args.key,
             init_pos=args.init_pos,
+            from_coordinates=args.from_coordinates,
             method=args.method,
             n_threads=args.threads,
             progress=args.progress,

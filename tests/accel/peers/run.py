@@ -1,4 +1,4 @@
-"""Run the tests of scanpy and umap-learn with their layouts done by umapcore.
+"""Run the tests of scanpy and umap-learn with layouts and searches done by umapcore.
 
 The tests themselves are not ours and not here. They are taken from a checkout of the installed
 version, or from the installed package where that brings them along, copied to a temporary folder
@@ -214,14 +214,14 @@ def _report(
     taken = sum(outcome.taken for outcome in outcomes)
     if not options.original and not options.k and not options.file and taken == 0:
         good = False
-        print("  FAILED     no layout was done by umapcore")
+        print("  FAILED     nothing was done by umapcore")
     said = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
     passed_on = sum(outcome.passed_on for outcome in outcomes)
     print(f"{peer.name} {version(peer.name)}: {said or 'nothing ran'}")
     if not options.original:
         through = sum(outcome.taken > 0 for outcome in outcomes)
         print(
-            f"  {taken} layouts by umapcore in {through} tests, "
+            f"  {taken} layouts and searches by umapcore in {through} tests, "
             f"{passed_on} passed on to the original"
         )
     return good

@@ -1,6 +1,6 @@
-"""A pytest plugin that counts, for each test, the layouts that umapcore did and those it passed on.
+"""A pytest plugin that counts the calls that umapcore answered in a test and those it passed on.
 
-The counts go into the test's properties in the JUnit file. A fixture's layouts count for the test
+The counts go into the test's properties in the JUnit file. A fixture's calls count for the test
 that asked for it first.
 """
 
