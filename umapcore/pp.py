@@ -47,6 +47,7 @@ def neighbors(
     exact: bool | None = None,
     accuracy: float | None = None,
     n_threads: int | None = None,
+    progress: bool | None = None,
 ) -> AnnData | None:
     """Find nearest neighbours and compute UMAP's weights of the edges between them.
 
@@ -94,19 +95,23 @@ def neighbors(
         an infinite distance. A row may or may not begin with the observation itself. `use_rep`
         and `n_pcs` are then only stored; no coordinates are read.
     exact
-        Whether all observations are compared with each other. None: yes while that is faster, up
-        to 31,600 observations in 50 dimensions (below 4096 for sparse data and for metrics other
-        than Euclidean, cosine and correlation); above that the search is approximate. True:
-        always. False: never. On dense data, umapcore has both searches for Euclidean, cosine and
-        correlation distances. For other metrics the exact search is SciPy's, and for them and for
-        sparse data the approximate one is pynndescent's; without pynndescent, an exact search
-        takes its place up to 100,000 observations.
+        Whether all observations are compared with each other. None: yes while that takes about a
+        second, up to 44,700 observations in 50 dimensions (below 4096 for sparse data and for
+        metrics other than Euclidean, cosine and correlation); above that the search is
+        approximate. True: always. False: never, unless an approximate search would take longer.
+        umapcore has both searches for Euclidean, cosine and correlation distances; for the
+        approximate one, sparse data of up to 2 GB are made dense. For other metrics the exact
+        search is SciPy's and the approximate one pynndescent's, as for larger sparse data;
+        without pynndescent, an exact search takes its place up to 100,000 observations.
     accuracy
         Recall that an approximate search aims at: the share of the true nearest neighbours that
         it finds, above 0 and at most 1; None: 0.99. A lower one is faster. 1 is the same as
         ``exact=True``, which allows no other value; with ``exact=False`` it must be below 1. An
         exact search, where that is faster, serves every value. pynndescent has no such aim. The
         recall is measured on a sample and logged.
+    progress
+        Show a progress bar of a search by umapcore. None shows it for a long one, on a terminal or
+        in a notebook.
     n_threads
         Threads on the CPU. None uses ``umapcore.settings.n_threads``, or numba's number of
         threads when that is None too. The result does not depend on it: pynndescent, whose
@@ -157,6 +162,8 @@ def neighbors(
     if not isinstance(copy, (bool, np.bool_)):
         raise bad_type("copy", copy, "True or False")
     exact, accuracy = check_search(exact, accuracy)
+    if progress is not None and not isinstance(progress, (bool, np.bool_)):
+        raise bad_type("progress", progress, "True, False or None")
     if isinstance(method, str) and method == "gauss":
         raise bad_value("method", method, "'umap', 'rapids' or 'auto'; scanpy has 'gauss'")
     check_method(method)
@@ -191,6 +198,7 @@ def neighbors(
             exact=exact,
             accuracy=accuracy,
             n_threads=n_threads,
+            progress=progress,
         )
         search.report(accuracy)
     made = neighborhood(knn, n_neighbors, n_threads)

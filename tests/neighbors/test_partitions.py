@@ -236,3 +236,31 @@ def test_rows_beyond_the_last_query_are_not_touched() -> None:
     tiles._search(0, 50, tiles._prepare(points, 1), points, own, found)
     assert (found.matrix()[50:] == lists.NO_KEY).all()
     assert (found.matrix()[:50] != lists.NO_KEY).all()
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_progress(exact: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parts that are reported, from any thread, are a hundred percents at most."""
+    bars = []
+
+    class Bar:
+        def __init__(self, total: int, show: bool | None, unit: str, name: str) -> None:
+            assert (total, show, unit, name) == (100, True, "%", "neighbours")
+            self.parts: list[int] = []
+            bars.append(self)
+
+        def update(self, done: int) -> None:
+            self.parts.append(done)
+
+        def __enter__(self) -> Bar:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setattr(search, "ProgressBar", Bar)
+    points = clustered(5000, 2)
+    search.find_neighbors(points, 5, exact=exact, accuracy=None if exact else 0.7, progress=True)
+    assert len(bars) == 1
+    assert sum(bars[0].parts) in ({100} if exact else range(90, 101))
+    assert all(part > 0 for part in bars[0].parts)

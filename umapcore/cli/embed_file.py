@@ -167,7 +167,7 @@ def _make_graph(
 
     from umapcore.pp import neighbors
 
-    shared = ("random_state", "method", "n_threads")
+    shared = ("random_state", "method", "n_threads", "progress")
     options |= {name: parameters[name] for name in shared if name in parameters}
     had_pca = "X_pca" in adata.obsm
     if options.pop("preprocess", False):

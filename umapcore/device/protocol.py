@@ -123,7 +123,8 @@ class Backend(Protocol):
     def nearest(self, points: Any, n_neighbors: int, metric: Any, **options: Any) -> KNN:
         """Find the exact nearest neighbours of points, float32, (n, p), dense or CSR.
 
-        Options are `metric_kwds`, and `n_threads` of a CPU.
+        Options are `metric_kwds`, `n_threads` of a CPU, and `report`, a function that may be called
+        with shares of the work that have been done.
 
         Raises
         ------
@@ -138,8 +139,8 @@ class Backend(Protocol):
     ) -> tuple[KNN, float]:
         """Find most of the nearest neighbours of dense points; also return the measured recall.
 
-        Options are `accuracy`, the recall that is aimed at, `seed`, and `n_threads` of a CPU. The
-        metric is one of ``umapcore.neighbors.metrics.OWN_METRICS``.
+        Options are `accuracy`, the recall that is aimed at, `seed`, and `n_threads` and `report` as
+        for `nearest`. The metric is one of ``umapcore.neighbors.metrics.OWN_METRICS``.
 
         Raises
         ------

@@ -34,6 +34,7 @@ def exact_knn(
     metric: str | Callable[..., float] = "euclidean",
     metric_kwds: Mapping[str, Any] | None = None,
     n_threads: int | None = None,
+    report: Callable[[float], None] | None = None,
 ) -> KNN:
     """Find the exact nearest neighbours.
 
@@ -48,6 +49,8 @@ def exact_knn(
         parameters.
     n_threads
         Threads to use; None takes the settings' number.
+    report
+        Called with each share of the work that has been done, for our own metrics.
 
     Returns
     -------
@@ -77,7 +80,7 @@ def exact_knn(
     if is_sparse(points):
         indices, squares = knn_by_products(points, n_neighbors, n_threads)
     else:
-        indices, squares = knn_by_tiles(points, None, n_neighbors, n_threads)
+        indices, squares = knn_by_tiles(points, None, n_neighbors, n_threads, report)
     return KNN(indices, from_squares(squares, own))
 
 
@@ -89,12 +92,13 @@ def approximate_knn(
     accuracy: float,
     seed: int = 0,
     n_threads: int | None = None,
+    report: Callable[[float], None] | None = None,
 ) -> tuple[KNN, float]:
     """Find most of the nearest neighbours of dense points; see :mod:`.partitions`.
 
     Parameters
     ----------
-    points, n_neighbors, n_threads
+    points, n_neighbors, n_threads, report
         As for :func:`exact_knn`; k is at least 2.
     metric
         One of our own: ``OWN_METRICS``.
@@ -110,7 +114,7 @@ def approximate_knn(
     own = OWN_METRICS[metric]
     if own in {"cosine", "correlation"}:
         points = directions(points, centred=own == "correlation")
-    found = knn_by_partitions(points, n_neighbors, accuracy, seed, n_threads)
+    found = knn_by_partitions(points, n_neighbors, accuracy, seed, n_threads, report)
     return KNN(found.indices, from_squares(found.squares, own)), found.recall
 
 

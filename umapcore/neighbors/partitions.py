@@ -25,6 +25,8 @@ from umapcore.neighbors.tiles import nearest_lists
 from umapcore.neighbors.trees import bounds_of_levels, grow
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 #: Most points in a leaf.
@@ -64,11 +66,15 @@ class Approximate(NamedTuple):
     recall: float
 
 
-def run_stages(stages: Stages, accuracy: float, n: int) -> float:
+def run_stages(
+    stages: Stages, accuracy: float, n: int, report: Callable[[float], None] | None = None
+) -> float:
     """Run the stages of a search among n points until its recall is as good as asked for.
 
     It ends earlier where more trees and passes hardly find anything more, or would take longer
     than comparing all points. The decisions depend on measured recalls and on n alone.
+
+    `report` is called with each gain towards the accuracy; the gains sum to at most 1.
 
     Returns
     -------
@@ -81,6 +87,8 @@ def run_stages(stages: Stages, accuracy: float, n: int) -> float:
         """Measure the recall; return the share of the missing neighbours that was found."""
         nonlocal recall
         before, recall = recall, stages.recall()
+        if report is not None:
+            report((min(recall, accuracy) - min(before, accuracy)) / accuracy)
         logger.debug("neighbours: %d trees, %d passes: recall %.4f", trees, passes, recall)
         return (recall - before) / max(1.0 - before, 1e-9)
 
@@ -126,7 +134,12 @@ def reach_of(k: int) -> int:
 
 
 def knn_by_partitions(
-    points: NDArray[np.float32], k: int, accuracy: float, seed: int, n_threads: int | None
+    points: NDArray[np.float32],
+    k: int,
+    accuracy: float,
+    seed: int,
+    n_threads: int | None,
+    report: Callable[[float], None] | None = None,
 ) -> Approximate:
     """Find most of the nearest neighbours of dense points.
 
@@ -138,9 +151,11 @@ def knn_by_partitions(
         The point itself included, which comes first in its own row; at least 2.
     accuracy
         The recall that is aimed at.
+    report
+        As for :func:`run_stages`.
     """
     stages = _CpuStages(points, k - 1, seed, n_threads)
-    recall = run_stages(stages, accuracy, points.shape[0])
+    recall = run_stages(stages, accuracy, points.shape[0], report)
     return Approximate(*unpack(stages.found, stages.numbers, n_threads), recall)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 NEIGHBORS_VERSION = 2
 #: Recall that the approximate search aims at by default.
 ACCURACY = 0.99
-#: Kinds of search that find the same again: their results depend on nothing but their input.
+#: Kinds of search whose results depend on nothing but their input.
 REPEATABLE = ("exact", "partitions")
 
 
@@ -42,9 +42,7 @@ class Search:
     recall: float | None = None
 
     def report(self, accuracy: float | None) -> None:
-        """Log how good the search was; `accuracy` is what the caller asked for."""
-        if self.recall is not None:
-            logger.info("nearest neighbours: recall about %.4f, by a sample", self.recall)
+        """Log a warning if the accuracy that the caller asked for has no effect."""
         if accuracy is not None and self.kind not in REPEATABLE:
             logger.warning("accuracy=%g has no effect on a search by %s", accuracy, self.kind)
 

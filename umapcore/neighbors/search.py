@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from umapcore._kit.arrays import is_sparse
@@ -13,12 +14,15 @@ from umapcore.neighbors.knn import KNN, with_self_first
 from umapcore.neighbors.magnitudes import scaled, small_exponent, unscaled
 from umapcore.neighbors.metrics import METRICS, OWN_METRICS, has_exact, unknown_metric
 from umapcore.neighbors.record import ACCURACY, Found, Search
+from umapcore.runs.progress import ProgressBar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from umapcore.device.protocol import Backend
 
+#: Parts of the progress bar.
+_PARTS = 100
 _SAME = "The result has the same bits."
 #: Up to this many products of coordinates, n²p, an exact search by our own metrics takes about a
 #: second: 44,700 points in 50 dimensions.
@@ -49,6 +53,7 @@ def find_neighbors(
     exact: bool | None = None,
     accuracy: float | None = None,
     n_threads: int | None = None,
+    progress: bool | None = False,
 ) -> Found:
     """Find the nearest neighbours of points, and tell how.
 
@@ -58,7 +63,7 @@ def find_neighbors(
         float32, finite, (n, p), dense in C order or canonical CSR.
     n_neighbors
         k, the point itself included, from 1 to n.
-    metric, metric_kwds, seed, method, exact, accuracy, n_threads
+    metric, metric_kwds, seed, method, exact, accuracy, n_threads, progress
         As in :func:`umapcore.pp.neighbors`.
 
     Returns
@@ -81,6 +86,7 @@ def find_neighbors(
         larger, search = find_neighbors(
             scaled(points, exponent), n_neighbors, metric=metric, metric_kwds=metric_kwds,
             seed=seed, method=method, exact=exact, accuracy=accuracy, n_threads=n_threads,
+            progress=progress,
         )  # fmt: skip
         return Found(KNN(larger.indices, unscaled(larger.distances, exponent, str(metric))), search)
     if accuracy == 1.0:
@@ -100,16 +106,20 @@ def find_neighbors(
     )
 
     def search_on(backend: Backend) -> Found:
+        with ProgressBar(_PARTS, progress, "%", "neighbours") as bar:
+            return search_with(backend, {"n_threads": n_threads, "report": _reporter(bar)})
+
+    def search_with(backend: Backend, running: dict[str, Any]) -> Found:
         if is_exact:
-            knn = backend.nearest(points, n_neighbors, n_threads=n_threads, **options)
+            knn = backend.nearest(points, n_neighbors, **running, **options)
             return Found(knn, Search(kind=kind, accuracy=1.0))
         aim = ACCURACY if accuracy is None else accuracy
         knn, recall = backend.approximate(
-            points, n_neighbors, str(metric), accuracy=aim, seed=seed, n_threads=n_threads
+            points, n_neighbors, str(metric), accuracy=aim, seed=seed, **running
         )
         if recall < aim and n <= EXACT_AFTER:
             logger.info("nearest neighbours: few are found that way, so all points are compared")
-            knn, recall = backend.nearest(points, n_neighbors, n_threads=n_threads, **options), 1.0
+            knn, recall = backend.nearest(points, n_neighbors, **running, **options), 1.0
         elif recall < aim:
             logger.warning(
                 "the recall of the neighbours is about %.3f, less than accuracy=%g; exact=True "
@@ -125,6 +135,22 @@ def find_neighbors(
         except GPUUnavailableError as error:
             announce_fall_back(method, str(error), _SAME)
     return search_on(cpu_backend())
+
+
+def _reporter(bar: ProgressBar) -> Callable[[float], None]:
+    """Return a function that adds shares of the work, from any thread, to a bar of percents."""
+    lock, done, shown = threading.Lock(), 0.0, 0
+
+    def report(share: float) -> None:
+        nonlocal done, shown
+        with lock:
+            done += share
+            now = min(_PARTS, int(done * _PARTS + 1e-6))
+            if now > shown:
+                bar.update(now - shown)
+                shown = now
+
+    return report
 
 
 def _kind(

@@ -24,6 +24,8 @@ from umapcore.neighbors.pairs import Points, as_rows, square
 from umapcore.neighbors.tile_products import QUERIES, TILE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 #: Tiles in a block: they stay in the fastest cache while queries are compared with them.
@@ -59,23 +61,33 @@ class Search(NamedTuple):
 
 
 def knn_by_tiles(
-    points: NDArray[np.float32], queries: NDArray[np.float32] | None, k: int, n_threads: int | None
+    points: NDArray[np.float32],
+    queries: NDArray[np.float32] | None,
+    k: int,
+    n_threads: int | None,
+    report: Callable[[float], None] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Find neighbours among dense points, with squared distances.
 
     If `queries` is None, the neighbours are those of the points, each first in its own row.
+    `report` is called with each share of the work that has been done.
     """
     rows = as_rows(points)
     if queries is None:
         own = np.arange(points.shape[0], dtype=np.int32)
-        found = nearest_lists(rows, rows, own, k - 1, n_threads)
+        found = nearest_lists(rows, rows, own, k - 1, n_threads, report)
         return unpack(found, None, n_threads)
-    found = nearest_lists(rows, as_rows(queries), None, k, n_threads)
+    found = nearest_lists(rows, as_rows(queries), None, k, n_threads, report)
     return unpack(found, None, n_threads, own=False)
 
 
 def nearest_lists(
-    points: Points, queries: Points, own: NDArray[np.int32] | None, k: int, n_threads: int | None
+    points: Points,
+    queries: Points,
+    own: NDArray[np.int32] | None,
+    k: int,
+    n_threads: int | None,
+    report: Callable[[float], None] | None = None,
 ) -> Lists:
     """Find the nearest points of each query.
 
@@ -88,6 +100,8 @@ def nearest_lists(
         if they are others.
     k
         Length of the lists; may be 0.
+    report
+        Called with each share of the work that has been done.
 
     Returns
     -------
@@ -105,6 +119,8 @@ def nearest_lists(
     def work(a: int, b: int) -> None:
         if not stopped.is_set():
             _search(a, b, search, queries, own, found)
+            if report is not None:
+                report((b - a) / n)
 
     def all_work() -> None:
         for_rows(n, n_threads, work, _ROWS_PER_TASK)

@@ -24,11 +24,13 @@ class ProgressBar:
     show
         True: always. False: never. None: when the run lasts longer than :data:`DELAY` seconds,
         on a terminal or in a notebook.
-    unit
-        Name of one unit.
+    unit, name
+        Name of one unit, and of the bar.
     """
 
-    def __init__(self, total: int, show: bool | None, unit: str = "epoch") -> None:
+    def __init__(
+        self, total: int, show: bool | None, unit: str = "epoch", name: str = "umapcore"
+    ) -> None:
         self._bar: Any = None
         notebook = _in_notebook()
         if show is False or (show is None and not (notebook or sys.stderr.isatty())):
@@ -36,7 +38,7 @@ class ProgressBar:
         widget = notebook and find_spec("ipywidgets") is not None
         self._bar = import_module("tqdm.notebook" if widget else "tqdm").tqdm(
             total=total,
-            desc="umapcore",
+            desc=name,
             unit=unit,
             delay=0 if show else DELAY,
             leave=bool(show),
