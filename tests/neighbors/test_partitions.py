@@ -80,7 +80,7 @@ def test_stages(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     points = SETS[name](n)
     monkeypatch.setattr(partitions, "LEAF", size)
     monkeypatch.setattr(partitions, "SAMPLE", 50)
-    stages = partitions._CpuStages(points, k, seed, 2)
+    stages = partitions.CpuStages(points, k, seed, 2)
     first = oracle.leaves(oracle.padded(points), size, seed, 0)
     assert stages.numbers.tolist() == [i for members in first for i in members]
     rows = oracle.padded(points[stages.numbers])

@@ -161,6 +161,7 @@ def _cells(n: int) -> AnnData:
     import numpy as np
     from anndata import AnnData
 
+    from umapcore.neighbors.partitions import CpuStages
     from umapcore.pp import neighbors
 
     rng = np.random.default_rng(0)
@@ -171,6 +172,10 @@ def _cells(n: int) -> AnnData:
         steps = rng.choice(np.arange(1, n // 2), _NEIGHBORS - 1, replace=False)
         indices = (np.arange(n)[:, None] + np.append(0, steps)) % n
         given = (indices, np.broadcast_to(np.arange(float(_NEIGHBORS)), indices.shape))
+    else:
+        stages = CpuStages(adata.obsm["X_pca"], _NEIGHBORS - 1, 0, None)
+        stages.tree(0)
+        stages.look_around()
     neighbors(adata, _NEIGHBORS, use_rep="X_pca", precomputed_knn=given)
     return adata
 

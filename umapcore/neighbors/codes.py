@@ -147,9 +147,11 @@ def find_bests(
         int32: scratch, and where the squared distances, in steps, are written to.
     """
     first, last, parts = tiles
-    bests[:] = 0
+    for r in range(QUERIES):
+        bests[r] = 0
     for part in range(parts):
-        minima[:] = MOST
+        for lane in range(QUERIES * TILE):
+            minima[lane] = MOST
         begin = first + (last - first) * part // parts
         end = first + (last - first) * (part + 1) // parts
         for tile in range(begin, end):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from umapcore.neighbors.pairs import Points
 
 
-@kernel(seconds=5)
+@kernel(seconds=3)
 def compare_leaves(
     first: Any, last: Any, points: Points, order: Any, bounds: Any, found: Lists
 ) -> None:
@@ -58,9 +58,11 @@ def compare_leaves(
         find_centre(points, members, codes.centre)
         scale = find_scale(points, members, codes.centre)
         encode(points, members, scale, codes, 0)
-        limits[m : n_tiles * TILE] = -1
+        for place in range(m, n_tiles * TILE):
+            limits[place] = -1
         for q in range(0, m, QUERIES):
-            bests[:] = MOST
+            for r in range(QUERIES):
+                bests[r] = MOST
             if least_needed(found, members[q]) == np.inf:
                 # A point itself is among those counted, hence k + 1 of them.
                 parts = found.k // TILE + 1

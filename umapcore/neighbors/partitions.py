@@ -154,12 +154,12 @@ def knn_by_partitions(
     report
         As for :func:`run_stages`.
     """
-    stages = _CpuStages(points, k - 1, seed, n_threads)
+    stages = CpuStages(points, k - 1, seed, n_threads)
     recall = run_stages(stages, accuracy, points.shape[0], report)
     return Approximate(*unpack(stages.found, stages.numbers, n_threads), recall)
 
 
-class _CpuStages:
+class CpuStages:
     """The stages on the CPU.
 
     The first tree renumbers the points, so that near ones are near in memory.

@@ -40,13 +40,16 @@ def look_around(
     """
     rows, stride, _ = points
     keys, k, places = before
-    seen = np.zeros(_PLACES, np.int64)
+    seen = np.empty(_PLACES, np.int64)
+    for place in range(_PLACES):
+        seen[place] = 0
     others = np.empty(reach * reach, np.int32)
     for i in range(first, last):
         base = np.int64(i) * places
         tag = np.int64(i + 1) << _HALF
         seen[i % _PLACES] = tag | np.int64(i)
-        found.keys[base : base + places] = keys[base : base + places]
+        for place in range(base, base + places):
+            found.keys[place] = keys[place]
         for q in range(k):
             key = keys[base + q]
             number = number_of(key)

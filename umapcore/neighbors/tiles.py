@@ -179,13 +179,16 @@ def _lengths(first: Any, last: Any, points: Points, centre: Any, lengths: Any) -
 def _encode(first: Any, last: Any, points: Points, codes: Codes, scale: Any, is_far: Any) -> None:
     row = np.empty(np.int64(points.stride), np.int32)
     own = Codes(codes.words, codes.squares, codes.centre, row)
-    encode(points, np.arange(first, last).astype(np.int32), scale, own, first)
+    members = np.empty(last - first, np.int32)
+    for i in range(first, last):
+        members[i - first] = i
+    encode(points, members, scale, own, first)
     for i in range(first, last):
         if is_far[i]:
             blank(codes, i, points.n_words)
 
 
-@kernel(seconds=5)
+@kernel(seconds=4)
 def _search(first: Any, last: Any, search: Search, queries: Points, own: Any, found: Lists) -> None:
     """Compare the queries `first` … `last` - 1 with all points, block by block."""
     points, codes, scale, longest, far = search
@@ -198,12 +201,18 @@ def _search(first: Any, last: Any, search: Search, queries: Points, own: Any, fo
         codes.centre,
         np.empty(np.int64(stride), np.int32),
     )
-    encode(queries, np.arange(first, last).astype(np.int32), scale, of_queries, 0)
+    members = np.empty(m, np.int32)
+    for i in range(m):
+        members[i] = first + i
+    encode(queries, members, scale, of_queries, 0)
     near = np.empty(QUERIES * _BLOCK_TILES * TILE, np.int32)
     minima, bests = np.empty(QUERIES * TILE, np.int32), np.empty(QUERIES, np.int32)
-    limits = np.full(padded, -1, np.int32)
-    is_far, changed = np.empty(m, np.bool_), np.ones(m, np.bool_)
+    limits = np.empty(padded, np.int32)
+    is_far, changed = np.empty(m, np.bool_), np.empty(m, np.bool_)
+    for i in range(m, padded):
+        limits[i] = -1
     for i in range(m):
+        changed[i] = True
         at = np.uint64(first + i) * stride
         is_far[i] = square(queries.rows, at, codes.centre, U0, stride) > longest
         limits[i] = MOST
@@ -214,7 +223,8 @@ def _search(first: Any, last: Any, search: Search, queries: Points, own: Any, fo
         end = min(-(-n // TILE), begin + _BLOCK_TILES)
         for q in range(0, m, QUERIES):
             some = min(QUERIES, m - q)
-            bests[:] = MOST
+            for r in range(QUERIES):
+                bests[r] = MOST
             if least_needed(found, first + q) == np.inf:
                 parts = found.k // TILE + 1
                 find_bests(of_queries, q, codes, (begin, end, parts), n_words, minima, bests)

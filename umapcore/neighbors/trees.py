@@ -131,7 +131,7 @@ def _project(
 ) -> None:
     """Compute the products of some points with the directions of their nodes."""
     rows, stride, _ = points
-    node = np.searchsorted(bounds, first, side="right") - 1
+    node = 0
     for at in range(first, last):
         while at >= bounds[node + 1]:
             node += 1
@@ -152,9 +152,12 @@ def _divide(
     for node in range(first, last):
         begin, end, right = bounds[node], bounds[node + 1], middles[node]
         if right == end:  # a leaf already
-            out[begin:end] = order[begin:end]
+            for at in range(begin, end):
+                out[at] = order[at]
             continue
-        pivot, equal = _pivot(values[begin:end], right - begin, counts, some)
+        for at in range(begin, end):
+            some[at - begin] = values[at]
+        pivot, equal = _pivot(some, end - begin, right - begin, counts)
         left = begin
         for at in range(begin, end):
             value = values[at]
@@ -171,14 +174,12 @@ def _divide(
 
 
 @inline
-def _pivot(values: Any, rank: Any, counts: Any, some: Any) -> Any:
+def _pivot(some: Any, n: Any, rank: Any, counts: Any) -> Any:
     """Return the value of a rank, counted from 0, and how many equal values have lower ranks.
 
-    Histograms tell in which interval it is, until all values in the interval are equal.
+    Histograms tell in which interval of the n values it is, until all in the interval are equal.
+    The values are overwritten.
     """
-    n = values.shape[0]
-    for i in range(n):
-        some[i] = values[i]
     while True:
         low = high = some[0]
         for i in range(n):
@@ -186,7 +187,8 @@ def _pivot(values: Any, rank: Any, counts: Any, some: Any) -> Any:
             high = max(high, some[i])
         if low == high:
             return low, rank
-        counts[:] = 0
+        for i in range(_BINS + 1):
+            counts[i] = 0
         scale = np.float64(_BINS) / (np.float64(high) - np.float64(low))
         for i in range(n):
             counts[_bin(some[i], low, scale)] += 1
