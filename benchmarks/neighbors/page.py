@@ -25,7 +25,7 @@ _LEAST_MISSED = 1e-5
 def sections(results: Path, plots: Path) -> list[str]:
     """Return a section for every result that there is, and draw the plot of the search."""
     found = {}
-    for name in ("search", "growth", "end_to_end", "layouts", "weights"):
+    for name in ("search", "growth", "end_to_end", "layouts", "rate", "weights"):
         path = results / f"neighbors_{name}.json"
         if path.exists():
             found[name] = json.loads(path.read_text(encoding="utf-8"))
@@ -33,7 +33,7 @@ def sections(results: Path, plots: Path) -> list[str]:
         draw(found["search"]["cases"], plots / PLOT)
     writers = {
         "search": _search, "growth": _growth, "end_to_end": _end_to_end, "layouts": _layouts,
-        "weights": _weights,
+        "rate": _rate, "weights": _weights,
     }  # fmt: skip
     return [writers[name](result) for name, result in found.items()]
 
@@ -52,6 +52,19 @@ def _search(result: dict[str, Any]) -> str:
         f"![Seconds against recall](benchmarks/{PLOT})"
     )
     return "\n\n".join([text, *(_case(case, contender_table(case)) for case in result["cases"])])
+
+
+def _rate(result: dict[str, Any]) -> str:
+    rates = result["billions of operations a second"]
+    return (
+        "## What a core can do\n\n"
+        f"One core multiplies and adds {rates['float32']:.0f} billion float32 numbers a second, as "
+        "separate operations in vectors of eight. The comparison of rounded points, by products of "
+        f"16-bit integers, does {rates['int16']:.0f} billion such operations "
+        f"({result['nanoseconds a pair']:.2f} ns for a pair of {result['coordinates']} "
+        f"coordinates). Medians of {result['repeats']} runs on {result['machine']['processor']}. "
+        "`python -m benchmarks.neighbors.rate` repeats it."
+    )
 
 
 def _growth(result: dict[str, Any]) -> str:
