@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import neighbors_oracle as oracle
 from tests.support import strategies as some
 from tests.support.fingerprint import fingerprint
 from tests.support.refusals import refused_by_name
 from umapcore import OptimizerSpec, fuzzy_simplicial_set, place
+from umapcore.neighbors import partitions
+from umapcore.neighbors.search import nearest_neighbors
 
 KNN = ("knn_indices", "knn_distances")
 
@@ -97,6 +101,42 @@ def test_any_option_of_weights(name: str, value: Any) -> None:
     with refused_by_name(name):
         graph = fuzzy_simplicial_set(indices, distances, **{name: value})
         assert np.isfinite(graph.data).all()
+
+
+@st.composite
+def coordinates(draw: st.DrawFn) -> np.ndarray:
+    """Points of any scale, some of them far away, some alike, some coordinates constant."""
+    n, p = draw(st.integers(2, 70)), draw(st.integers(1, 40))
+    rng = np.random.default_rng(draw(some.SEEDS))
+    points = rng.normal(size=(n, p)) + draw(st.sampled_from([0.0, 1e4]))
+    if draw(st.booleans()):  # ties
+        points = np.round(points)
+    points[rng.random(n) < draw(st.sampled_from([0.0, 0.5, 1.0]))] = points[0]
+    points[rng.random(n) < draw(st.sampled_from([0.0, 0.1]))] *= draw(st.sampled_from([1e3, 1e6]))
+    points[:, rng.random(p) < draw(st.sampled_from([0.0, 0.5]))] = 0.25
+    return (points * draw(st.sampled_from([1.0, 1e-9, 1e6]))).astype(np.float32)
+
+
+@given(st.data(), coordinates())
+def test_searches(data: st.DataObject, points: np.ndarray) -> None:
+    k = data.draw(st.integers(2, len(points)))
+    before = fingerprint(points)
+    exact = nearest_neighbors(points, k, exact=True, n_threads=1)
+    lists = oracle.exact(points, k - 1)
+    expected = [[i, *(j for _, j in row)] for i, row in enumerate(lists)]
+    assert exact.indices.tolist() == expected
+    squares = np.array([[0.0, *(length for length, _ in row)] for row in lists], np.float32)
+    np.testing.assert_array_equal(exact.distances, np.sqrt(squares))
+    options = {"seed": data.draw(st.integers(0, 2**64 - 1)), "accuracy": 0.3, "exact": False}
+    with mock.patch.object(partitions, "LEAF", data.draw(st.integers(1, 20))):
+        found = nearest_neighbors(points, k, n_threads=1, **options)
+        again = nearest_neighbors(points, k, n_threads=3, **options)
+    assert fingerprint(again) == fingerprint(found)
+    assert (found.distances[:, 1:] >= found.distances[:, :-1]).all()
+    assert (found.distances >= exact.distances).all()
+    assert all(len(set(row.tolist())) == k for row in found.indices)
+    assert found.indices.min() >= 0
+    assert fingerprint(points) == before
 
 
 @given(st.data(), st.integers(1, 30), some.parameters())

@@ -12,6 +12,9 @@ from umapcore._kit.arrays import is_sparse
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+#: Rows that are scaled at a time.
+_ROWS = 16_384
+
 
 def directions(points: Any, *, centred: bool) -> Any:
     """Scale points to length 1, after centring each one if `centred`; dense points stay dense.
@@ -33,6 +36,16 @@ def directions(points: Any, *, centred: bool) -> Any:
         wide = sparse.csr_array(sparse.hstack([scaled, extra], format="csr"))
         wide.sum_duplicates()
         return wide
+    found = np.empty(points.shape, np.float32)
+    nothing = np.empty(points.shape[0], np.bool_)
+    for first in range(0, points.shape[0], _ROWS):
+        some = slice(first, first + _ROWS)
+        found[some], nothing[some] = _of_rows(points[some], centred=centred)
+    return np.hstack([found, nothing[:, None].astype(np.float32)]) if nothing.any() else found
+
+
+def _of_rows(points: Any, *, centred: bool) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the directions of some points, zeros for those without, and which these are."""
     dense = points.astype(np.float64)
     if centred:
         dense -= _row_sums(dense)[:, None] / max(1, dense.shape[1])
@@ -43,9 +56,7 @@ def directions(points: Any, *, centred: bool) -> Any:
     dense /= np.where(nothing, 1.0, largest)[:, None]
     dense /= np.sqrt(np.where(nothing, 1.0, _row_sums(dense * dense)))[:, None]
     dense[nothing] = 0.0
-    if nothing.any():
-        dense = np.hstack([dense, nothing[:, None]])
-    return np.ascontiguousarray(dense, dtype=np.float32)
+    return dense, nothing
 
 
 def _row_sums(matrix: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Coordinates in a block: a cache line.
 BLOCK = 16
+#: Rows that are copied at a time.
+_ROWS = 65_536
 _HALF, _STEP = np.uint64(SIMD_WIDTH), np.uint64(BLOCK)
 
 
@@ -51,7 +53,10 @@ def as_rows(points: NDArray[np.float32], order: NDArray[np.int32] | None = None)
     flat = np.zeros(n * stride + BLOCK, np.float32)
     skip = -flat.ctypes.data % (4 * BLOCK) // 4
     flat = flat[skip : skip + n * stride]
-    flat.reshape(n, stride)[:, :p] = points if order is None else points[order]
+    rows = flat.reshape(n, stride)
+    for first in range(0, n, _ROWS):  # in parts: a signal is handled between them
+        some = slice(first, first + _ROWS)
+        rows[some, :p] = points[some if order is None else order[some]]
     return Points(flat, np.uint64(stride), np.int64(-(-p // 2)))
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: Most points in a leaf.
+#: Most points in a leaf, unless lists are long.
 LEAF = 512
 #: Points whose neighbours are searched exactly, and the stream of random numbers that chooses them.
 SAMPLE, _SAMPLE_STREAM = 1000, 0x6B6E6EFF
@@ -128,6 +128,11 @@ def sample_of(n: int, seed: int) -> NDArray[np.int32]:
     return np.minimum(where.astype(np.int32), n - 1)
 
 
+def leaf_size(k: int) -> int:
+    """Return the size of leaves, the smallest of which has more than k points."""
+    return max(LEAF, 2 * (k + 2))
+
+
 def reach_of(k: int) -> int:
     """Return how many entries of a list of length k a pass looks at."""
     return min(k, REACH)
@@ -177,7 +182,7 @@ class CpuStages:
     ) -> None:
         n = points.shape[0]
         self._seed, self._n_threads = seed, n_threads
-        self._levels = bounds_of_levels(n, LEAF)
+        self._levels = bounds_of_levels(n, leaf_size(k))
         self.numbers = grow(as_rows(points), self._levels, seed, 0, n_threads)
         self._points = as_rows(points, self.numbers)
         self.found = empty_lists(n, k)

@@ -167,9 +167,9 @@ def _kind(
     """
     metric, n = options["metric"], points.shape[0]
     own = isinstance(metric, str) and metric in OWN_METRICS
-    if _is_exact(points, metric, exact=exact):
+    if _is_exact(points, metric, exact=exact) or (own and n_neighbors < 2):
         return "exact", points
-    if not own or n_neighbors < 2:
+    if not own:
         return "pynndescent", points
     if options["metric_kwds"]:
         msg = f"metric_kwds={dict(options['metric_kwds'])!r}: metric={metric!r} has no parameters."
