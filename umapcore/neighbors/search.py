@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from umapcore._kit.arrays import is_sparse
@@ -11,7 +12,13 @@ from umapcore.logs import logger
 from umapcore.neighbors import descent
 from umapcore.neighbors.knn import KNN, with_self_first
 from umapcore.neighbors.magnitudes import scaled, small_exponent, unscaled
-from umapcore.neighbors.metrics import METRICS, OWN_METRICS, has_exact, unknown_metric
+from umapcore.neighbors.metrics import (
+    METRICS,
+    OWN_METRICS,
+    has_exact,
+    refuse_parameters,
+    unknown_metric,
+)
 from umapcore.neighbors.record import ACCURACY, Found, Search
 
 if TYPE_CHECKING:
@@ -109,7 +116,8 @@ def find_neighbors(
 
     if method != "umap":
         try:
-            return search_on(gpu_backend())
+            with closing(gpu_backend()) as backend:
+                return search_on(backend)
         except GPUUnavailableError as error:
             announce_fall_back(method, str(error), _SAME)
     return search_on(cpu_backend())
@@ -133,9 +141,7 @@ def _kind(
         return "exact", points
     if not own or n_neighbors < 2:
         return "pynndescent", points
-    if options["metric_kwds"]:
-        msg = f"metric_kwds={dict(options['metric_kwds'])!r}: metric={metric!r} has no parameters."
-        raise ValueError(msg)
+    refuse_parameters(metric, options["metric_kwds"])
     if is_sparse(points):
         size = 4 * n * points.shape[1]
         if size > DENSE_BYTES:
