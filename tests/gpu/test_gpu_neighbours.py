@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +23,8 @@ from umapcore.neighbors.trees import bounds_of_levels, grow
 from umapcore.settings import settings
 from umapcore_cupy.backend import CupyBackend
 from umapcore_cupy.host import programs
+from umapcore_cupy.neighbors import by_cuvs, tiles
 from umapcore_cupy.neighbors import knn as device_knn
-from umapcore_cupy.neighbors import tiles
 from umapcore_cupy.neighbors.stages import DeviceStages
 from umapcore_cupy.neighbors.tiles import bring_points
 from umapcore_cupy.neighbors.trees import Trees
@@ -255,6 +257,27 @@ def test_search_takes_the_gpu(exact: bool, metric: str, monkeypatch: pytest.Monk
     assert_same(found.knn, expected.knn)
     assert found.search == expected.search
     assert [device.closed for device in opened] == [True]
+
+
+@needs_compiler
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_candidates_of_cuvs(metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand-ins for cuVS and CuPy: the distances are those of our own search."""
+
+    def search(index: np.ndarray, queries: np.ndarray, k: int) -> tuple[None, np.ndarray]:
+        squares = ((queries[:, None] - index) ** 2).sum(axis=2)
+        return None, np.argpartition(squares, k - 1, axis=1)[:, :k]
+
+    brute_force = SimpleNamespace(build=lambda points, metric: points, search=search)
+    monkeypatch.setitem(sys.modules, "cuvs", ModuleType("cuvs"))
+    monkeypatch.setitem(sys.modules, "cuvs.neighbors", SimpleNamespace(brute_force=brute_force))
+    cuda = SimpleNamespace(Device=lambda: SimpleNamespace(synchronize=lambda: None))
+    monkeypatch.setattr(
+        by_cuvs, "import_cupy", lambda: SimpleNamespace(asarray=np.asarray, cuda=cuda)
+    )
+    for points, k in ((points_of("normal", 300, 9), 12), (points_of("normal", 10, 2), 10)):
+        found = by_cuvs.nearest(points, k, metric, open_device=cuda_host.HostDevice)
+        assert_same(found, exact_knn(points, k, metric=metric))
 
 
 @pytest.mark.gpu

@@ -38,3 +38,17 @@ KERNEL count_found(int64 n_queries, int k, const int* queries, const int64* exac
   const int64 query = i / k, last = exact[query * k + k - 1] | 0xFFFFFFFFll;
   if (found[queries[query] * (int64)k + (i - query * k)] <= last) atomicAdd(count, 1);
 }
+
+// Keeps the nearest of the candidates of every point; each has `count` of them, the point itself among
+// them or not. A negative number is none.
+KERNEL keep_candidates(int64 n, const float* rows, int64 stride, int count, const int* candidates,
+                       int k, int64* found) {
+  const int64 point = thread_number();
+  if (point >= n) return;
+  for (int i = 0; i < count; i++) {
+    const int number = candidates[point * count + i];
+    if (number < 0 || number == point) continue;
+    const float squared = square(rows + point * stride, rows + number * stride, stride);
+    insert(found + point * k, k, key_of(squared, number));
+  }
+}
