@@ -411,7 +411,8 @@ def test_what_is_profiled(capsys: pytest.CaptureFixture[str]) -> None:
     def open_backend() -> CupyBackend:
         return CupyBackend(cuda_host.HostDevice)
 
-    assert workload.main(["600", "--epochs", "2", "--start"], open_backend) == 0
+    given = ("600", "--epochs", "2", "--start")
+    assert workload.main([*given, "--neighbours", "600"], open_backend) == 0
     assert capsys.readouterr().out.startswith("2 epochs of generated 600: ")
 
 

@@ -94,7 +94,7 @@ compare_tiles(const float* __restrict__ rows, int64 stride, const int64* __restr
       if (key >= farthest[row] || number == number_at(queries, place)) continue;
       const int at = atomicAdd(&counts[row], 1);
       near[row][at] = key;
-      if (at >= TILE) is_full = 1;
+      if (at >= TILE) atomicMax(&is_full, 1);
     }
     BLOCK_BARRIER();
     if (is_full || others + TILE >= last) {

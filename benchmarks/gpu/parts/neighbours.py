@@ -27,10 +27,10 @@ _DIMENSIONS, _NEIGHBOURS, _CLUSTERS = 50, 15, 100
 
 def compared(backend: CupyBackend) -> dict[str, Any]:
     """Search on both, and compare indices, distances and recall."""
-    points, found = _points(COMPARED), {}
+    points, found = some_points(COMPARED), {}
     try:
         for kind in TIMED:
-            there, here = _search(backend, points, kind), _search(NumbaBackend(), points, kind)
+            there, here = search(backend, points, kind), search(NumbaBackend(), points, kind)
             found[kind] = {
                 "indices": difference(there[0].indices, here[0].indices),
                 "distances": difference(there[0].distances, here[0].distances),
@@ -44,10 +44,10 @@ def compared(backend: CupyBackend) -> dict[str, Any]:
 
 def timed(backend: CupyBackend, kind: str) -> dict[str, Any]:
     """Time a search, the first of this size; what it needs has been compiled before."""
-    points = _points(TIMED[kind])
+    points = some_points(TIMED[kind])
     began = time.perf_counter()
     try:
-        _, recall = _search(backend, points, kind)
+        _, recall = search(backend, points, kind)
         seconds = time.perf_counter() - began
         peak = backend.device.peak_bytes()
     finally:
@@ -56,13 +56,14 @@ def timed(backend: CupyBackend, kind: str) -> dict[str, Any]:
     return {"n_points": TIMED[kind], "seconds": seconds, "recall": recall, "peak_bytes": peak}
 
 
-def _search(backend: Backend, points: NDArray[np.float32], kind: str) -> tuple[KNN, float]:
+def search(backend: Backend, points: NDArray[np.float32], kind: str) -> tuple[KNN, float]:
+    """Search by one of the kinds in `TIMED`; return neighbours and recall."""
     if kind == "exact":
         return backend.nearest(points, _NEIGHBOURS, "euclidean"), 1.0
     return backend.approximate(points, _NEIGHBOURS, "euclidean", accuracy=ACCURACY, seed=0)
 
 
-def _points(n: int) -> NDArray[np.float32]:
+def some_points(n: int) -> NDArray[np.float32]:
     """Generate clusters; some points are there twice."""
     rng = np.random.default_rng(0)
     centres = 2 * rng.normal(size=(_CLUSTERS, _DIMENSIONS)).astype(np.float32)
