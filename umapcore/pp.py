@@ -73,9 +73,11 @@ def neighbors(
         also used when ``.X`` is absent or has fewer variables than ``X_pca`` has columns.
     method
         Where neighbours are searched for, as in :func:`umapcore.tl.umap`. ``'umap'``: the CPU.
-        ``'rapids'``: an NVIDIA GPU, by an exact search, with cuVS if it is installed, else with
-        CuPy; if no GPU can be used, the CPU, with a warning. ``'auto'``: the GPU if there is
-        one, else the CPU. The weights are always UMAP's, computed on the CPU.
+        ``'rapids'``: an NVIDIA GPU, by umapcore's own searches, designed to give the bits of the
+        CPU (not run on a GPU yet); what they do not offer (other metrics, exact searches of sparse
+        data) runs on the CPU. If no GPU can be used, or it has too little memory, the CPU is used,
+        with a warning. ``'auto'``: the GPU if there is one, else the CPU. The weights are always
+        UMAP's, computed on the CPU.
     metric
         Name of a metric of SciPy or pynndescent, or a function of two points (above a few
         thousand observations it must be compiled by numba).
@@ -147,10 +149,10 @@ def neighbors(
 
     Notes
     -----
-    The same neighbours always get weights with the same bits. The same coordinates do too if
-    they are dense, the metric is Euclidean, cosine or correlation, and the search runs on the
-    CPU; ``umapcore.verify(adata, from_coordinates=True)`` checks this. Results of pynndescent,
-    SciPy or a GPU may differ in their last bits from machine to machine.
+    The same neighbours always get weights with the same bits. The same coordinates do too if one of
+    umapcore's own searches finds them (Euclidean, cosine or correlation distances, dense data), on
+    the CPU or, by design, on a GPU; ``umapcore.verify(adata, from_coordinates=True)`` checks this.
+    Results of pynndescent or SciPy may differ in their last bits from machine to machine.
 
     Examples
     --------

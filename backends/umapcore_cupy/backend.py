@@ -15,7 +15,7 @@ from umapcore_cupy.layout.layout import DeviceLayout
 from umapcore_cupy.layout.plan import DevicePlan, bring, build_on_device
 from umapcore_cupy.layout.start import adopt_start
 from umapcore_cupy.layout.streamed import EdgesOnDevice, EdgesOnHost
-from umapcore_cupy.neighbors.knn import nearest
+from umapcore_cupy.neighbors.knn import approximate, nearest
 from umapcore_cupy.spectral.ops import CupySpectralOps
 from umapcore_cupy.transform.transformer import DeviceTransform
 
@@ -156,8 +156,14 @@ class CupyBackend:
         return DeviceTransform(self.device, reference, steps, spec)
 
     def nearest(self, points: Any, n_neighbors: int, metric: Any, **options: Any) -> KNN:
-        """Find exact neighbours; see :mod:`umapcore_cupy.neighbors.knn`."""
-        return nearest(points, n_neighbors, metric)
+        """Find exact neighbours; see :func:`umapcore_cupy.neighbors.knn.nearest`."""
+        return nearest(self.device, points, n_neighbors, metric, **options)
+
+    def approximate(
+        self, points: Any, n_neighbors: int, metric: str, **options: Any
+    ) -> tuple[KNN, float]:
+        """Find most neighbours; see :func:`umapcore_cupy.neighbors.knn.approximate`."""
+        return approximate(self.device, points, n_neighbors, metric, **options)
 
     def close(self) -> None:
         """Free everything that is held on the device."""

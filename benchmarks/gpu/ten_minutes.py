@@ -71,8 +71,8 @@ _PYTEST = (
 
 PARTS = (
     Part("machine", 20, ("-m", "benchmarks.gpu.parts.machine")),
-    _own("bits", 110, "benchmarks.gpu.parts.bits", "bits.json"),
-    _own("table", 200, "benchmarks.gpu", "gpu.json", "--runs", "3"),
+    _own("bits", 130, "benchmarks.gpu.parts.bits", "bits.json"),
+    _own("table", 185, "benchmarks.gpu", "gpu.json", "--runs", "3"),
     Part("pytest", 105, _PYTEST, "pytest.txt"),
     _own("cpu", 60, "benchmarks.gpu.parts.cpu", "cpu.json"),
     _own("cross-backend", 50, "benchmarks.gpu.parts.cross_backend", "cross_backend.json"),

@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks.gpu import command, limited, ten_minutes
 from benchmarks.gpu.checkout import ROOT, environment
-from benchmarks.gpu.parts import bits, cpu, cross_backend, machine, profilers, workload
+from benchmarks.gpu.parts import bits, cpu, cross_backend, machine, neighbours, profilers, workload
 from benchmarks.gpu.parts.cases import N_HUBS, cases
 from benchmarks.gpu.parts.differences import difference
 from benchmarks.gpu.parts.results import Results
@@ -286,7 +286,14 @@ def test_cases_are_of_every_kind() -> None:
     assert bits.stops(by_name["2-D"]) == [0, 1, 2, 5, 20, 29]
 
 
+@pytest.fixture
+def few_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "COMPARED", 600)
+    monkeypatch.setattr(neighbours, "TIMED", {"exact": 500, "approximate": 900})
+
+
 @needs_compiler
+@pytest.mark.usefixtures("few_points")
 def test_bits_stage_by_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = Results(tmp_path / "bits.json", 1000.0)
     assert bits.compare(results, lambda: CupyBackend(cuda_host.HostDevice), cases(400, 12)) == 0
@@ -298,11 +305,15 @@ def test_bits_stage_by_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         assert stages[-1] == "after epoch 11"
         assert found[name]["first_difference"] is None
     assert found["placement"] == {"equal": True}
+    assert found["neighbours"]["equal"]
+    assert found["neighbours"]["approximate"]["recall"] == {"equal": True}
+    assert found["times_of_searches"]["approximate"]["n_points"] == 900
     assert found["under_way"] is None
     assert "2-D: equal\n" in capsys.readouterr().out
 
 
 @needs_compiler
+@pytest.mark.usefixtures("few_points")
 def test_a_difference_is_located(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     class Wrong(cuda_host.HostDevice):
         """Plans and layouts come out of it with one bit turned over."""
@@ -325,6 +336,7 @@ def test_a_difference_is_located(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 @needs_compiler
+@pytest.mark.usefixtures("few_points")
 def test_a_stage_that_fails_leaves_the_others(tmp_path: Path) -> None:
     class Broken(cuda_host.HostDevice):
         def compile(self, program: str, *given: Any) -> None:
@@ -399,7 +411,8 @@ def test_what_is_profiled(capsys: pytest.CaptureFixture[str]) -> None:
     def open_backend() -> CupyBackend:
         return CupyBackend(cuda_host.HostDevice)
 
-    assert workload.main(["600", "--epochs", "2", "--start"], open_backend) == 0
+    given = ("600", "--epochs", "2", "--start")
+    assert workload.main([*given, "--neighbours", "600"], open_backend) == 0
     assert capsys.readouterr().out.startswith("2 epochs of generated 600: ")
 
 

@@ -14,6 +14,7 @@ from umapcore.device.select import gpu_problem
 from umapcore.errors import GPUError, GPUMemoryError
 from umapcore.graph.csr import prepare_graph
 from umapcore.layout.plan import build_plan
+from umapcore.neighbors.search import nearest_neighbors
 from umapcore_cupy.backend import CupyBackend
 from umapcore_cupy.host import compile as compilation
 from umapcore_cupy.host import cupy_device
@@ -61,6 +62,18 @@ def test_whole_layout(
         found = simplicial_set_embedding(sheet, SPEC, init="random", method="rapids")
         np.testing.assert_array_equal(found.view(np.int32), expected.view(np.int32))
     assert gpu.loaded == ["plan", "layout"]  # once for both runs
+    assert gpu.stream is None
+    assert len(gpu.allocators) == 1
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_searches_for_neighbours(gpu: fake_cupy.State, exact: bool) -> None:
+    points = np.random.default_rng(0).normal(size=(700, 5)).astype(np.float32)
+    found = nearest_neighbors(points, 9, exact=exact, method="rapids")
+    expected = nearest_neighbors(points, 9, exact=exact)
+    np.testing.assert_array_equal(found.indices, expected.indices)
+    assert found.distances.tobytes() == expected.distances.tobytes()
+    assert gpu.loaded == ["neighbours"]
     assert gpu.stream is None
     assert len(gpu.allocators) == 1
 

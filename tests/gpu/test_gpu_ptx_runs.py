@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.gpu.test_gpu_layout import assert_equal_bits, case, dense_case, run
+from tests.gpu.test_gpu_neighbours import assert_same, assert_same_stages, points_of
 from tests.gpu.test_gpu_plan import GRAPHS, assert_same_plan
 from tests.gpu.test_gpu_spectral import SHAPES
 from tests.layout.test_transform import case as placement_case
@@ -25,6 +26,8 @@ from umapcore.init.positions import start_positions
 from umapcore.init.spectral import spectral_layout
 from umapcore.layout.plan import build_plan
 from umapcore.layout.transform_plan import build_transform
+from umapcore.neighbors import partitions
+from umapcore.neighbors.exact import exact_knn
 from umapcore_cupy.backend import CupyBackend
 from umapcore_cupy.host import compile as compilation
 from umapcore_cupy.host.programs import PROGRAMS, kernels_of
@@ -130,6 +133,15 @@ class TestKernels:
         plan = build_transform(indices, distances, reference, 3)
         found = placed_by(open_backend(architecture), plan, reference, spec, 30)
         assert_equal_bits(found, placed_by(NumbaBackend(), plan, reference, spec, 30))
+
+    def test_neighbours(self, architecture: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(partitions, "LEAF", 60)
+        backend: Any = open_backend(architecture)
+        for kind, n, p in (("grid", 700, 20), ("normal", 500, 130)):
+            points = points_of(kind, n, p)
+            assert_same_stages(backend.device, points, 9)
+            assert_same(backend.nearest(points, 15, "euclidean"), exact_knn(points, 15))
+        assert {*backend.device.launches} == {*kernels_of("neighbours")} - {"keep_candidates"}
 
     @pytest.mark.parametrize("architecture", ARCHITECTURES, indirect=True)
     def test_every_kernel(self, architecture: int, monkeypatch: pytest.MonkeyPatch) -> None:

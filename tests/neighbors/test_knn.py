@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from functools import partial
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -12,7 +9,6 @@ import pytest
 from scipy import sparse
 from scipy.spatial.distance import cdist
 
-from tests.support.fake_cupy import OutOfMemoryError
 from umapcore.errors import GPUUnavailableError
 from umapcore.neighbors import descent, search
 from umapcore.neighbors.exact import exact_knn
@@ -20,7 +16,6 @@ from umapcore.neighbors.knn import KNN, with_self_first
 from umapcore.neighbors.record import ACCURACY, Search
 from umapcore.neighbors.search import find_neighbors, nearest_neighbors
 from umapcore.settings import settings
-from umapcore_cupy.neighbors.knn import by_blocks, squared_knn
 
 
 def some_points(n: int = 333, p: int = 6, seed: int = 0) -> np.ndarray:
@@ -114,124 +109,16 @@ def test_self_comes_first() -> None:
     np.testing.assert_array_equal(with_self_first(knn, insert=False).indices[2], [0, 1, 3])
 
 
-class FakeCupy(ModuleType):
-    """NumPy's functions on a device on which no array may have more than so many entries."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__("cupy")
-        self.most, self.freed = most, 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(np, name)
-
-    def argpartition(self, block: Any, *args: Any, **kwargs: Any) -> Any:
-        return np.argpartition(self._held(block), *args, **kwargs)
-
-    def sort(self, candidates: Any, axis: int) -> Any:
-        return np.sort(self._held(candidates), axis=axis)
-
-    def get_default_memory_pool(self) -> FakeCupy:
-        return self
-
-    def free_all_blocks(self) -> None:
-        self.freed += 1
-
-    def _held(self, array: Any) -> Any:
-        if array.size > self.most:
-            msg = "Out of memory"
-            raise OutOfMemoryError(msg)
-        return array
-
-
-class TestGPU:
-    @pytest.mark.parametrize("n", [10, 400])
-    def test_blocks_on_the_host(self, n: int) -> None:
-        """NumPy stands for CuPy: the blocks' arithmetic, not a GPU."""
-        points = some_points(n) + np.float32(100)
-        order, lengths = expected(points, 7, "sqeuclidean")
-        indices, squares = by_blocks(np, points, 7, block_entries=1000)
-        np.testing.assert_array_equal(indices, order)
-        np.testing.assert_allclose(squares, lengths, rtol=1e-5)
-
-    def test_blocks_shrink_with_the_memory(self) -> None:
-        points = some_points(400)
-        # Of both loops, the one over blocks of distances and that over candidates.
-        for most, shrinks in ((400 * 400, 0), (400 * 60, 3), (400 * 2, 11)):
-            xp = FakeCupy(most)
-            indices, squares = by_blocks(xp, points, 7)
-            order, lengths = expected(points, 7, "sqeuclidean")
-            np.testing.assert_array_equal(indices, order)
-            np.testing.assert_allclose(squares, lengths, rtol=1e-5, atol=1e-6)
-            assert xp.freed == shrinks
-
-    def test_too_little_memory_for_a_row(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The CPU steps in, with a warning, or an error, as the settings say."""
-        xp = FakeCupy(399)
-        monkeypatch.setattr("umapcore.device.select.gpu_problem", lambda: None)
-        monkeypatch.setattr("umapcore_cupy.neighbors.knn.squared_knn", partial(by_blocks, xp))
-        points = some_points(400)
-        with pytest.warns(UserWarning, match="CPU: The search among 400 points needs more memory"):
-            found = nearest_neighbors(points, 6, method="rapids")
-        np.testing.assert_array_equal(found.indices, exact_knn(points, 6).indices)
-        nearest_neighbors(points, 6, method="auto")  # warnings are errors
-        monkeypatch.setattr(settings, "gpu_fallback", False)
-        with pytest.raises(GPUUnavailableError, match="more memory than the GPU has"):
-            nearest_neighbors(points, 6, method="rapids")
-
-    def test_cuvs_without_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def no_memory(*_: object) -> None:
-            raise MemoryError
-
-        monkeypatch.setitem(sys.modules, "cupy", FakeCupy(400 * 60))
-        monkeypatch.setattr("umapcore_cupy.neighbors.knn.find_spec", lambda _: object())
-        monkeypatch.setattr("umapcore_cupy.neighbors.knn.by_cuvs", no_memory)
-        points = some_points(400)
-        np.testing.assert_array_equal(
-            squared_knn(points, 7)[0], expected(points, 7, "sqeuclidean")[0]
-        )
-
-    def test_stand_in_has_nothing_that_cupy_lacks(self) -> None:
-        cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
-        names = (
-            "asarray",
-            "arange",
-            "argpartition",
-            "argsort",
-            "empty",
-            "sort",
-            "take_along_axis",
-            "get_default_memory_pool",
-        )
-        assert all(hasattr(cupy, name) for name in names)
-
-    @pytest.mark.parametrize("metric", ["euclidean", "cosine", "correlation"])
-    def test_search_takes_it(self, metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("umapcore.device.select.gpu_problem", lambda: None)
-        monkeypatch.setattr("umapcore_cupy.neighbors.knn.squared_knn", partial(by_blocks, np))
-        points = some_points()
-        found = nearest_neighbors(points, 6, metric=metric, method="rapids")
-        own = exact_knn(points, 6, metric=metric)
-        np.testing.assert_array_equal(found.indices, own.indices)
-        np.testing.assert_allclose(found.distances, own.distances, rtol=1e-5, atol=1e-7)
-
-    @pytest.mark.gpu
-    def test_on_a_gpu(self) -> None:
-        points = some_points(5000, 20)
-        found = nearest_neighbors(points, 15, method="rapids")
-        own = exact_knn(points, 15)
-        assert (found.indices == own.indices).mean() > 0.999
-        np.testing.assert_allclose(found.distances, own.distances, rtol=1e-5)
-
-    def test_falls_back(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("umapcore.device.select.gpu_problem", lambda: "No such device.")
-        points = some_points()
-        with pytest.warns(UserWarning, match="on the CPU: No such device. The result has"):
-            found = nearest_neighbors(points, 6, method="rapids")
-        np.testing.assert_array_equal(found.indices, exact_knn(points, 6).indices)
-        nearest_neighbors(points, 6, method="auto")  # warnings are errors
-        monkeypatch.setattr(settings, "gpu_fallback", False)
-        with pytest.raises(GPUUnavailableError, match="No such device"):
-            nearest_neighbors(points, 6, method="rapids")
+def test_falls_back_to_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("umapcore.device.select.gpu_problem", lambda: "No such device.")
+    points = some_points()
+    with pytest.warns(UserWarning, match="runs on the CPU: No such device. The result has"):
+        found = nearest_neighbors(points, 6, method="rapids")
+    np.testing.assert_array_equal(found.indices, exact_knn(points, 6).indices)
+    nearest_neighbors(points, 6, method="auto")  # warnings are errors
+    monkeypatch.setattr(settings, "gpu_fallback", False)
+    with pytest.raises(GPUUnavailableError, match="No such device"):
+        nearest_neighbors(points, 6, method="rapids")
 
 
 class TestChoice:

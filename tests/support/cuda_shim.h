@@ -28,6 +28,9 @@ struct float2 {
   float x, y;
 };
 static inline float2 make_float2(float x, float y) { return {x, y}; }
+struct float4 {
+  float x, y, z, w;
+};
 
 // Where a thread waits: for the other threads of its block, or for what other blocks write.
 enum Waiting { RUNS, AT_BARRIER, FOR_OTHERS, ENDED };

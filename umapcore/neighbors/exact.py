@@ -15,7 +15,7 @@ from scipy.spatial import distance
 from umapcore._kit.arrays import is_sparse
 from umapcore.neighbors.directions import directions
 from umapcore.neighbors.knn import KNN
-from umapcore.neighbors.metrics import OWN_METRICS, from_squares, scipy_metric
+from umapcore.neighbors.metrics import OWN_METRICS, from_squares, refuse_parameters, scipy_metric
 from umapcore.neighbors.partitions import knn_by_partitions
 from umapcore.neighbors.products import knn_by_products
 from umapcore.neighbors.tiles import knn_by_tiles
@@ -72,9 +72,7 @@ def exact_knn(
             msg = f"metric={metric!r} gives distances that are beyond float32 for these data."
             raise ValueError(msg)
         return knn
-    if metric_kwds:
-        msg = f"metric_kwds={dict(metric_kwds)!r}: metric={metric!r} has no parameters."
-        raise ValueError(msg)
+    refuse_parameters(metric, metric_kwds)
     if own in {"cosine", "correlation"}:
         points = directions(points, centred=own == "correlation")
     if is_sparse(points):

@@ -57,6 +57,13 @@ def empty_lists(n: int, k: int) -> Lists:
     return Lists(flat[skip : skip + n * stride], np.int64(k), np.int64(stride))
 
 
+def as_lists(matrix: NDArray[np.int64]) -> Lists:
+    """Return lists with given keys, (n, k)."""
+    lists = empty_lists(*matrix.shape)
+    lists.matrix()[:] = matrix
+    return lists
+
+
 @inline
 def key_of(distance: Any, number: Any) -> Any:
     """Return the key of a neighbour at a squared distance."""

@@ -48,6 +48,13 @@ def has_exact(metric: object, *, is_sparse: bool) -> bool:
     return metric in OWN_METRICS or (metric in METRICS and not is_sparse)
 
 
+def refuse_parameters(metric: Any, metric_kwds: Mapping[str, Any] | None) -> None:
+    """Raise ValueError if one of our own metrics is given parameters."""
+    if metric_kwds:
+        msg = f"metric_kwds={dict(metric_kwds)!r}: metric={metric!r} has no parameters."
+        raise ValueError(msg)
+
+
 def from_squares(squares: NDArray[np.float32], own: str) -> NDArray[np.float32]:
     """Convert squared Euclidean distances of points, or of their directions, to a metric."""
     if own == "euclidean":

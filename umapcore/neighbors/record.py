@@ -30,7 +30,7 @@ class Search:
     ----------
     kind
         ``'exact'``: every point was compared with all others. ``'partitions'``: our approximate
-        search. ``'pynndescent'``, ``'cuvs'``: that library.
+        search. ``'pynndescent'``: that library.
     accuracy
         Recall that the search aimed at; 1 for an exact one; None if the kind has no such aim.
     recall

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from umapcore._kit.arrays import is_sparse
@@ -12,7 +13,13 @@ from umapcore.logs import logger
 from umapcore.neighbors import descent
 from umapcore.neighbors.knn import KNN, with_self_first
 from umapcore.neighbors.magnitudes import scaled, small_exponent, unscaled
-from umapcore.neighbors.metrics import METRICS, OWN_METRICS, has_exact, unknown_metric
+from umapcore.neighbors.metrics import (
+    METRICS,
+    OWN_METRICS,
+    has_exact,
+    refuse_parameters,
+    unknown_metric,
+)
 from umapcore.neighbors.record import ACCURACY, Found, Search
 from umapcore.runs.progress import ProgressBar
 
@@ -131,7 +138,8 @@ def find_neighbors(
 
     if method != "umap":
         try:
-            return search_on(gpu_backend())
+            with closing(gpu_backend()) as backend:
+                return search_on(backend)
         except GPUUnavailableError as error:
             announce_fall_back(method, str(error), _SAME)
     return search_on(cpu_backend())
@@ -171,9 +179,7 @@ def _kind(
         return "exact", points
     if not own:
         return "pynndescent", points
-    if options["metric_kwds"]:
-        msg = f"metric_kwds={dict(options['metric_kwds'])!r}: metric={metric!r} has no parameters."
-        raise ValueError(msg)
+    refuse_parameters(metric, options["metric_kwds"])
     if is_sparse(points):
         size = 4 * n * points.shape[1]
         if size > DENSE_BYTES:

@@ -18,6 +18,10 @@ WALK_THREADS = constants.GROUP
 THREADS = 256
 #: Minimum count of numbers that one thread of a running sum adds up.
 CHUNK = 8
+#: Points that a block of threads compares with others at a time.
+TILE = 32
+#: Threads that look at neighbours of neighbours of one point, each at one of them.
+THREADS_A_POINT = 128
 #: If the members of an aggregate have more edges than this, a whole block computes its row.
 LONG_ROW = 1024
 #: Maximum number of blocks of a cooperative launch, and number of the 64-bit words that they share:
@@ -40,6 +44,7 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
     "epochs": ("permute.cu", "epochs.cu"),
     "density": ("density.cu", "walk_and_spread.cu"),
     "transform": ("transform.cu",),
+    "neighbours": ("scan.cu", "tiles.cu", "trees.cu", "around.cu"),
 }  # fmt: skip
 
 
@@ -60,6 +65,8 @@ def defines(name: str, dimensions: int = 2, samples: int = 5) -> dict[str, int |
         }
         own = {"THREADS": THREADS, "LONG_ROW": LONG_ROW}
         return own | numbers | {"RUN": spectral_ops.RUN, "BLOCK_ROWS": spectral_ops.BLOCK_ROWS}
+    if name == "neighbours":
+        return {"THREADS": THREADS, "TILE": TILE, "THREADS_A_POINT": THREADS_A_POINT}
     macros = _shared("CLIP", "TINY", "NEAR") | {"DIMENSIONS": dimensions, "N_SAMPLES": samples}
     if name == "transform":
         return macros

@@ -3,8 +3,8 @@
 ``python -m benchmarks.gpu.parts.bits --out bits.json``. For each case of
 :mod:`benchmarks.gpu.parts.cases`, it compares the graph copied to the device and back, every array
 of the plan, the spectral start, and the positions before and after some epochs. Both backends run
-these epochs from the same start. Finally, new points are placed in a layout. The first stage that
-differs is where to look.
+these epochs from the same start. The first stage that differs is where to look. Finally, new points
+are placed in a layout, and neighbours are searched for, which is also timed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.gpu.parts import neighbours
 from benchmarks.gpu.parts.cases import Case, cases
 from benchmarks.gpu.parts.differences import difference
 from benchmarks.gpu.parts.results import Results, from_command_line
@@ -63,8 +64,15 @@ def compare(
     placed = results.steps.run("placement", placement, open_backend())
     if placed is not None:
         found["placement"] = placed
+    searched = results.steps.run("neighbours", neighbours.compared, open_backend())
+    if searched is not None:
+        found["neighbours"] = searched
     _tell(found)
-    equal = placed is not None and placed["equal"]
+    times = found["times_of_searches"] = {}
+    for kind, n in neighbours.TIMED.items():
+        name = f"neighbours of {n:,} points, {kind}"
+        times[kind] = results.steps.run(name, neighbours.timed, open_backend(), kind)
+    equal = all(part is not None and part["equal"] for part in (placed, searched))
     for case in made or []:
         equal = equal and all(stage["equal"] for stage in found[case.name]["stages"])
     return results.end(good=equal and not results.steps.skipped)

@@ -22,7 +22,7 @@ NCU = (
     "--clock-control", "none", "--set", "detailed", "-k", "regex:walk|apply|draw_pool",
     "-s", "9", "-c", "6", *WORKLOAD, "1000000",
 )  # fmt: skip
-SANITIZED = (*WORKLOAD, "2000", "--epochs", "3", "--start")
+SANITIZED = (*WORKLOAD, "2000", "--epochs", "3", "--start", "--neighbours", "1500")
 RUNS = (
     ("ncu", NCU),
     *(
