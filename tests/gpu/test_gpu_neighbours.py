@@ -17,7 +17,7 @@ from umapcore.neighbors import partitions
 from umapcore.neighbors.exact import approximate_knn, exact_knn
 from umapcore.neighbors.metrics import OWN_METRICS
 from umapcore.neighbors.pairs import as_rows
-from umapcore.neighbors.partitions import _CpuStages
+from umapcore.neighbors.partitions import CpuStages
 from umapcore.neighbors.search import find_neighbors, nearest_neighbors
 from umapcore.neighbors.trees import bounds_of_levels, grow
 from umapcore.settings import settings
@@ -127,7 +127,7 @@ def small_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
 def assert_same_stages(device: Any, points: np.ndarray, k: int) -> None:
     """Compare all lists after every stage."""
     device.compile("neighbours")
-    here, there = _CpuStages(points, k, 5, 1), DeviceStages(device, points, k, 5)
+    here, there = CpuStages(points, k, 5, 1), DeviceStages(device, points, k, 5)
     numbers = np.arange(points.shape[0]) if there.numbers is None else there.numbers
     np.testing.assert_array_equal(numbers, here.numbers)
     assert here.recall() == there.recall()
@@ -137,7 +137,7 @@ def assert_same_stages(device: Any, points: np.ndarray, k: int) -> None:
                 stages.look_around()
             else:
                 stages.tree(tree)
-        np.testing.assert_array_equal(there.found(), here.found)
+        np.testing.assert_array_equal(there.found(), here.found.matrix())
         assert there.recall() == here.recall()
 
 
