@@ -36,7 +36,7 @@ SAMPLE, _SAMPLE_STREAM = 1000, 0x6B6E6EFF
 #: Entries of a list that a pass looks at, at most.
 REACH = 10
 #: The share of the neighbours missed by trees that a first pass usually finds.
-_PASS_FINDS = 0.5
+_PASS_FINDS = 0.6
 #: Trees, then passes, go on while one finds this share of what is missing; both in turn, this.
 _WORTHWHILE, _LAST_HOPE = 0.1, 0.02
 MOST_TREES, MOST_PASSES = 32, 6
@@ -95,7 +95,7 @@ def run_stages(
     def is_worthwhile(found: float, least: float) -> bool:
         return found >= least and trees * _TREE_WORK + passes * _PASS_WORK < n
 
-    found, enough = 1.0, 1.0 - (1.0 - accuracy) / _PASS_FINDS
+    found, enough = 1.0, 1.0 - (1.0 - accuracy) / (1.0 - _PASS_FINDS)
     while trees == 0 or (
         trees < MOST_TREES and recall < enough and is_worthwhile(found, _WORTHWHILE)
     ):

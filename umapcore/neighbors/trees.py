@@ -8,7 +8,7 @@ the order of points within a leaf is that of their numbers.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 #: First of the streams of random numbers that trees use, one a tree.
 STREAM = 0x6B6E6E00
-#: Points and nodes in a piece of work.
-_POINTS_PER_TASK, _NODES_PER_TASK = 16_384, 8
+#: Points in a piece of work, and in a node whose whole tree is one.
+_POINTS_PER_TASK, _PART = 16_384, 8192
 _BINS = 256
 
 
@@ -77,65 +77,85 @@ def grow(
         Seed, and number of the tree.
     """
     n = points.number()
-    order, other = np.arange(n, dtype=np.int32), np.empty(n, np.int32)
-    values = np.empty(n, np.float32)
-    key = stream_key(seed, STREAM + number)[0]
-    for depth, (bounds, below) in enumerate(pairwise(levels)):
-        middles = below[np.searchsorted(below, bounds[:-1], side="right")]
-        directions = np.empty((bounds.shape[0] - 1, int(points.stride)), np.float32)
-        _choose(points, order, bounds, key + np.uint64(depth), directions)
-        _level(points, (order, bounds, middles), directions, (values, other), n_threads)
-        order, other = other, order
-    return order
+    tree = _Growing(points, levels, stream_key(seed, STREAM + number)[0])
+    # Large nodes are divided level by level. Then all below a node follows in one piece of work,
+    # for which the points stay in the cache.
+    top = 0
+    while top < len(levels) - 1 and np.diff(levels[top]).max() > _PART:
+        for_rows(n, n_threads, partial(tree.project, top), _POINTS_PER_TASK)
+        for_rows(levels[top].shape[0] - 1, n_threads, partial(tree.divide, top), 1)
+        top += 1
+    for_rows(levels[top].shape[0] - 1, n_threads, partial(tree.grow_below, top), 1)
+    return tree.orders[(len(levels) - 1) % 2]
 
 
-def _level(
-    points: Points,
-    nodes: tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]],
-    directions: NDArray[np.float32],
-    scratch: tuple[NDArray[np.float32], NDArray[np.int32]],
-    n_threads: int | None,
-) -> None:
-    """Divide all nodes of a level."""
-    order, bounds, middles = nodes
-    values, out = scratch
-    flat = directions.reshape(-1)
+class _Growing:
+    """A tree that grows; `orders` are those of the points before and after a level, in turns."""
 
-    def project(a: int, b: int) -> None:
-        _project(a, b, points, order, bounds, flat, values)
+    def __init__(self, points: Points, levels: list[NDArray[np.int64]], key: np.uint64) -> None:
+        n = points.number()
+        self._points, self._levels, self._key = points, levels, key
+        self.orders = np.arange(n, dtype=np.int32), np.empty(n, np.int32)
+        self._values = np.empty(n, np.float32)
 
-    def divide(a: int, b: int) -> None:
-        _divide(a, b, order, bounds, middles, values, out)
+    def project(self, depth: int, first: int, last: int) -> None:
+        """Project the points at some places of a level."""
+        bounds = self._levels[depth]
+        a = int(np.searchsorted(bounds, first, side="right")) - 1
+        b = int(np.searchsorted(bounds, last, side="left"))
+        directions = np.empty((b - a) * int(self._points.stride), np.float32)
+        key = self._key + np.uint64(depth)
+        _project(
+            first, last, self._points, self.orders[depth % 2], (bounds, a, b), key, directions,
+            self._values,
+        )  # fmt: skip
 
-    for_rows(order.shape[0], n_threads, project, _POINTS_PER_TASK)
-    for_rows(middles.shape[0], n_threads, divide, _NODES_PER_TASK)
+    def divide(self, depth: int, a: int, b: int) -> None:
+        """Divide the nodes `a` … `b` - 1 of a level."""
+        bounds, below = self._levels[depth], self._levels[depth + 1]
+        middles = below[np.searchsorted(below, bounds[a:b], side="right")]
+        before, after = self.orders[depth % 2], self.orders[(depth + 1) % 2]
+        _divide(a, b, before, bounds, middles, self._values, after)
 
-
-@kernel()
-def _choose(points: Points, order: Any, bounds: Any, key: Any, directions: Any) -> None:
-    """Choose a direction for each node."""
-    rows, stride, _ = points
-    for node in range(directions.shape[0]):
-        first, m = bounds[node], np.uint64(bounds[node + 1] - bounds[node])
-        draw = mix64_of(mix64_of(key) + np.uint64(node))
-        a = np.int64(order[first + np.int64(draw % m)]) * np.int64(stride)
-        draw = mix64_of(draw)
-        b = np.int64(order[first + np.int64(draw % m)]) * np.int64(stride)
-        for c in range(directions.shape[1]):
-            directions[node, c] = rows[a + c] - rows[b + c]
+    def grow_below(self, depth: int, a: int, b: int) -> None:
+        """Divide all that is below the nodes `a` … `b` - 1 of a level."""
+        first, last = (int(self._levels[depth][node]) for node in (a, b))
+        for level in range(depth, len(self._levels) - 1):
+            bounds = self._levels[level]
+            self.project(level, first, last)
+            self.divide(level, *(int(np.searchsorted(bounds, place)) for place in (first, last)))
 
 
 @kernel()
 def _project(
-    first: Any, last: Any, points: Points, order: Any, bounds: Any, directions: Any, values: Any
-) -> None:
-    """Compute the products of some points with the directions of their nodes."""
+    first: Any, last: Any, points: Points, order: Any, nodes: Any, key: Any, directions: Any,
+    values: Any,
+) -> None:  # fmt: skip
+    """Compute the products of some points with the directions of their nodes.
+
+    Parameters
+    ----------
+    nodes
+        Where the nodes begin and end; the first of them, and the one after the last.
+    directions
+        Scratch.
+    """
     rows, stride, _ = points
-    node = 0
+    bounds, a, b = nodes
+    step = np.int64(stride)
+    for node in range(a, b):
+        begin, m = bounds[node], np.uint64(bounds[node + 1] - bounds[node])
+        draw = mix64_of(mix64_of(key) + np.uint64(node))
+        x = np.int64(order[begin + np.int64(draw % m)]) * step
+        draw = mix64_of(draw)
+        y = np.int64(order[begin + np.int64(draw % m)]) * step
+        for c in range(step):
+            directions[(node - a) * step + c] = rows[x + c] - rows[y + c]
+    node = a
     for at in range(first, last):
         while at >= bounds[node + 1]:
             node += 1
-        mine, its = np.uint64(order[at]) * stride, np.uint64(node) * stride
+        mine, its = np.uint64(order[at]) * stride, np.uint64(node - a) * stride
         values[at] = product(rows, mine, directions, its, stride)
 
 
@@ -150,7 +170,7 @@ def _divide(
     some = np.empty(most, np.float32)
     counts = np.empty(_BINS + 1, np.int64)
     for node in range(first, last):
-        begin, end, right = bounds[node], bounds[node + 1], middles[node]
+        begin, end, right = bounds[node], bounds[node + 1], middles[node - first]
         if right == end:  # a leaf already
             for at in range(begin, end):
                 out[at] = order[at]
