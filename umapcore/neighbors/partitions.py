@@ -113,9 +113,14 @@ def run_stages(
         stages.look_around()
         trees, passes = trees + 1, passes + 1
         found = measure()
-        rounds = max(0.0, n - trees * _TREE_WORK - passes * _PASS_WORK) / (_TREE_WORK + _PASS_WORK)
-        if rounds < MOST_TREES and (1.0 - recall) * (1.0 - found) ** int(rounds) > 1.0 - accuracy:
-            break
+        left = n - trees * _TREE_WORK - passes * _PASS_WORK
+        rounds = max(0, left // (_TREE_WORK + _PASS_WORK))
+        if rounds < MOST_TREES:
+            missing = 1.0 - recall
+            for _ in range(rounds):  # not a power: its last bit depends on the maths library
+                missing *= 1.0 - found
+            if missing > 1.0 - accuracy:
+                break
     said = "nearest neighbours: recall %.4f, measured on a sample, after %d trees and %d passes"
     logger.info(said, recall, trees, passes)
     return recall
