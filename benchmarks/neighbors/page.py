@@ -168,13 +168,13 @@ def _packages(result: dict[str, Any], names: tuple[str, ...]) -> str:
 def draw(cases: list[dict[str, Any]], path: Path) -> None:
     """Draw seconds of warm calls against the share that was missed: a panel a set."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     figure, axes = plt.subplots(
         1, len(cases), figsize=(4.2 * len(cases), 3.6), squeeze=False, layout="constrained"
     )
     for axis, case in zip(axes.flat, cases, strict=True):
         kinds = dict.fromkeys((one["program"], one["threads"]) for one in case["contenders"])
-        fewest = min(threads for _, threads in kinds)
         for program, threads in kinds:
             dots = sorted(
                 (max(1.0 - one["recall"], _LEAST_MISSED), one["warm"] or one["first"])
@@ -182,13 +182,16 @@ def draw(cases: list[dict[str, Any]], path: Path) -> None:
                 if (one["program"], one["threads"]) == (program, threads)
             )
             axis.plot(
-                *zip(*dots, strict=True), "o-" if threads > fewest else "o:", markersize=4,
-                linewidth=1, color=COLOURS[program], mfc=None if threads > fewest else "white",
+                *zip(*dots, strict=True), "o-" if threads > 1 else "o:", markersize=4,
+                linewidth=1, color=COLOURS[program], mfc=None if threads > 1 else "white",
                 label=f"{program}, {threads} thread{'s' * (threads > 1)}",
             )  # fmt: skip
         axis.set_xscale("log")
         axis.set_yscale("log")
         axis.invert_xaxis()
+        axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter(NullFormatter())
         axis.set_xlabel("1 - recall")
         axis.set_ylabel("seconds")
         axis.set_title(f"{case['set']}, {case['n_points']:,} points", fontsize=9)
