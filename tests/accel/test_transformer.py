@@ -49,6 +49,7 @@ def test_the_search_is_that_of_pp_neighbors(monkeypatch: pytest.MonkeyPatch) -> 
         uc.KNeighborsTransformer(7, metric_params={}, **options).fit_transform(some_points())
     with pytest.raises(KeyboardInterrupt):
         uc.pp.neighbors(AnnData(some_points()), 8, metric_kwds={}, **options)
+    assert asked[1][1].pop("progress") is None
     assert asked[0] == asked[1]
 
 

@@ -192,6 +192,7 @@ def test_the_approximate_search_is_asked_for_again(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(neighborhood, "find_neighbors", search)
     adata = embedded(exact=False, accuracy=0.9, random_state=2**64 - 1)
     assert checked(adata, n_threads=1)
+    assert asked[0].pop("progress") is None
     assert asked[1] == asked[0] | {"n_threads": 1}
     monkeypatch.setattr(
         neighborhood,

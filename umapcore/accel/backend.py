@@ -51,6 +51,7 @@ class ScanpyBackend:
         exact: bool | None = None,
         accuracy: float | None = None,
         n_threads: int | None = None,
+        progress: bool | None = None,
     ) -> AnnData | None:
         """Find neighbours by :func:`umapcore.pp.neighbors`, which describes and checks parameters.
 
@@ -69,6 +70,8 @@ class ScanpyBackend:
             Recall that an approximate search aims at, above 0 and at most 1. None: 0.99.
         n_threads
             Threads on the CPU. None uses ``umapcore.settings.n_threads``, else numba's number.
+        progress
+            Show a progress bar. None shows one for a long search.
 
         Returns
         -------
