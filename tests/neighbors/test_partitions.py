@@ -29,6 +29,13 @@ def _duplicates(n: int) -> NDArray[np.float32]:
     return points
 
 
+def _denormal(n: int) -> NDArray[np.float32]:
+    """Points whose squared distances are denormal numbers or 0, and one far from them."""
+    points = clustered(n) * np.float32(1e-22)
+    points[n // 2] = 1
+    return points
+
+
 def _outlier(n: int) -> NDArray[np.float32]:
     points = clustered(n)
     points[n // 3] *= np.float32(1e7)
@@ -44,6 +51,7 @@ SETS: dict[str, Any] = {
     "duplicates": _duplicates,
     "all equal": lambda n: np.ones((n, 3), np.float32),
     "an outlier": _outlier,
+    "denormal squares": _denormal,
     "tiny": lambda n: clustered(n) * np.float32(1e-18),
     "two scales": lambda n: clustered(n) * np.float32(10.0) ** (-np.arange(n)[:, None] % 2 * 6),
 }

@@ -33,8 +33,10 @@ _SHIFT = np.float32(32768.5)
 _LONGEST = np.float32(LONGEST)
 #: More than the rounding of a coordinate in steps: half a step, and the error of float32.
 _ROUNDING = 0.51
-#: More than the error of a squared distance in float32, relative to it, with 1.
-_FLOAT_ERROR = 1.0 + 1e-4
+#: More than the relative error of a distance in float32 for each pair of coordinates, and for all.
+_ERROR_OF_PAIR, _ERROR = 1e-8, 1e-6
+#: Points of less squared length are not told apart: squares of their differences may be denormal.
+_LEAST_LENGTH = np.float32(1e-30)
 _U8 = np.uint64(SIMD_WIDTH)
 
 
@@ -86,8 +88,11 @@ def find_scale(points: Points, members: Any, centre: Any) -> Any:
 
 @inline
 def scale_of(longest: Any, n_words: Any) -> Any:
-    """Return the steps per unit of length for points of at most this squared length."""
-    if longest == np.float32(0.0):
+    """Return the steps per unit of length for points of at most this squared length.
+
+    0: all points are rounded to the same, so that all of them are looked at.
+    """
+    if longest < _LEAST_LENGTH:
         return np.float32(0.0)
     # Rounding can make a point longer by half the root of its number of coordinates.
     return np.float32(LONGEST - np.sqrt(np.float64(n_words))) / np.sqrt(longest)
@@ -220,9 +225,10 @@ def limit_of(worst: Any, best: Any, scale: Any, n_words: Any) -> Any:
     """
     # Two points are each rounded by at most this many steps.
     off = 2.0 * _ROUNDING * np.sqrt(2.0 * n_words) + 1.0
+    wider = 1.0 + _ERROR + _ERROR_OF_PAIR * n_words
     reach = np.inf
     if worst < np.inf:
-        reach = np.sqrt(np.float64(worst)) * np.float64(scale) * _FLOAT_ERROR + off
+        reach = np.sqrt(np.float64(worst)) * np.float64(scale) * wider + off
     if best < NO_POINT:
-        reach = min(reach, (np.sqrt(np.float64(best)) + off) * _FLOAT_ERROR + off)
+        reach = min(reach, (np.sqrt(np.float64(best)) + off) * wider + off)
     return MOST if reach >= 46_340.0 else np.int32(reach * reach)
