@@ -6,20 +6,17 @@ Rivals of the search alone hand their neighbours to ``umapcore.pp.neighbors``.
 
 from __future__ import annotations
 
-import argparse
 import gc
 import hashlib
 import json
-import math
 import time
-import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anndata
 import numpy as np
 
 from benchmarks.neighbors import programs
+from benchmarks.neighbors.process import task
 from benchmarks.neighbors.programs import OURS, SCANPY, K
 from benchmarks.resident import resident_bytes
 
@@ -32,17 +29,7 @@ STEPS = ("import", "neighbors", "umap", "whole")
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure a contender, judge its layout, and write its neighbours of some of the points."""
-    parser = argparse.ArgumentParser(prog="benchmarks.neighbors.pipeline", description=__doc__)
-    parser.add_argument("points", type=Path)
-    parser.add_argument("contender", type=json.loads)
-    parser.add_argument("--rows", type=Path, required=True)
-    parser.add_argument("--warm-at-most", type=float, default=math.inf)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args(arguments)
-    warnings.simplefilter("ignore")
-    points, rows = np.load(options.points), np.load(options.rows)
-    contender = programs.Contender(**options.contender)
-
+    points, rows, contender, options = task("pipeline", __doc__, arguments)
     before = resident_bytes("VmRSS", reset_peak=True)
     adata = anndata.AnnData(obsm={"X_pca": points})
     steps = run(contender, adata)

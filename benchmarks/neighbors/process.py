@@ -14,17 +14,29 @@ import math
 import time
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from benchmarks.neighbors import programs
 from benchmarks.resident import resident_bytes
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-def main(arguments: list[str] | None = None) -> int:
-    """Measure a contender and write what was found for some of the points."""
-    parser = argparse.ArgumentParser(prog="benchmarks.neighbors.process", description=__doc__)
+
+class Task(NamedTuple):
+    """What a process measures: the points, those that are judged, who runs, and the options."""
+
+    points: NDArray[np.float32]
+    rows: NDArray[np.int64]
+    contender: programs.Contender
+    options: argparse.Namespace
+
+
+def task(name: str, doc: str | None, arguments: list[str] | None) -> Task:
+    """Read the task from the command line of the module `name`."""
+    parser = argparse.ArgumentParser(prog=f"benchmarks.neighbors.{name}", description=doc)
     parser.add_argument("points", type=Path)
     parser.add_argument("contender", type=json.loads)
     parser.add_argument("--rows", type=Path, required=True)
@@ -32,9 +44,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     warnings.simplefilter("ignore")
-    points, rows = np.load(options.points), np.load(options.rows)
     contender = programs.Contender(**options.contender)
+    return Task(np.load(options.points), np.load(options.rows), contender, options)
 
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure a contender and write what was found for some of the points."""
+    points, rows, contender, options = task("process", __doc__, arguments)
     began = time.perf_counter()
     programs.load(contender.program)
     before = resident_bytes("VmRSS", reset_peak=True)
