@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import _thread
+import os
 import threading
 
 import pytest
 
-from umapcore._kit.parallel import Ranges, run_interruptibly
+from tests.support.forks import in_child
+from umapcore._kit.parallel import Ranges, for_rows, run_interruptibly
 
 
 def test_the_main_thread_is_interrupted_while_a_task_runs() -> None:
@@ -54,6 +56,20 @@ def test_long_tasks_are_called_for_parts_of_blocks(n_threads: int, operations: i
     assert (calls[0][0], calls[-1][1]) == (0, 1000)
     if operations > 1:
         assert all(a // 128 == (b - 1) // 128 and b - a <= 50 for a, b in calls)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_process_starts_its_own_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("umapcore._kit.parallel.thread_count", lambda n: n)
+    both = threading.Barrier(2)
+
+    def work() -> list[int]:
+        return for_rows(2, 2, lambda a, b: both.wait(10), 1)
+
+    assert sorted(work()) == [0, 1]
+    ended = in_child(lambda: sorted(work()), patience=30)
+    assert ended.code == 0, ended.said
 
 
 def _wait_for(stopped: threading.Event) -> None:

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numba
 import numpy as np
 import pytest
 
 from tests.support import neighbors_oracle as oracle
-from umapcore.neighbors import leaves, lists, partitions, refine, search, tiles, trees
+from umapcore.neighbors import (
+    codes,
+    leaves,
+    lists,
+    partitions,
+    refine,
+    search,
+    tile_products,
+    tiles,
+    trees,
+)
 from umapcore.neighbors.exact import approximate_knn, exact_knn
 from umapcore.neighbors.pairs import as_rows
 from umapcore.neighbors.partitions import run_stages, sample_of
@@ -53,6 +64,7 @@ SETS: dict[str, Any] = {
     "an outlier": _outlier,
     "denormal squares": _denormal,
     "tiny": lambda n: clustered(n) * np.float32(1e-18),
+    "all scales": lambda n: np.exp(3 * np.random.default_rng(0).normal(size=(n, 5))).astype("f4"),
     "two scales": lambda n: clustered(n) * np.float32(10.0) ** (-np.arange(n)[:, None] % 2 * 6),
 }
 
@@ -236,8 +248,57 @@ def test_recall_that_is_not_reached(
         assert "less than accuracy=0.999; exact=True" in caplog.text
 
 
+@pytest.mark.parametrize("rank", [1, 6, 15, 40, 131])
+@pytest.mark.parametrize("length", [0, 1, 3, 3000])
+def test_bound_of_the_nearest(rank: int, length: int) -> None:
+    """At least so many points do not exceed it; and hardly more, if the points are random."""
+    n, n_words, size = 131, 3, tile_products.TILE
+    rng = np.random.default_rng(rank)
+    rounded = rng.integers(-length, length + 1, (n, 2 * n_words)).astype(np.int32)
+    padded = np.zeros((-(-n // size) * size, n_words), np.int32)
+    padded[:n] = (rounded[:, ::2] & 0xFFFF) | (rounded[:, 1::2] << 16)
+    words = padded.reshape(-1, size, n_words).transpose(0, 2, 1).ravel()
+    squares = np.full(padded.shape[0], codes.NO_POINT)
+    squares[:n] = (rounded**2).sum(axis=1)
+    nothing = np.empty(0, np.float32)
+    of_points = codes.Codes(words, squares, nothing, np.empty(0, np.int32))
+    expected = np.sort(((rounded[:, None] - rounded) ** 2).sum(axis=-1), axis=1)
+    for q in range(0, n, tile_products.QUERIES):
+        bests = _bounds(of_points, q, padded.shape[0] // size, rank, n_words)
+        for r, best in enumerate(bests[: n - q]):
+            assert best >= expected[q + r, rank - 1]
+            if rank <= n // 3:
+                assert best <= 1 + 1.02 * expected[q + r, 2 * rank]
+
+
+@numba.njit
+def _bounds(of_points: Any, q: Any, n_tiles: Any, rank: Any, n_words: Any) -> Any:
+    width = tile_products.QUERIES
+    minima = np.empty(codes.parts_of(rank) * width * tile_products.TILE, np.int32)
+    bests = np.empty(width, np.int32)
+    codes.find_bests(of_points, q, of_points, (0, n_tiles), rank, n_words, minima, bests)
+    return bests
+
+
+def test_leaves_are_used_once() -> None:
+    """All leaves of a tree are ready when they are given away."""
+    points = as_rows(clustered(3000))
+    levels = trees.bounds_of_levels(3000, 40)
+    expected = trees.grow(points, levels, 0, 1, 1)
+    for n_threads in (1, 3):
+        used: list[int] = []
+
+        def use(a: int, b: int, order: NDArray[np.int32], used: list[int] = used) -> None:
+            some = slice(levels[-1][a], levels[-1][b])
+            np.testing.assert_array_equal(order[some], expected[some])
+            used += range(a, b)
+
+        trees.grow(points, levels, 0, 1, n_threads, use)
+        assert sorted(used) == list(range(75))
+
+
 def test_rows_beyond_the_last_query_are_not_touched() -> None:
-    """Points that are much longer than the others have no codes; nor do places without a query."""
+    """Some points are much longer than others; there are places without a query."""
     points = as_rows(_outlier(131))
     own = np.arange(131, dtype=np.int32)
     found = lists.empty_lists(131, 5)

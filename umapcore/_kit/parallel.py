@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from umapcore._kit.threads import thread_count
@@ -17,6 +19,8 @@ _LOOK = 0.1
 _FAREWELL = 0.2
 #: Rows per range; a multiple of `N_PHASES`, the phases in which a plan's buckets are chosen.
 ROWS_PER_TASK = 65_536
+#: Most threads that are kept; they are started when they are first needed.
+_MOST_THREADS = 1024
 
 
 def run_interruptibly(task: Callable[[], None], stop: Callable[[], None]) -> None:
@@ -108,13 +112,28 @@ def for_rows(
                 left = iter(())
                 raise
 
-    # The calling thread works too, because starting a thread takes as long as some ranges.
-    with ThreadPoolExecutor(threads - 1) as pool:
-        others = [pool.submit(work) for _ in range(threads - 1)]
+    # The calling thread works too. When no work is left, threads that have not begun need not.
+    others = [_waiting_threads().submit(work) for _ in range(threads - 1)]
+    try:
         work()
         for other in others:
-            other.result()
+            if not other.cancel():
+                other.result()
+    except BaseException:
+        left = iter(())
+        wait(other for other in others if not other.cancel())
+        raise
     return found
+
+
+@cache
+def _waiting_threads() -> ThreadPoolExecutor:
+    """Return threads that wait for work: starting them takes as long as some pieces of it."""
+    return ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="umapcore")
+
+
+if hasattr(os, "register_at_fork"):  # a child process has none of its parent's threads
+    os.register_at_fork(after_in_child=_waiting_threads.cache_clear)
 
 
 #: Up to this many rows are processed by one thread: waking another takes as long as the work.

@@ -19,7 +19,9 @@ from umapcore.neighbors.tile_products import (
     TILE,
     WORDS_OF_BITS,
     bits_near,
+    bits_near_both,
     lower_minima,
+    number_up_to,
 )
 
 #: Largest length of a rounded point: the square of twice this fits in an int32.
@@ -38,6 +40,8 @@ _ERROR_OF_PAIR, _ERROR = 1e-8, 1e-6
 #: Points of less squared length are not told apart: squares of their differences may be denormal.
 _LEAST_LENGTH = np.float32(1e-30)
 _U8 = np.uint64(SIMD_WIDTH)
+#: A distance of a rank is found up to 1 / 2 to the power of this.
+_PRECISION = 6
 
 
 class Codes(NamedTuple):
@@ -78,12 +82,15 @@ def find_centre(points: Points, members: Any, centre: Any) -> None:
 
 @inline
 def find_scale(points: Points, members: Any, centre: Any) -> Any:
-    """Return the steps per unit of length with which the longest point just fits."""
+    """Return the steps per unit of length with which the longest point just fits, and its length.
+
+    The length is squared.
+    """
     rows, stride, n_words = points
     longest = np.float32(0.0)
     for i in range(members.shape[0]):
         longest = max(longest, square(rows, np.uint64(members[i]) * stride, centre, U0, stride))
-    return scale_of(longest, n_words)
+    return scale_of(longest, n_words), longest
 
 
 @inline
@@ -99,17 +106,22 @@ def scale_of(longest: Any, n_words: Any) -> Any:
 
 
 @inline
-def encode(points: Points, members: Any, scale: Any, codes: Codes, first: Any) -> None:
+def encode(
+    points: Points, members: Any, scale: Any, longest: Any, codes: Codes, first: Any
+) -> None:
     """Round some points, and write them from place `first`, the beginning of a tile, on.
 
-    Points that are longer than the scale allows get wrong codes, which must not be used.
+    Points of more than the squared length `longest` are moved towards the centre, to that length.
+    Like all projections onto a ball, this brings no two points further apart.
     """
     rows, stride, n_words = points
     m = members.shape[0]
     for i in range(m):
         at = np.uint64(members[i]) * stride
+        length = square(rows, at, codes.centre, U0, stride)
+        own = scale if length <= longest else scale * np.sqrt(longest / length)
         for c in range(U0, stride, _U8):
-            d = (load(rows, at + c) - load(codes.centre, c)) * scale
+            d = (load(rows, at + c) - load(codes.centre, c)) * own
             d = least(greatest(d, -_LONGEST), _LONGEST)
             store(codes.row, c, truncated(d + _SHIFT) - np.int32(32768))
         place = first + i
@@ -134,39 +146,59 @@ def blank(codes: Codes, place: Any, n_words: Any) -> None:
 
 
 @inline
+def parts_of(rank: Any) -> Any:
+    """Return into how many times `TILE` groups points are divided: about twice the rank."""
+    return 2 * rank // TILE + 1
+
+
+@inline
 def find_bests(
-    queries: Codes, q: Any, points: Codes, tiles: Any, n_words: Any, minima: Any, bests: Any
-) -> None:
+    queries: Codes, q: Any, points: Codes, tiles: Any, rank: Any, n_words: Any, minima: Any,
+    bests: Any,
+) -> None:  # fmt: skip
     """Find, for some queries, a squared distance that enough points do not exceed.
+
+    Of groups of points the least distances are known. The one of a rank among these is a little
+    more than that of the same rank among all.
 
     Parameters
     ----------
     queries, q
         Rounded queries, and the place of the first, a multiple of `QUERIES`.
     points, tiles
-        Rounded points; the first tile, the one after the last, and the number of parts in which
-        they are looked at. In each part as many points as a tile has do not exceed the distance.
+        Rounded points; the first tile, and the one after the last.
+    rank
+        How many points do not exceed the distance.
     n_words
         Pairs of coordinates.
     minima, bests
-        int32: scratch, and where the squared distances, in steps, are written to.
+        int32: scratch, `parts_of(rank)` × `QUERIES` × `TILE`, and where the squared distances, in
+        steps, are written to.
     """
-    first, last, parts = tiles
+    first, last = tiles
+    parts = parts_of(rank)
+    for lane in range(parts * QUERIES * TILE):
+        minima[lane] = MOST
+    for tile in range(first, last):
+        place = (tile - first) % parts * QUERIES * TILE
+        lower_minima(
+            queries.words, queries.squares, points.words, points.squares,
+            np.uint64(q), np.uint64(tile), np.uint64(n_words), minima, np.uint64(place),
+        )  # fmt: skip
     for r in range(QUERIES):
-        bests[r] = 0
-    for part in range(parts):
-        for lane in range(QUERIES * TILE):
-            minima[lane] = MOST
-        begin = first + (last - first) * part // parts
-        end = first + (last - first) * (part + 1) // parts
-        for tile in range(begin, end):
-            lower_minima(
-                queries.words, queries.squares, points.words, points.squares,
-                np.uint64(q), np.uint64(tile), np.uint64(n_words), minima,
-            )  # fmt: skip
-        for r in range(QUERIES):
-            for lane in range(TILE):
-                bests[r] = max(bests[r], minima[r * TILE + lane])
+        # The least distance that enough of the minima do not exceed lies between two others.
+        low, high = np.int64(-1), np.int64(MOST)
+        while high - low > 1 + (high >> _PRECISION):
+            middle = (low + high) >> 1
+            count = np.int64(0)
+            for part in range(parts):
+                place = np.uint64((part * QUERIES + r) * TILE)
+                count += np.int64(number_up_to(minima, place, np.int32(middle)))
+            if count < rank:
+                low = middle
+            else:
+                high = middle
+        bests[r] = high
 
 
 @inline
@@ -210,6 +242,52 @@ def find_near(
 
 
 @inline
+def find_pairs(points: Codes, q: Any, n_tiles: Any, n_words: Any, limits: Any, near: Any) -> Any:
+    """List pairs of points of which one is within the limit of the other.
+
+    Parameters
+    ----------
+    points, n_words, limits
+        As for :func:`find_near`.
+    q
+        The place of the first of some points, which are compared with all from their tile on.
+    n_tiles
+        Tiles of points.
+    near
+        int32: for each pair that is found, the place of the other times `QUERIES`, plus the number
+        of the point, times 4; plus 1 if the other is within the point's limit, plus 2 if the point
+        is within the other's.
+
+    Returns
+    -------
+    The number of pairs.
+    """
+    count = 0
+    for tile in range(q // TILE, n_tiles):
+        found = bits_near_both(
+            points.words, points.squares, np.uint64(q), np.uint64(tile), np.uint64(n_words), limits
+        )
+        for word in range(WORDS_OF_BITS):
+            to_row, to_column = found[word], found[word + WORDS_OF_BITS]
+            bits = to_row | to_column
+            while bits != U0:
+                place = lowest_bit(bits)
+                bits &= bits - U1
+                sides = ((to_row >> place) & U1) | (((to_column >> place) & U1) << U1)
+                r = word * (QUERIES // WORDS_OF_BITS) + np.int64(place) // TILE
+                column = tile * TILE + np.int64(place) % TILE
+                near[count] = (column * QUERIES + r) * 4 + np.int64(sides)
+                count += 1
+    return count
+
+
+@inline
+def greatest_error(n_words: Any) -> Any:
+    """Return the steps by which the distance of two points and of their codes differ at most."""
+    return 2.0 * _ROUNDING * np.sqrt(2.0 * n_words) + 1.0
+
+
+@inline
 def limit_of(worst: Any, best: Any, scale: Any, n_words: Any) -> Any:
     """Return the largest squared distance, in steps, of points that may be among the nearest.
 
@@ -223,8 +301,7 @@ def limit_of(worst: Any, best: Any, scale: Any, n_words: Any) -> Any:
     scale, n_words
         Steps per unit of length, and pairs of coordinates.
     """
-    # Two points are each rounded by at most this many steps.
-    off = 2.0 * _ROUNDING * np.sqrt(2.0 * n_words) + 1.0
+    off = greatest_error(n_words)
     wider = 1.0 + _ERROR + _ERROR_OF_PAIR * n_words
     reach = np.inf
     if worst < np.inf:

@@ -13,11 +13,13 @@ from umapcore.neighbors.codes import (
     encode,
     find_bests,
     find_centre,
-    find_near,
+    find_pairs,
     find_scale,
     limit_of,
+    parts_of,
 )
-from umapcore.neighbors.lists import Lists, keep, least_needed
+from umapcore.neighbors.lists import Lists, insert, is_listed, key_of, least_needed
+from umapcore.neighbors.pairs import square
 from umapcore.neighbors.tile_products import QUERIES, TILE
 
 if TYPE_CHECKING:
@@ -37,41 +39,50 @@ def compare_leaves(
     found
         Lists of the nearest so far.
     """
-    n_words = points.n_words
+    rows, stride, n_words = points
+    rank = found.k + 1  # a point itself is among those counted
     padded = 0
     for leaf in range(first, last):
         padded = max(padded, -(-(bounds[leaf + 1] - bounds[leaf]) // TILE) * TILE)
-    stride = np.int64(points.stride)
     codes = Codes(
         np.empty(padded * n_words, np.int32),
         np.empty(padded, np.int32),
-        np.empty(stride, np.float32),
-        np.empty(stride, np.int32),
+        np.empty(np.int64(stride), np.float32),
+        np.empty(np.int64(stride), np.int32),
     )
     near = np.empty(QUERIES * padded, np.int32)
     limits, bests = np.empty(padded, np.int32), np.empty(QUERIES, np.int32)
-    minima = np.empty(QUERIES * TILE, np.int32)
+    minima = np.empty(parts_of(rank) * QUERIES * TILE, np.int32)
     for leaf in range(first, last):
         members = order[bounds[leaf] : bounds[leaf + 1]]
         m = members.shape[0]
         n_tiles = -(-m // TILE)
         find_centre(points, members, codes.centre)
-        scale = find_scale(points, members, codes.centre)
-        encode(points, members, scale, codes, 0)
+        scale, longest = find_scale(points, members, codes.centre)
+        encode(points, members, scale, longest, codes, 0)
         for place in range(m, n_tiles * TILE):
             limits[place] = -1
         for q in range(0, m, QUERIES):
             for r in range(QUERIES):
                 bests[r] = MOST
             if least_needed(found, members[q]) == np.inf:
-                # A point itself is among those counted, hence k + 1 of them.
-                parts = found.k // TILE + 1
-                find_bests(codes, q, codes, (0, n_tiles, parts), n_words, minima, bests)
+                find_bests(codes, q, codes, (0, n_tiles), rank, n_words, minima, bests)
             for r in range(min(QUERIES, m - q)):
                 worst = least_needed(found, members[q + r])
                 limits[q + r] = limit_of(worst, bests[r], scale, n_words)
-            count = find_near(codes, q, codes, (0, n_tiles), n_words, limits, near)
+        for q in range(0, m, QUERIES):
+            count = find_pairs(codes, q, n_tiles, n_words, limits, near)
             for c in range(count):
-                row, column = q + near[c] % QUERIES, near[c] // QUERIES
-                if row < m and column < m and column != row:
-                    keep(points, members[row], points, members[column], found)
+                pair = near[c] >> 2
+                row, column = q + pair % QUERIES, pair // QUERIES
+                if column <= row or column >= m:
+                    continue
+                a, b = members[row], members[column]
+                to_a = near[c] & 1 != 0 and not is_listed(found, a, b)
+                to_b = near[c] & 2 != 0 and not is_listed(found, b, a)
+                if to_a or to_b:
+                    d = square(rows, np.uint64(a) * stride, rows, np.uint64(b) * stride, stride)
+                    if to_a:
+                        insert(found, a, key_of(d, b))
+                    if to_b:
+                        insert(found, b, key_of(d, a))

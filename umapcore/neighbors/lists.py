@@ -94,20 +94,34 @@ def keep(queries: Points, i: Any, points: Points, other: Any, lists: Lists) -> A
 
     It is in the list at most once.
     """
-    keys, k, places = lists
-    base = np.int64(i) * places
-    begin, end = np.uint64(base), np.uint64(base + places)
+    if is_listed(lists, i, other):
+        return False
     stride = points.stride
+    d = square(queries.rows, np.uint64(i) * stride, points.rows, np.uint64(other) * stride, stride)
+    return insert(lists, i, key_of(d, other))
+
+
+@inline
+def is_listed(lists: Lists, i: Any, other: Any) -> Any:
+    """Return whether a point is in a list."""
+    keys, _, places = lists
+    base = np.int64(i) * places
     number = np.int64(other)
+    begin, end = np.uint64(base), np.uint64(base + places)
     known = load(keys, begin) & LOWER_HALF == number
     for at in range(begin + _STEP, end, _STEP):
         known = known | (load(keys, at) & LOWER_HALF == number)
-    if any_lane(known):
-        return False
-    d = square(queries.rows, np.uint64(i) * stride, points.rows, np.uint64(other) * stride, stride)
-    key = key_of(d, other)
+    return any_lane(known)
+
+
+@inline
+def insert(lists: Lists, i: Any, key: Any) -> Any:
+    """Insert a key that is not in a list if it is small enough; return whether it was."""
+    keys, k, places = lists
+    base = np.int64(i) * places
     if key >= keys[base + k - 1]:
         return False
+    begin, end = np.uint64(base), np.uint64(base + places)
     # Entries below the key stay, the others move up by one place.
     before = fill(np.int64(-1))
     for at in range(begin, end, _STEP):

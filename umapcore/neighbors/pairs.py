@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from umapcore._kit.jit import U0, inline
+from umapcore._kit.parallel import for_rows
 from umapcore._kit.simd import SIMD_WIDTH, fill, load, sum_of_halves
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 #: Coordinates in a block: a cache line.
 BLOCK = 16
 #: Rows that are copied at a time.
-_ROWS = 65_536
+_ROWS = 8192
 _HALF, _STEP = np.uint64(SIMD_WIDTH), np.uint64(BLOCK)
 
 
@@ -46,7 +47,11 @@ class Points(NamedTuple):
         return int(self.rows.shape[0] // int(self.stride))
 
 
-def as_rows(points: NDArray[np.float32], order: NDArray[np.int32] | None = None) -> Points:
+def as_rows(
+    points: NDArray[np.float32],
+    order: NDArray[np.int32] | None = None,
+    n_threads: int | None = 1,
+) -> Points:
     """Copy points, (n, p), to rows of whole blocks, in another order if one is given."""
     n, p = points.shape
     stride = max(1, -(-p // BLOCK)) * BLOCK
@@ -54,9 +59,11 @@ def as_rows(points: NDArray[np.float32], order: NDArray[np.int32] | None = None)
     skip = -flat.ctypes.data % (4 * BLOCK) // 4
     flat = flat[skip : skip + n * stride]
     rows = flat.reshape(n, stride)
-    for first in range(0, n, _ROWS):  # in parts: a signal is handled between them
-        some = slice(first, first + _ROWS)
-        rows[some, :p] = points[some if order is None else order[some]]
+
+    def copy(a: int, b: int) -> None:
+        rows[a:b, :p] = points[a:b] if order is None else points[order[a:b]]
+
+    for_rows(n, n_threads, copy, _ROWS)  # in parts: a signal is handled between them
     return Points(flat, np.uint64(stride), np.int64(-(-p // 2)))
 
 

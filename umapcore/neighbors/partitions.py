@@ -10,6 +10,7 @@ How many trees are grown depends on that measured recall alone.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -188,8 +189,8 @@ class CpuStages:
         n = points.shape[0]
         self._seed, self._n_threads = seed, n_threads
         self._levels = bounds_of_levels(n, leaf_size(k))
-        self.numbers = grow(as_rows(points), self._levels, seed, 0, n_threads)
-        self._points = as_rows(points, self.numbers)
+        self.numbers = grow(as_rows(points, None, n_threads), self._levels, seed, 0, n_threads)
+        self._points = as_rows(points, self.numbers, n_threads)
         self.found = empty_lists(n, k)
         # The distance that neighbours of the points in the sample must not exceed.
         self._sample = sample_of(n, seed)
@@ -201,14 +202,17 @@ class CpuStages:
     def tree(self, number: int) -> None:
         """Grow a tree, and compare all pairs of points within its leaves."""
         points, bounds, found = self._points, self._levels[-1], self.found
-        order = np.arange(points.number(), dtype=np.int32)
-        if number > 0:
-            order = grow(points, self._levels, self._seed, number, self._n_threads)
 
-        def compare(a: int, b: int) -> None:
+        def compare(a: int, b: int, order: NDArray[np.int32]) -> None:
             compare_leaves(a, b, points, order, bounds, found)
 
-        for_rows(bounds.shape[0] - 1, self._n_threads, compare, _LEAVES_PER_TASK)
+        if number > 0:
+            grow(points, self._levels, self._seed, number, self._n_threads, compare)
+            return
+        order = np.arange(points.number(), dtype=np.int32)
+        for_rows(
+            bounds.shape[0] - 1, self._n_threads, partial(compare, order=order), _LEAVES_PER_TASK
+        )
 
     def look_around(self) -> None:
         """Compare every point with the neighbours of its neighbours."""

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 #: Places in the table of points that were looked at; the last one at each place is known.
 _PLACES = 1024
-#: The rows of points are fetched so many comparisons ahead.
-_AHEAD = 6
-_LINE = np.uint64(LINE)
+_MASK = _PLACES - 1
+#: The rows of points are fetched so many comparisons ahead, lists of neighbours so many points.
+_AHEAD, _POINTS_AHEAD = 12, 3
+_LINE, _KEYS_OF_LINE = np.uint64(LINE), np.uint64(LINE // 2)
 _HALF = np.int64(32)
 
 
@@ -45,16 +46,24 @@ def look_around(
         seen[place] = 0
     others = np.empty(reach * reach, np.int32)
     for i in range(first, last):
+        if i + _POINTS_AHEAD < last:
+            coming = np.int64(i + _POINTS_AHEAD) * places
+            for q in range(reach):
+                key = keys[coming + q]
+                if key != NO_KEY:
+                    begin = np.uint64(number_of(key)) * np.uint64(places)
+                    prefetch_to_read(keys, begin)
+                    prefetch_to_read(keys, begin + _KEYS_OF_LINE)
         base = np.int64(i) * places
         tag = np.int64(i + 1) << _HALF
-        seen[i % _PLACES] = tag | np.int64(i)
+        seen[i & _MASK] = tag | np.int64(i)
         for place in range(base, base + places):
             found.keys[place] = keys[place]
         for q in range(k):
             key = keys[base + q]
             number = number_of(key)
-            seen[number % _PLACES] = tag | np.int64(number)
-        count = 0
+            seen[number & _MASK] = tag | np.int64(number)
+        count = np.int64(0)
         for q in range(reach):
             key = keys[base + q]
             if key == NO_KEY:
@@ -66,10 +75,10 @@ def look_around(
                     break
                 number = number_of(key)
                 mark = tag | np.int64(number)
-                if seen[number % _PLACES] != mark and number != i:
-                    seen[number % _PLACES] = mark
-                    others[count] = number
-                    count += 1
+                # No branch, which would go either way equally often.
+                others[count] = number
+                count += np.int64((seen[number & _MASK] != mark) & (number != i))
+                seen[number & _MASK] = mark
         for c in range(count):
             if c + _AHEAD < count:
                 ahead = np.uint64(others[c + _AHEAD]) * stride

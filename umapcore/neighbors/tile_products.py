@@ -129,6 +129,26 @@ def _squared_distances(context: Any, builder: Any, kinds: Any, args: Any) -> lis
     return found
 
 
+def _limits_of_queries(builder: Any, limits: Any, query: Any) -> list[Any]:
+    """Return, for each query, a vector with its limit in all lanes."""
+    places = (builder.add(query, ir.Constant(_INT64, q)) for q in range(QUERIES))
+    return [_spread(builder, builder.load(builder.gep(limits, [place]))) for place in places]
+
+
+def _bits_within(builder: Any, found: list[Any], limits: list[Any]) -> list[Any]:
+    """Return which distances are at most the limits, as the bits of integers."""
+    numbers = []
+    for first in range(0, QUERIES, _PER_WORD):
+        total = ir.Constant(_INT64, 0)
+        for q in range(first, first + _PER_WORD):
+            near = builder.icmp_signed("<=", found[q], limits[q])
+            bits = builder.zext(builder.bitcast(near, ir.IntType(TILE)), _INT64)
+            moved = builder.shl(bits, ir.Constant(_INT64, TILE * (q - first)))
+            total = builder.or_(total, moved)
+        numbers.append(total)
+    return numbers
+
+
 @intrinsic
 def bits_near(
     typingctx: Any,
@@ -166,21 +186,45 @@ def bits_near(
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         found = _squared_distances(context, builder, signature.args, args)
         limit = context.make_array(signature.args[7])(context, builder, args[7]).data
-        numbers = []
-        for first in range(0, QUERIES, _PER_WORD):
-            total = ir.Constant(_INT64, 0)
-            for q in range(first, first + _PER_WORD):
-                place = builder.add(args[4], ir.Constant(_INT64, q))
-                most = builder.load(builder.gep(limit, [place]))
-                near = builder.icmp_signed("<=", found[q], _spread(builder, most))
-                bits = builder.zext(builder.bitcast(near, ir.IntType(TILE)), _INT64)
-                moved = builder.shl(bits, ir.Constant(_INT64, TILE * (q - first)))
-                total = builder.or_(total, moved)
-            numbers.append(total)
-        return context.make_tuple(builder, kind, numbers)
+        most = _limits_of_queries(builder, limit, args[4])
+        return context.make_tuple(builder, kind, _bits_within(builder, found, most))
 
     u = types.uint64
     return kind(of_queries, query_squares, words, squares, u, u, u, limits), codegen
+
+
+@intrinsic
+def bits_near_both(
+    typingctx: Any, words: Any, squares: Any, query: Any, tile: Any, n_words: Any, limits: Any
+) -> Any:
+    """Return which points of a tile are within the limits of some other points, and the reverse.
+
+    Parameters
+    ----------
+    words, squares, query, tile, n_words
+        As for :func:`bits_near`; the queries are points themselves.
+    limits
+        int32: for each point the largest squared distance.
+
+    Returns
+    -------
+    uint64 numbers as from :func:`bits_near`, for the limits of the queries; then as many for the
+    limits of the points of the tile.
+    """
+    kind = types.UniTuple(types.uint64, 2 * WORDS_OF_BITS)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kinds, both = signature.args, (args[0], args[1])
+        found = _squared_distances(context, builder, (*kinds[:2], *kinds), (*both, *args))
+        limit = context.make_array(signature.args[5])(context, builder, args[5]).data
+        most = _limits_of_queries(builder, limit, args[2])
+        numbers = _bits_within(builder, found, most)
+        first = builder.mul(args[3], ir.Constant(_INT64, TILE))
+        numbers += _bits_within(builder, found, [_load(builder, limit, first)] * QUERIES)
+        return context.make_tuple(builder, kind, numbers)
+
+    u = types.uint64
+    return kind(words, squares, u, u, u, limits), codegen
 
 
 @intrinsic
@@ -194,17 +238,18 @@ def lower_minima(
     tile: Any,
     n_words: Any,
     minima: Any,
+    first: Any,
 ) -> Any:
     """Lower the least squared distance in each lane: `QUERIES` × `TILE` numbers, int32.
 
-    The other parameters are those of :func:`bits_near`.
+    They begin at the place `first` (uint64); the others are those of :func:`bits_near`.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         found = _squared_distances(context, builder, signature.args, args)
         data = context.make_array(signature.args[7])(context, builder, args[7]).data
         for q, each in enumerate(found):
-            at = ir.Constant(_INT64, q * TILE)
+            at = builder.add(args[8], ir.Constant(_INT64, q * TILE))
             known = _load(builder, data, at)
             least = builder.select(builder.icmp_signed("<", each, known), each, known)
             place = builder.bitcast(builder.gep(data, [at]), _VECTOR.as_pointer())
@@ -212,4 +257,19 @@ def lower_minima(
         return context.get_dummy_value()
 
     u = types.uint64
-    return types.void(of_queries, query_squares, words, squares, u, u, u, minima), codegen
+    return types.void(of_queries, query_squares, words, squares, u, u, u, minima, u), codegen
+
+
+@intrinsic
+def number_up_to(typingctx: Any, numbers: Any, first: Any, most: Any) -> Any:
+    """Return how many of the `TILE` numbers from the place `first` (uint64) on are at most `most`.
+
+    All of them are int32; the result is uint64.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        few = builder.icmp_signed("<=", _load(builder, data, args[1]), _spread(builder, args[2]))
+        return builder.ctpop(builder.zext(builder.bitcast(few, ir.IntType(TILE)), _INT64))
+
+    return types.uint64(numbers, types.uint64, types.int32), codegen

@@ -10,13 +10,15 @@ import numpy as np
 from umapcore._kit.jit import U0, kernel
 from umapcore._kit.parallel import for_rows, run_interruptibly
 from umapcore.neighbors.codes import (
+    LONGEST,
     MOST,
     Codes,
-    blank,
     encode,
     find_bests,
     find_near,
+    greatest_error,
     limit_of,
+    parts_of,
     scale_of,
 )
 from umapcore.neighbors.lists import Lists, empty_lists, keep, least_needed, unpack
@@ -34,8 +36,13 @@ _BLOCK_TILES = 16
 _ROWS_PER_TASK = 64
 #: Points that are rounded in a piece of work; whole tiles.
 _ENCODED_PER_TASK = 4096
-#: Points longer than all but this share of them are not rounded, if they are much longer.
-_FAR_SHARE, _MUCH_LONGER = 1e-3, 8.0
+#: Where the longest point has so many times the usual length, points are on several scales.
+_MUCH_LONGER = 16.0
+#: Then a usual distance of near points is at least so many times the error of rounding.
+_ERRORS_PER_DISTANCE = 32.0
+#: Points, and queries among them, of which usual distances are found.
+_SOME_POINTS, _SOME_QUERIES = 8192, 32
+_SOME_FOR_CENTRE = 1024
 #: Pieces of work with more products than this take longer than Ctrl-C should.
 _LONG = 4e8
 
@@ -48,16 +55,16 @@ class Search(NamedTuple):
     points, codes
         The points, and the same rounded.
     scale, longest
-        float32: steps per unit of length, and largest squared length of a point that is rounded.
-    far
-        int32: points that are longer, and so have no code.
+        float32: steps per unit of length, and the squared length of the longest codes.
+    is_far
+        Whether a point is longer, so that it may be further from others than its code is.
     """
 
     points: Points
     codes: Codes
     scale: Any
     longest: Any
-    far: Any
+    is_far: Any
 
 
 def knn_by_tiles(
@@ -72,12 +79,12 @@ def knn_by_tiles(
     If `queries` is None, the neighbours are those of the points, each first in its own row.
     `report` is called with each share of the work that has been done.
     """
-    rows = as_rows(points)
+    rows = as_rows(points, None, n_threads)
     if queries is None:
         own = np.arange(points.shape[0], dtype=np.int32)
         found = nearest_lists(rows, rows, own, k - 1, n_threads, report)
         return unpack(found, None, n_threads)
-    found = nearest_lists(rows, as_rows(queries), None, k, n_threads, report)
+    found = nearest_lists(rows, as_rows(queries, None, n_threads), None, k, n_threads, report)
     return unpack(found, None, n_threads, own=False)
 
 
@@ -136,16 +143,18 @@ def _prepare(points: Points, n_threads: int | None) -> Search:
     """Round the points. How it is done decides only how fast the search is."""
     n, stride = points.number(), int(points.stride)
     rows = points.rows.reshape(n, stride)
-    centre = rows[:: max(1, n // 65_536)].mean(axis=0, dtype=np.float64).astype(np.float32)
+    # Medians: a few points that are very far from the others do not matter.
+    centre = np.median(rows[:: max(1, n // _SOME_FOR_CENTRE)], axis=0).astype(np.float32)
     lengths = np.empty(n, np.float32)
 
     def measure(a: int, b: int) -> None:
         _lengths(a, b, points, centre, lengths)
 
     for_rows(n, n_threads, measure, _ENCODED_PER_TASK)
-    rank = int((n - 1) * (1.0 - _FAR_SHARE))
-    usual = float(np.partition(lengths, rank)[rank]) * _MUCH_LONGER**2
-    longest = min(float(lengths.max()), max(usual, float(np.finfo(np.float32).tiny)))
+    longest = np.float32(lengths.max())
+    usual = float(np.partition(lengths, n // 2)[n // 2])
+    if float(longest) > _MUCH_LONGER**2 * usual:
+        longest = np.float32(min(float(longest), _usual_distance(rows) * _fitting(points.n_words)))
     is_far = lengths > longest
     codes = Codes(
         np.empty(-(-n // TILE) * TILE * int(points.n_words), np.int32),
@@ -153,14 +162,33 @@ def _prepare(points: Points, n_threads: int | None) -> Search:
         centre,
         np.empty(0, np.int32),
     )
-    scale = np.float32(_scale(np.float32(longest), points.n_words))
+    scale = np.float32(_scale(longest, points.n_words))
 
     def fill(a: int, b: int) -> None:
-        _encode(a, b, points, codes, scale, is_far)
+        _encode(a, b, points, codes, scale, longest)
 
     for_rows(n, n_threads, fill, _ENCODED_PER_TASK)
-    far = np.flatnonzero(is_far).astype(np.int32)
-    return Search(points, codes, scale, np.float32(longest), far)
+    return Search(points, codes, scale, longest, is_far)
+
+
+def _usual_distance(rows: NDArray[np.float32]) -> float:
+    """Return the squared distance of near points on the smaller scales of some points."""
+    some = rows[:: max(1, rows.shape[0] // _SOME_POINTS)]
+    nearest: list[float] = []
+    for query in some[:: max(1, some.shape[0] // _SOME_QUERIES)]:
+        squares = ((some - query) ** 2).sum(axis=1)
+        nearest.append(float(squares[squares > 0].min(initial=np.inf)))
+    return sorted(nearest)[len(nearest) // 10]
+
+
+def _fitting(n_words: np.int64) -> float:
+    """Return how many times a usual distance the longest codes are, squared."""
+    return float((LONGEST / (_ERRORS_PER_DISTANCE * float(_error(n_words)))) ** 2)
+
+
+@kernel()
+def _error(n_words: Any) -> Any:
+    return greatest_error(n_words)
 
 
 @kernel()
@@ -176,22 +204,19 @@ def _lengths(first: Any, last: Any, points: Points, centre: Any, lengths: Any) -
 
 
 @kernel()
-def _encode(first: Any, last: Any, points: Points, codes: Codes, scale: Any, is_far: Any) -> None:
+def _encode(first: Any, last: Any, points: Points, codes: Codes, scale: Any, longest: Any) -> None:
     row = np.empty(np.int64(points.stride), np.int32)
     own = Codes(codes.words, codes.squares, codes.centre, row)
     members = np.empty(last - first, np.int32)
     for i in range(first, last):
         members[i - first] = i
-    encode(points, members, scale, own, first)
-    for i in range(first, last):
-        if is_far[i]:
-            blank(codes, i, points.n_words)
+    encode(points, members, scale, longest, own, first)
 
 
 @kernel(seconds=4)
 def _search(first: Any, last: Any, search: Search, queries: Points, own: Any, found: Lists) -> None:
     """Compare the queries `first` … `last` - 1 with all points, block by block."""
-    points, codes, scale, longest, far = search
+    points, codes, scale, longest, is_far = search
     n_words, stride = points.n_words, points.stride
     n, m = points.rows.shape[0] // np.int64(stride), last - first
     padded = -(-m // TILE) * TILE
@@ -204,36 +229,36 @@ def _search(first: Any, last: Any, search: Search, queries: Points, own: Any, fo
     members = np.empty(m, np.int32)
     for i in range(m):
         members[i] = first + i
-    encode(queries, members, scale, of_queries, 0)
+    encode(queries, members, scale, longest, of_queries, 0)
     near = np.empty(QUERIES * _BLOCK_TILES * TILE, np.int32)
-    minima, bests = np.empty(QUERIES * TILE, np.int32), np.empty(QUERIES, np.int32)
+    minima = np.empty(parts_of(found.k + 1) * QUERIES * TILE, np.int32)
+    bests = np.empty(QUERIES, np.int32)
     limits = np.empty(padded, np.int32)
-    is_far, changed = np.empty(m, np.bool_), np.empty(m, np.bool_)
+    goes_far, changed = np.empty(m, np.bool_), np.empty(m, np.bool_)
     for i in range(m, padded):
         limits[i] = -1
     for i in range(m):
         changed[i] = True
         at = np.uint64(first + i) * stride
-        is_far[i] = square(queries.rows, at, codes.centre, U0, stride) > longest
-        limits[i] = MOST
-        for other in far:
-            if other != own[first + i]:
-                keep(queries, first + i, points, other, found)
+        goes_far[i] = square(queries.rows, at, codes.centre, U0, stride) > longest
     for begin in range(0, -(-n // TILE), _BLOCK_TILES):
         end = min(-(-n // TILE), begin + _BLOCK_TILES)
+        has_far = False
+        for other in range(begin * TILE, min(n, end * TILE)):
+            has_far |= is_far[other]
         for q in range(0, m, QUERIES):
             some = min(QUERIES, m - q)
             for r in range(QUERIES):
                 bests[r] = MOST
-            if least_needed(found, first + q) == np.inf:
-                parts = found.k // TILE + 1
-                find_bests(of_queries, q, codes, (begin, end, parts), n_words, minima, bests)
+            if least_needed(found, first + q) == np.inf and not has_far:
+                find_bests(of_queries, q, codes, (begin, end), found.k + 1, n_words, minima, bests)
             for r in range(some):
-                if changed[q + r] and not is_far[q + r]:
+                if changed[q + r]:
                     worst = least_needed(found, first + q + r)
-                    limits[q + r] = limit_of(worst, bests[r], scale, n_words)
+                    best = MOST if goes_far[q + r] else bests[r]
+                    limits[q + r] = limit_of(worst, best, scale, n_words)
                     changed[q + r] = worst == np.inf
-                    if worst == np.float32(0.0) and len(far) == 0:
+                    if worst == np.float32(0.0):
                         limits[q + r] = -1  # no later point is nearer, or has a lower number
             count = find_near(of_queries, q, codes, (begin, end), n_words, limits, near)
             for c in range(count):

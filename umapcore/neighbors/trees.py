@@ -16,15 +16,20 @@ import numpy as np
 from umapcore._kit.jit import inline, kernel
 from umapcore._kit.parallel import for_rows
 from umapcore._kit.rng import mix64_of, stream_key
+from umapcore._kit.threads import thread_count
 from umapcore.neighbors.pairs import Points, product
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 #: First of the streams of random numbers that trees use, one a tree.
 STREAM = 0x6B6E6E00
 #: Points in a piece of work, and in a node whose whole tree is one.
-_POINTS_PER_TASK, _PART = 16_384, 8192
+_POINTS_PER_TASK, _PART = 8192, 8192
+#: Nodes for each thread, at least, before all below a node is one piece of work.
+_PARTS_PER_THREAD = 4
 _BINS = 256
 
 
@@ -66,6 +71,7 @@ def grow(
     seed: int,
     number: int,
     n_threads: int | None,
+    use: Callable[[int, int, NDArray[np.int32]], None] | None = None,
 ) -> NDArray[np.int32]:
     """Divide the points; return their numbers, int32, leaf after leaf.
 
@@ -75,74 +81,87 @@ def grow(
         From :func:`bounds_of_levels`.
     seed, number
         Seed, and number of the tree.
+    use
+        Called as ``use(a, b, order)`` when the places of the leaves `a` … `b` - 1 in the order are
+        known, while other threads still divide.
     """
     n = points.number()
     tree = _Growing(points, levels, stream_key(seed, STREAM + number)[0])
+    part = min(_PART, n // (_PARTS_PER_THREAD * thread_count(n_threads)))
     # Large nodes are divided level by level. Then all below a node follows in one piece of work,
     # for which the points stay in the cache.
     top = 0
-    while top < len(levels) - 1 and np.diff(levels[top]).max() > _PART:
+    while top < len(levels) - 1 and np.diff(levels[top]).max() > part:
         for_rows(n, n_threads, partial(tree.project, top), _POINTS_PER_TASK)
         for_rows(levels[top].shape[0] - 1, n_threads, partial(tree.divide, top), 1)
         top += 1
-    for_rows(levels[top].shape[0] - 1, n_threads, partial(tree.grow_below, top), 1)
-    return tree.orders[(len(levels) - 1) % 2]
+
+    def grow_below(a: int, b: int) -> None:
+        leaves = tree.grow_below(top, a, b)
+        if use is not None:
+            use(*leaves, tree.order)
+
+    for_rows(levels[top].shape[0] - 1, n_threads, grow_below, 1)
+    return tree.order
 
 
 class _Growing:
-    """A tree that grows; `orders` are those of the points before and after a level, in turns."""
+    """A tree that grows.
+
+    Attributes
+    ----------
+    order
+        int32: the points in the order after the last level.
+    """
 
     def __init__(self, points: Points, levels: list[NDArray[np.int64]], key: np.uint64) -> None:
         n = points.number()
         self._points, self._levels, self._key = points, levels, key
-        self.orders = np.arange(n, dtype=np.int32), np.empty(n, np.int32)
+        # The orders before and after a level, in turns.
+        self._orders = np.arange(n, dtype=np.int32), np.empty(n, np.int32)
         self._values = np.empty(n, np.float32)
+        self._flat = np.concatenate(levels)
+        self._starts = np.cumsum([0, *(bounds.shape[0] for bounds in levels)])
+        self.order = self._orders[(len(levels) - 1) % 2]
 
     def project(self, depth: int, first: int, last: int) -> None:
         """Project the points at some places of a level."""
         bounds = self._levels[depth]
         a = int(np.searchsorted(bounds, first, side="right")) - 1
         b = int(np.searchsorted(bounds, last, side="left"))
-        directions = np.empty((b - a) * int(self._points.stride), np.float32)
         key = self._key + np.uint64(depth)
-        _project(
-            first, last, self._points, self.orders[depth % 2], (bounds, a, b), key, directions,
-            self._values,
-        )  # fmt: skip
+        order = self._orders[depth % 2]
+        _project(first, last, self._points, order, (bounds, a, b), key, self._values)
 
     def divide(self, depth: int, a: int, b: int) -> None:
         """Divide the nodes `a` … `b` - 1 of a level."""
         bounds, below = self._levels[depth], self._levels[depth + 1]
-        middles = below[np.searchsorted(below, bounds[a:b], side="right")]
-        before, after = self.orders[depth % 2], self.orders[(depth + 1) % 2]
-        _divide(a, b, before, bounds, middles, self._values, after)
+        before, after = self._orders[depth % 2], self._orders[(depth + 1) % 2]
+        _divide(a, b, before, bounds, below, self._values, after)
 
-    def grow_below(self, depth: int, a: int, b: int) -> None:
-        """Divide all that is below the nodes `a` … `b` - 1 of a level."""
-        first, last = (int(self._levels[depth][node]) for node in (a, b))
-        for level in range(depth, len(self._levels) - 1):
-            bounds = self._levels[level]
-            self.project(level, first, last)
-            self.divide(level, *(int(np.searchsorted(bounds, place)) for place in (first, last)))
+    def grow_below(self, depth: int, a: int, b: int) -> tuple[int, int]:
+        """Divide all that is below the nodes `a` … `b` - 1 of a level; return their leaves."""
+        levels = self._flat, self._starts, depth
+        orders = self._orders[depth % 2], self._orders[(depth + 1) % 2]
+        first, last = _grow_below(a, b, self._points, orders, levels, self._key, self._values)
+        return int(first), int(last)
 
 
 @kernel()
 def _project(
-    first: Any, last: Any, points: Points, order: Any, nodes: Any, key: Any, directions: Any,
-    values: Any,
-) -> None:  # fmt: skip
+    first: Any, last: Any, points: Points, order: Any, nodes: Any, key: Any, values: Any
+) -> None:
     """Compute the products of some points with the directions of their nodes.
 
     Parameters
     ----------
     nodes
         Where the nodes begin and end; the first of them, and the one after the last.
-    directions
-        Scratch.
     """
     rows, stride, _ = points
     bounds, a, b = nodes
     step = np.int64(stride)
+    directions = np.empty((b - a) * step, np.float32)
     for node in range(a, b):
         begin, m = bounds[node], np.uint64(bounds[node + 1] - bounds[node])
         draw = mix64_of(mix64_of(key) + np.uint64(node))
@@ -161,20 +180,29 @@ def _project(
 
 @kernel(seconds=2)
 def _divide(
-    first: Any, last: Any, order: Any, bounds: Any, middles: Any, values: Any, out: Any
+    first: Any, last: Any, order: Any, bounds: Any, below: Any, values: Any, out: Any
 ) -> None:
-    """Divide the nodes `first` … `last` - 1; the order of points on either side does not change."""
+    """Divide the nodes `first` … `last` - 1; the order of points on either side does not change.
+
+    Parameters
+    ----------
+    bounds, below
+        Where the nodes of the level and of the one below begin and end.
+    """
     most = 0
     for node in range(first, last):
         most = max(most, bounds[node + 1] - bounds[node])
     some = np.empty(most, np.float32)
     counts = np.empty(_BINS + 1, np.int64)
+    child = _node_at(below, bounds[first])
     for node in range(first, last):
-        begin, end, right = bounds[node], bounds[node + 1], middles[node - first]
+        begin, end, right = bounds[node], bounds[node + 1], below[child + 1]
         if right == end:  # a leaf already
             for at in range(begin, end):
                 out[at] = order[at]
+            child += 1
             continue
+        child += 2
         for at in range(begin, end):
             some[at - begin] = values[at]
         pivot, equal = _pivot(some, end - begin, right - begin, counts)
@@ -191,6 +219,46 @@ def _divide(
             else:
                 out[right] = order[at]
                 right += 1
+
+
+@kernel()
+def _grow_below(
+    first: Any, last: Any, points: Points, orders: Any, levels: Any, key: Any, values: Any
+) -> Any:
+    """Divide all that is below the nodes `first` … `last` - 1 of a level; return their leaves.
+
+    Parameters
+    ----------
+    orders
+        The order of the points, and room for another one; they are used in turns.
+    levels
+        Where the nodes begin and end, level after level; where each level begins; the level.
+    """
+    flat, starts, depth = levels
+    order, other = orders
+    bounds = flat[starts[depth] : starts[depth + 1]]
+    begin, end = bounds[first], bounds[last]
+    for level in range(depth, starts.shape[0] - 2):
+        below = flat[starts[level + 1] : starts[level + 2]]
+        nodes = bounds, first, last
+        _project(begin, end, points, order, nodes, key + np.uint64(level), values)
+        _divide(first, last, order, bounds, below, values, other)
+        order, other, bounds = other, order, below
+        first, last = _node_at(bounds, begin), _node_at(bounds, end)
+    return first, last
+
+
+@inline
+def _node_at(bounds: Any, place: Any) -> Any:
+    """Return the number of the node that begins at a place."""
+    low, high = 0, bounds.shape[0] - 1
+    while low < high:
+        middle = (low + high) // 2
+        if bounds[middle] < place:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 @inline
