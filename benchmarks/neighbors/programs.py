@@ -114,13 +114,16 @@ def default_settings(program: str, n: int) -> tuple[dict[str, float], ...]:
 def rivals(
     names: Sequence[str], n: int, threads: Sequence[int], chosen: Mapping[str, Any] | None = None
 ) -> list[Contender]:
-    """Return every rival with all its settings, `chosen` ones instead of the defaults."""
+    """Return every rival with all its settings, `chosen` ones instead of the defaults.
+
+    scanpy calls pynndescent on one thread, so this is always among its numbers of threads.
+    """
     chosen = chosen or {}
     return [
         Contender(name, count, settings)
         for name in names
         for settings in chosen.get(name) or default_settings(name, n)
-        for count in threads
+        for count in (sorted({1, *threads}) if name == "pynndescent" else threads)
     ]
 
 

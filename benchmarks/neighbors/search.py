@@ -33,7 +33,10 @@ def main(arguments: list[str] | None = None) -> int:
     for name in options.sets:
         points = data_sets.load(name, options.data)
         field = ours(len(points), options) + rivals(
-            options.rivals, len(points), options.threads, measure.chosen_settings(options)
+            options.rivals,
+            len(points),
+            options.rival_threads or options.threads,
+            measure.chosen_settings(options),
         )
         cases.append(measure.compare(name, points, field, options))
         print(f"\n{name}: {len(points):,} points\n{measure.contender_table(cases[-1])}", flush=True)
@@ -60,6 +63,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     measure.add_sets(parser, SETS)
     parser.add_argument(
         "--rivals", type=measure.listed(str), default=list(RIVALS), help=",".join(RIVALS)
+    )
+    parser.add_argument(
+        "--rival-threads", type=measure.listed(int), default=[], help="instead of --threads"
     )
     parser.add_argument("--accuracies", type=measure.listed(float), default=list(ACCURACIES))
     parser.add_argument("--exact-up-to", type=float, default=EXACT_UP_TO, metavar="POINTS")

@@ -108,6 +108,8 @@ def test_rivals() -> None:
         "hnswlib, M 3, threads 1", "hnswlib, M 3, threads 2", "pynndescent, threads 1",
         "pynndescent, threads 2",
     ]  # fmt: skip
+    found = programs.rivals(["faiss-hnsw", "pynndescent"], 10_000, [2], {"faiss-hnsw": [{}]})
+    assert [one.threads for one in found] == [2, 1, 2]
     (one, *_) = programs.rivals(["faiss-ivf"], 10_000, [1])
     assert one.settings == {"nlist": 200, "nprobe": 4}
 
