@@ -141,6 +141,8 @@ def _case(case: dict[str, Any], rows: str) -> str:
         text += "\n\nAll of umapcore's runs of one setting have the same bits."
     elif ours:
         text += f"\n\nRuns that differ: {', '.join(name for name in ours if name in apart)}."
+    if "remark" in case:
+        text += f"\n\n{case['remark']}"
     if case["skipped"]:
         said = "; ".join(f"{name} ({why.rstrip('.')})" for name, why in case["skipped"].items())
         text += f"\n\nLeft out: {said}."
