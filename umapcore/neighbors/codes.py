@@ -82,15 +82,12 @@ def find_centre(points: Points, members: Any, centre: Any) -> None:
 
 @inline
 def find_scale(points: Points, members: Any, centre: Any) -> Any:
-    """Return the steps per unit of length with which the longest point just fits, and its length.
-
-    The length is squared.
-    """
+    """Return the steps per unit of length with which the longest point just fits."""
     rows, stride, n_words = points
     longest = np.float32(0.0)
     for i in range(members.shape[0]):
         longest = max(longest, square(rows, np.uint64(members[i]) * stride, centre, U0, stride))
-    return scale_of(longest, n_words), longest
+    return scale_of(longest, n_words)
 
 
 @inline
@@ -111,15 +108,19 @@ def encode(
 ) -> None:
     """Round some points, and write them from place `first`, the beginning of a tile, on.
 
-    Points of more than the squared length `longest` are moved towards the centre, to that length.
-    Like all projections onto a ball, this brings no two points further apart.
+    Points of more than the squared length `longest` are moved towards the centre, to that length;
+    none if it is infinite. Like all projections onto a ball, this brings no two points further
+    apart.
     """
     rows, stride, n_words = points
     m = members.shape[0]
     for i in range(m):
         at = np.uint64(members[i]) * stride
-        length = square(rows, at, codes.centre, U0, stride)
-        own = scale if length <= longest else scale * np.sqrt(longest / length)
+        own = scale
+        if longest < np.inf:
+            length = square(rows, at, codes.centre, U0, stride)
+            if length > longest:
+                own = scale * np.sqrt(longest / length)
         for c in range(U0, stride, _U8):
             d = (load(rows, at + c) - load(codes.centre, c)) * own
             d = least(greatest(d, -_LONGEST), _LONGEST)

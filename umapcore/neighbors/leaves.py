@@ -58,8 +58,8 @@ def compare_leaves(
         m = members.shape[0]
         n_tiles = -(-m // TILE)
         find_centre(points, members, codes.centre)
-        scale, longest = find_scale(points, members, codes.centre)
-        encode(points, members, scale, longest, codes, 0)
+        scale = find_scale(points, members, codes.centre)
+        encode(points, members, scale, np.float32(np.inf), codes, 0)
         for place in range(m, n_tiles * TILE):
             limits[place] = -1
         for q in range(0, m, QUERIES):
