@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 
 from umapcore._kit.jit import kernel
-from umapcore._kit.threads import thread_count
+from umapcore._kit.parallel import for_rows
 from umapcore.neighbors.top_k import keep_nearest, own_first, rows_of_block
 
 if TYPE_CHECKING:
@@ -37,18 +36,15 @@ def knn_by_products(
     of_a_row = float(of_columns @ of_columns) / n
     step = min(rows_of_block(n), max(1, int(_PRODUCTS / max(of_a_row, 1.0))))
 
-    def search(first: int) -> None:
-        rows = slice(first, min(n, first + step))
+    def search(first: int, last: int) -> None:
+        rows = slice(first, last)
         block = -2.0 * (wide[rows] @ across).toarray()
         block += lengths
         block += lengths[rows, None]
         keep_nearest(first, block, indices, squares)
-        _square_differences(
-            rows.start, rows.stop, wide.indptr, wide.indices, wide.data, indices, squares
-        )
+        _square_differences(first, last, wide.indptr, wide.indices, wide.data, indices, squares)
 
-    with ThreadPoolExecutor(thread_count(n_threads)) as pool:
-        list(pool.map(search, range(0, n, step)))
+    for_rows(n, n_threads, search, step)
     return indices, squares
 
 
