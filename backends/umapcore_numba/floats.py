@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
-from umapcore._kit.jit import inline
+from umapcore._kit.jit import inline, intrinsic
+from umapcore._kit.later import types
 
 # numba types a bare literal as float64 or int64, which would silently widen the whole expression.
 ZERO = np.float32(0.0)

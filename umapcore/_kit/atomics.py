@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from umapcore._kit.jit import intrinsic
+from umapcore._kit.later import cgutils, types
 
 if TYPE_CHECKING:
     from collections.abc import Callable

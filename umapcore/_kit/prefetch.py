@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
+
+from umapcore._kit.jit import intrinsic
+from umapcore._kit.later import types
 
 _INT32 = ir.IntType(32)
 _BYTE_POINTER = ir.IntType(8).as_pointer()

@@ -10,116 +10,30 @@ vectors of booleans, for :func:`where` and :func:`any_lane`.
 
 from __future__ import annotations
 
-import operator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic, models, overload, register_model
 
-from umapcore._kit.jit import inline
+from umapcore._kit.jit import inline, intrinsic
+from umapcore._kit.later import Later, types
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+#: Their type and their operators.
+vectors = Later("umapcore._kit.vectors")
 
 #: Lanes of a vector, as many as the widest vectors of processors have float64 numbers.
 SIMD_WIDTH = 8
 _INT32 = ir.IntType(32)
 
 
-class Lanes(types.Type):
-    """numba type of a vector in kernels."""
-
-    def __init__(self, element: Any) -> None:
-        self.element = element
-        super().__init__(name=f"Lanes({element})")
-
-
-@register_model(Lanes)
-class _Model(models.PrimitiveModel):
-    def __init__(self, manager: Any, kind: Any) -> None:
-        bits = kind.element == types.boolean
-        element = ir.IntType(1) if bits else manager.lookup(kind.element).get_value_type()
-        super().__init__(manager, kind, ir.VectorType(element, SIMD_WIDTH))
-
-
-def _vector(context: Any, builder: Any, kind: Any, given: Any, value: Any) -> Any:
-    """Return a value as a vector of type `kind`."""
-    if isinstance(given, Lanes):
-        return value
-    value = context.cast(builder, value, given, kind.element)
-    undefined = ir.Constant(context.get_value_type(kind), ir.Undefined)
-    single = builder.insert_element(undefined, value, ir.Constant(_INT32, 0))
-    first = ir.Constant(ir.VectorType(_INT32, SIMD_WIDTH), [0] * SIMD_WIDTH)
-    return builder.shuffle_vector(single, undefined, first)
-
-
-def _kind_of(*given: Any) -> Any:
-    """Return the first vector type among some types, or None."""
-    return next((each for each in given if isinstance(each, Lanes)), None)
-
-
-def _define(
-    operation: Callable[[Any, Any], Any],
-    of_floats: Callable[[Any, Any, Any], Any] | None,
-    of_integers: Callable[[Any, Any, Any], Any] | None,
-    *,
-    compares: bool = False,
-) -> None:
-    """Define an operator on vectors, from functions that build its LLVM instruction."""
-
-    @intrinsic
-    def apply(typingctx: Any, a: Any, b: Any) -> Any:
-        kind = _kind_of(a, b)
-        build = of_floats if isinstance(kind.element, types.Float) else of_integers
-        if build is None:
-            return None
-
-        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            pairs = zip(signature.args, args, strict=True)
-            return build(builder, *(_vector(context, builder, kind, *each) for each in pairs))
-
-        return (Lanes(types.boolean) if compares else kind)(a, b), codegen
-
-    @overload(operation, strict=False)
-    def _(a: Any, b: Any) -> Any:
-        return (lambda a, b: apply(a, b)) if _kind_of(a, b) is not None else None
-
-
-_define(operator.add, lambda on, a, b: on.fadd(a, b), lambda on, a, b: on.add(a, b))
-_define(operator.sub, lambda on, a, b: on.fsub(a, b), lambda on, a, b: on.sub(a, b))
-_define(operator.mul, lambda on, a, b: on.fmul(a, b), lambda on, a, b: on.mul(a, b))
-_define(operator.truediv, lambda on, a, b: on.fdiv(a, b), None)
-_define(operator.or_, None, lambda on, a, b: on.or_(a, b))
-_define(operator.and_, None, lambda on, a, b: on.and_(a, b))
-_define(operator.lshift, None, lambda on, a, b: on.shl(a, b))
-_define(operator.rshift, None, lambda on, a, b: on.ashr(a, b))
-
-
-def _define_comparison(operation: Callable[[Any, Any], Any], symbol: str) -> None:
-    _define(
-        operation,
-        lambda on, a, b: on.fcmp_ordered(symbol, a, b),
-        lambda on, a, b: on.icmp_signed(symbol, a, b),
-        compares=True,
-    )
-
-
-_define_comparison(operator.lt, "<")
-_define_comparison(operator.le, "<=")
-_define_comparison(operator.gt, ">")
-_define_comparison(operator.ge, ">=")
-_define_comparison(operator.eq, "==")
-
-
 @intrinsic
 def where(typingctx: Any, mask: Any, a: Any, b: Any) -> Any:
     """Select `a` in lanes where `mask` is true, else `b`; at least one of them is a vector."""
-    kind = _kind_of(a, b)
+    kind = vectors.kind_of(a, b)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pairs = zip(signature.args[1:], args[1:], strict=True)
-        return builder.select(args[0], *(_vector(context, builder, kind, *each) for each in pairs))
+        both = (vectors.vector_of(context, builder, kind, *each) for each in pairs)
+        return builder.select(args[0], *both)
 
     return kind(mask, a, b), codegen
 
@@ -212,16 +126,16 @@ def truncated(typingctx: Any, vector: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.fptosi(args[0], ir.VectorType(_INT32, SIMD_WIDTH))
 
-    return Lanes(types.int32)(vector), codegen
+    return vectors.Lanes(types.int32)(vector), codegen
 
 
 @intrinsic
 def fill(typingctx: Any, value: Any) -> Any:
     """Return a vector with a number in all lanes."""
-    kind = Lanes(value)
+    kind = vectors.Lanes(value)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _vector(context, builder, kind, value, args[0])
+        return vectors.vector_of(context, builder, kind, value, args[0])
 
     return kind(value), codegen
 
@@ -229,7 +143,7 @@ def fill(typingctx: Any, value: Any) -> Any:
 def _place(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     """Return a pointer to the vector at index ``args[1]`` of the array ``args[0]``."""
     data = context.make_array(signature.args[0])(context, builder, args[0]).data
-    kind = context.get_value_type(Lanes(signature.args[0].dtype))
+    kind = context.get_value_type(vectors.Lanes(signature.args[0].dtype))
     return builder.bitcast(builder.gep(data, [args[1]]), kind.as_pointer())
 
 
@@ -241,7 +155,7 @@ def load(typingctx: Any, array: Any, at: Any) -> Any:
         pointer = _place(context, builder, signature, args)
         return builder.load(pointer, align=array.dtype.bitwidth // 8)
 
-    return Lanes(array.dtype)(array, types.uint64), codegen
+    return vectors.Lanes(array.dtype)(array, types.uint64), codegen
 
 
 @intrinsic
@@ -256,18 +170,13 @@ def store(typingctx: Any, array: Any, at: Any, vector: Any) -> Any:
     return types.void(array, types.uint64, vector), codegen
 
 
-_BITS = {
-    types.float32: types.int32,
-    types.float64: types.int64,
-    types.int32: types.float32,
-    types.int64: types.float64,
-}
-
-
 @intrinsic
 def same_bits(typingctx: Any, value: Any) -> Any:
     """Reinterpret the bits of a float as an integer, or the reverse; also of vectors."""
-    other = Lanes(_BITS[value.element]) if isinstance(value, Lanes) else _BITS[value]
+    pairs = ((types.float32, types.int32), (types.float64, types.int64))
+    others = {kind: other for pair in pairs for kind, other in (pair, pair[::-1])}
+    is_vector = isinstance(value, vectors.Lanes)
+    other = vectors.Lanes(others[value.element]) if is_vector else others[value]
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(args[0], context.get_value_type(other))
@@ -284,4 +193,4 @@ def single_bits(typingctx: Any, vector: Any) -> Any:
         words = builder.bitcast(single, ir.VectorType(_INT32, SIMD_WIDTH))
         return builder.zext(words, ir.VectorType(ir.IntType(64), SIMD_WIDTH))
 
-    return Lanes(types.int64)(vector), codegen
+    return vectors.Lanes(types.int64)(vector), codegen

@@ -11,26 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from umapcore.cli.parser import count
 from umapcore.cli.reporting import FAILED, OK, flat, one_line
+from umapcore.cli.usual_calls import USUAL
 
 if TYPE_CHECKING:
     import argparse
 
-    from anndata import AnnData
-
-#: Kernels for more edges than this many vertices have run on several threads.
-_LARGE = 20_000
-_SMALL = 300
-_NEIGHBORS = 15
-
-# What each process runs; each kernel is compiled by one or two of them. The longest come first.
-_JOBS: dict[str, dict[str, Any]] = {
-    "large graphs, 2 dimensions": {"n": _LARGE, "n_components": 2, "init_pos": "spectral"},
-    "large graphs, 3 dimensions": {"n": _LARGE, "n_components": 3},
-    "large graphs, densities": {"n": _LARGE, "n_components": 2, "density_weight": 2.0},
-    "neighbours, small graphs, new cells": {"n": _SMALL, "n_components": 2, "ingest": True},
-    "small graphs, 3 dimensions": {"n": _SMALL, "n_components": 3},
-    "small graphs, densities": {"n": _SMALL, "n_components": 2, "density_weight": 2.0},
-}
 _CODE = "import sys; from umapcore.cli.warm_up import work; work(sys.argv[1])"
 
 
@@ -40,9 +25,10 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         "warm-up",
         parents=[shared],
         help="compile the kernels of the CPU now, so that later runs start at once",
-        description="Compile the kernels that layouts on the CPU commonly need, in parallel "
-        "processes, and keep them on disk. What is there already is only loaded. Later runs, by "
-        "any program on this machine, then need not compile. Example, in a container's build: "
+        description="Compile the kernels that calls on the CPU commonly need, in parallel "
+        "processes, and keep them on disk, unless the installation contains them. What is there "
+        "already is only loaded. Later runs, by any program on this machine, then need not "
+        "compile. Example, in a container's build: "
         "NUMBA_CACHE_DIR=/opt/kernels umapcore warm-up",
     )
     warm_up.add_argument(
@@ -58,15 +44,13 @@ def run(args: argparse.Namespace) -> int:
     """Run the command with the parsed arguments."""
     from umapcore._kit.threads import thread_count
 
-    threads = thread_count(None)
-    # With one thread, the kernels for several are never called.
-    left = [name for name, job in _JOBS.items() if threads > 1 or job["n"] == _SMALL]
-    most = args.processes or min(4, threads)
+    left = list(USUAL)
+    most = args.processes or min(4, thread_count(None))
     width = max(map(len, left))
     began = time.perf_counter()
     running: dict[str, subprocess.Popen[str]] = {}
     folders: set[str] = set()
-    unsaved, failed = 0, False
+    compiled, unsaved, failed = 0, 0, False
     try:
         while left or running:
             while left and len(running) < most:
@@ -78,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
                 failed |= "error" in done
                 folders |= set(done.get("folders", ()))
                 unsaved += done.get("unsaved", 0)
+                compiled += done.get("compiled", 0)
                 print(f"{name:<{width}}  {_said(done)}", flush=True)
             time.sleep(0.05)
     finally:
@@ -85,6 +70,9 @@ def run(args: argparse.Namespace) -> int:
             process.kill()
             process.wait()
     seconds = time.perf_counter() - began
+    if not failed and not compiled and not folders:
+        print(f"{seconds:.1f} s; the kernels are part of the installation")
+        return OK
     if (unsaved or not folders) and not failed:
         msg = (
             "the kernels cannot be kept: neither the package's folder nor the user's cache can be "
@@ -137,65 +125,29 @@ def work(name: str) -> None:
     timings: dict[str, float] = {}
     try:
         with counted_compiling(timings):
-            _call(dict(_JOBS[name]))
+            USUAL[name]()
     except Exception as error:
         print(json.dumps({"error": one_line(error)}))
         return
     print(json.dumps({"seconds": timings.get("compiling", 0.0), **_cached()}))
 
 
-def _call(job: dict[str, Any]) -> None:
-    """Make the calls that need the kernels of a job."""
-    from umapcore.tl import ingest, umap
-
-    adata = _cells(job.pop("n"))
-    new = job.pop("ingest", False)
-    umap(adata, maxiter=2, progress=False, **{"init_pos": "random", **job})
-    if new:
-        umap(adata, maxiter=2, progress=False)  # the spectral start
-        ingest(adata[:20].copy(), adata, use_rep="X_pca", maxiter=2)
-
-
-def _cells(n: int) -> AnnData:
-    """Return cells with neighbours: found for a few, made up for many."""
-    import numpy as np
-    from anndata import AnnData
-
-    from umapcore.neighbors.partitions import CpuStages
-    from umapcore.pp import neighbors
-
-    rng = np.random.default_rng(0)
-    adata = AnnData(shape=(n, 0), obsm={"X_pca": rng.normal(size=(n, 10)).astype(np.float32)})
-    given = None
-    if n == _LARGE:
-        # Steps to the neighbours are the same for all vertices, and no two are alike.
-        steps = rng.choice(np.arange(1, n // 2), _NEIGHBORS - 1, replace=False)
-        indices = (np.arange(n)[:, None] + np.append(0, steps)) % n
-        given = (indices, np.broadcast_to(np.arange(float(_NEIGHBORS)), indices.shape))
-    else:
-        stages = CpuStages(adata.obsm["X_pca"], _NEIGHBORS - 1, 0, None)
-        stages.tree(0)
-        stages.look_around()
-    neighbors(adata, _NEIGHBORS, use_rep="X_pca", precomputed_knn=given)
-    return adata
-
-
 def _cached() -> dict[str, Any]:
     """Return the folders of the kernels that were called, and how many could not be saved."""
-    import gc
-
-    from numba.core.registry import CPUDispatcher
-
-    from umapcore._kit.jit import _StampedCache
+    from umapcore._kit.jit import KERNELS
 
     folders, unsaved, compiled = set(), 0, 0
-    for kernel in gc.get_objects():
-        if not isinstance(kernel, CPUDispatcher) or not kernel.signatures:
-            continue
-        if not isinstance(kernel._cache, _StampedCache):
-            continue  # no folder can be written to, or it is compiled as a part of others
-        folders.add(kernel._cache.cache_path)
-        misses = sum(kernel.stats.cache_misses.values())
+    for kernel in KERNELS:
+        if not kernel.is_compiled:
+            continue  # not called, or its code is part of the installation
+        dispatcher = kernel.dispatcher
+        misses = sum(dispatcher.stats.cache_misses.values())
         compiled += misses
-        unsaved += bool(misses) and not os.path.exists(kernel._cache._cache_file._index_path)
+        cache = dispatcher._cache
+        path = getattr(cache, "cache_path", None)
+        if path is None:
+            unsaved += bool(misses)  # no folder can be written to
+            continue
+        folders.add(path)
+        unsaved += bool(misses) and not os.path.exists(cache._cache_file._index_path)
     return {"folders": sorted(folders), "unsaved": unsaved, "compiled": compiled}

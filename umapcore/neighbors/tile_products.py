@@ -10,22 +10,22 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
-from umapcore._kit.processor import AVX2, AVX512_INT16, X86
+from umapcore._kit.jit import intrinsic
+from umapcore._kit.later import types
+from umapcore._kit.processor import AVX2, AVX512, X86
 
 #: Points in a tile: lanes of a vector, which LLVM splits where those of the processor are narrower.
 TILE = 16
 #: Points that are compared with a tile at a time: as many sums as registers hold.
-QUERIES = 8 if AVX512_INT16 else 4
+QUERIES = 8 if AVX512 else 4
 #: Queries whose lanes fit in an integer of 64 bits.
 _PER_WORD = 64 // TILE
 WORDS_OF_BITS = QUERIES // _PER_WORD
 
 #: LLVM's name of the instruction, and its lanes.
 _INSTRUCTION, _LANES = (
-    ("llvm.x86.avx512.pmaddw.d.512", 16) if AVX512_INT16
+    ("llvm.x86.avx512.pmaddw.d.512", 16) if AVX512
     else ("llvm.x86.avx2.pmadd.wd", 8) if AVX2
     else ("llvm.x86.sse2.pmadd.wd", 4) if X86
     else (None, TILE)

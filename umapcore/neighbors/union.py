@@ -15,6 +15,7 @@ from umapcore._kit.jit import kernel
 from umapcore._kit.parallel import for_rows
 from umapcore._kit.simd import SIMD_WIDTH, add_lanes, fill, load, where
 from umapcore._kit.threads import thread_count
+from umapcore._kit.views import flat
 from umapcore.neighbors.entries import COLUMN_SHIFT, NO_ENTRY, column_of, entry_of, weight_of
 
 if TYPE_CHECKING:
@@ -143,13 +144,13 @@ def _count_union(
 ) -> None:
     """Count the entries of each row of the graph."""
     width = np.uint64(views.shape[1])
-    flat = views.reshape(-1)
+    flattened = flat(views)
     none, one = fill(np.int64(0)), fill(np.int64(1))
     for i in range(first, last):
         begin, end = starts[i], starts[i + 1] - 1
         alike = none
         for at in range(np.uint64(0), width, np.uint64(SIMD_WIDTH)):
-            columns = load(flat, np.uint64(i) * width + at) >> COLUMN_SHIFT
+            columns = load(flattened, np.uint64(i) * width + at) >> COLUMN_SHIFT
             for e in range(begin, end):
                 is_same = columns == mirrored[e] >> COLUMN_SHIFT
                 alike = alike + where(is_same, one, none)
@@ -172,13 +173,13 @@ def _join(
 ) -> None:
     """Merge the rows of the views and of their transpose."""
     width = np.uint64(views.shape[1])
-    flat = views.reshape(-1)
+    flattened = flat(views)
     for i in range(np.uint64(first), np.uint64(last)):
         own_at, other_at = i * width, np.uint64(starts[i])
         at, end = np.uint64(indptr[i]), np.uint64(indptr[i + np.uint64(1)])
         # Which column is smaller is unpredictable, so there must be no branch on it.
         while at < end:
-            own, other = flat[own_at], mirrored[other_at]
+            own, other = flattened[own_at], mirrored[other_at]
             column, head = own >> COLUMN_SHIFT, other >> COLUMN_SHIFT
             mine, theirs = column <= head, head <= column
             a = np.float64(weight_of(own)) if mine else 0.0

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
+
+from umapcore._kit.jit import intrinsic
+from umapcore._kit.later import types
 
 _INT64 = ir.IntType(64)
 _TWO_INT32 = ir.VectorType(ir.IntType(32), 2)

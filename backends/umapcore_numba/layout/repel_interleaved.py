@@ -9,10 +9,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
+from umapcore._kit.jit import intrinsic
+from umapcore._kit.later import cgutils, types
 from umapcore._kit.prefetch import LINE
 from umapcore.layout.constants import GROUP, GROUP_STEP
 from umapcore_numba.floats import ONE

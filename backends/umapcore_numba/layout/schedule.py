@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
-from umapcore._kit.jit import U0, U1, inline
+from umapcore._kit.jit import U0, U1, inline, intrinsic
+from umapcore._kit.later import types
 from umapcore._kit.processor import AVX512
 from umapcore_numba.layout.interleaved import spread
 

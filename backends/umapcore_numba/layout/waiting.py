@@ -8,8 +8,9 @@ import sys
 from typing import Any
 
 from llvmlite import binding, ir
-from numba import types
-from numba.extending import intrinsic
+
+from umapcore._kit.jit import intrinsic
+from umapcore._kit.later import types
 
 _VOID = ir.FunctionType(ir.VoidType(), [])
 _INT32 = ir.IntType(32)

@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
-from umapcore._kit.jit import U0, U1, kernel
+from umapcore._kit.jit import U0, U1, intrinsic, kernel
+from umapcore._kit.later import cgutils, types
+from umapcore._kit.views import flat
 from umapcore.device.spectral_ops import BLOCK_COLUMNS, BLOCK_ROWS, RUN
 
 U_COLUMNS = np.uint64(BLOCK_COLUMNS)
@@ -95,7 +94,7 @@ def apply(
     """Compute y = alpha (P - 1) x + beta x + gamma y; see `SpectralOps`."""
     indptr, indices, weights = graph
     width = np.uint64(x.shape[1])
-    x, y = x.reshape(-1), y.reshape(-1)
+    x, y = flat(x), flat(y)
     total, part = np.empty(BLOCK_COLUMNS, np.float32), np.empty(BLOCK_COLUMNS, np.float32)
     # Unsigned indices need no check for negative indices.
     for i in range(np.uint64(first), np.uint64(last)):

@@ -15,6 +15,7 @@ import numpy as np
 from umapcore._kit.atomics import load_in_order
 from umapcore._kit.jit import U0, U1, inline, kernel
 from umapcore._kit.rng import HALF_WORD, LOW_HALF, mix64_of
+from umapcore._kit.views import flat
 from umapcore_numba.floats import TWO, ZERO, clip, exp2
 from umapcore_numba.forces import CLIP, attraction, curve_exponent, repulsion
 
@@ -113,8 +114,8 @@ def transform_rows(
     stride = np.uint64(d)
     k = np.uint64(tails.shape[1])
     n_reference = np.uint64(reference.shape[0]) // stride
-    tail = tails.reshape(-1)
-    rate = rates.reshape(-1)
+    tail = flat(tails)
+    rate = flat(rates)
     y = np.zeros(d * HEADS, np.float32)
     stand = np.zeros(d * HEADS, np.float32)
     other = np.zeros(d * HEADS, np.float32)

@@ -1,0 +1,114 @@
+"""Compile kernels with numba, and cache them safely.
+
+numba's own cache checks only the file of the kernel. If a helper in another file changes, it loads
+a stale kernel; if a cache file is damaged, it raises an exception. Here the stamp covers every
+file of the package that the kernel's module imports, directly or indirectly. A kernel with a
+damaged entry is compiled again. If no cache can be written, kernels are compiled in every process.
+
+Waits for the compiler are announced: see :mod:`umapcore._kit.announce`.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numba
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.registry import cpu_target
+
+from umapcore._kit import vectors  # noqa: F401 (it tells numba the operators of vectors)
+from umapcore._kit.announce import watch
+from umapcore._kit.sources import digest_of
+from umapcore.logs import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from umapcore._kit.jit import Kernel
+
+if numba.config.DISABLE_JIT:
+    _MESSAGE = "NUMBA_DISABLE_JIT is set: umapcore's kernels need numba's compiler; unset it."
+    raise RuntimeError(_MESSAGE)
+
+
+def kernel_dispatcher(kernel: Kernel) -> Any:
+    """Return what compiles a kernel for the types of its arguments and calls it."""
+    dispatcher = numba.njit(
+        kernel.function,
+        error_model="numpy",
+        nogil=True,
+        _nrt=kernel.allocates,
+        no_cfunc_wrapper=True,
+    )
+    try:
+        digest = digest_of(kernel.function.__module__)
+        dispatcher._cache = _StampedCache(kernel.function, digest)
+    except RuntimeError as error:  # neither the source's nor the home folder is writable
+        logger.debug("kernels are not cached: %s", error)
+    watch(kernel, dispatcher)
+    return dispatcher
+
+
+def inline_dispatcher(function: Callable[..., Any]) -> Any:
+    """Return what compiles a function as part of kernels.
+
+    It gets no wrapper for calls from Python: with many arguments, compiling the wrapper takes as
+    long as compiling the function.
+    """
+    return numba.njit(
+        function, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True
+    )
+
+
+def intrinsic_type(function: Callable[..., Any]) -> Any:
+    """Return the type by which numba finds an intrinsic."""
+    made = numba.extending.intrinsic(function)
+    context = cpu_target.typing_context
+    context.refresh()
+    return context.resolve_value_type(made)
+
+
+@cache
+def _cannot_keep(reason: str) -> None:
+    """Log a warning, once, that compiled kernels cannot be written to their folder."""
+    logger.warning(
+        "compiled kernels cannot be kept, so every process compiles them again: %s; "
+        "set NUMBA_CACHE_DIR to another folder",
+        reason,
+    )
+
+
+class _StampedCache(FunctionCache):
+    """numba's function cache, with a stamp that covers several files."""
+
+    def __init__(self, function: Callable[..., Any], digest: str) -> None:
+        super().__init__(function)
+        self._cache_file = IndexDataCacheFile(
+            cache_path=self._cache_path,
+            filename_base=self._impl.filename_base,
+            source_stamp=(self._impl.locator.get_source_stamp(), digest),
+        )
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception as error:  # a damaged file can raise anything
+            logger.debug("ignoring an unreadable cached kernel: %s", error)
+        with suppress(OSError):
+            self.flush()  # so that the kernel can be saved again
+        return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except Exception as error:  # full or read-only disk, damaged index: the run continues
+            _cannot_keep(str(error))
+
+    def is_empty(self) -> bool:
+        """Return whether no form of the kernel is on disk."""
+        try:
+            return not self._cache_file._load_index()
+        except Exception:  # a damaged file can raise anything
+            return True
