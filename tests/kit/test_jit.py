@@ -141,10 +141,3 @@ def test_without_a_compiler_there_is_one_clear_sentence(folder: Path) -> None:
     done = start(folder, "import umapcore", NUMBA_DISABLE_JIT="1")
     message = "NUMBA_DISABLE_JIT is set: umapcore's kernels need numba's compiler; unset it."
     assert done.stderr.splitlines()[-1] == f"RuntimeError: {message}"
-
-
-def test_serial_and_parallel_kernels_have_entries_of_their_own() -> None:
-    from umapcore_numba.layout.epochs import run_parallel, run_serial
-
-    bases = {k._cache._impl.filename_base for k in (run_serial, run_parallel)}
-    assert len(bases) == 2
