@@ -6,7 +6,6 @@ import os
 import platform
 import sys
 from contextlib import suppress
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from umapcore.version import __version__
 if TYPE_CHECKING:
     from umapcore_cupy.host.driver import Gpu
 
-PACKAGES = ("numpy", "scipy", "numba", "llvmlite", "anndata", "h5py", "tqdm", "tbb", "matplotlib")
+PACKAGES = ("numpy", "scipy", "numba", "llvmlite", "anndata", "h5py", "tqdm", "matplotlib")
 
 
 def collect() -> dict[str, dict[str, Any]]:
@@ -73,13 +72,14 @@ def _version(package: str) -> str | None:
 def _cpu() -> dict[str, Any]:
     from llvmlite import binding
 
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    from umapcore._kit.threads import usable_processors
+
     return {
         "name": cpu_name(),
         "architecture": platform.machine(),
         "compiled for": str(os.environ.get("NUMBA_CPU_NAME") or binding.get_host_cpu_name()),
         "cores": os.cpu_count(),
-        "usable here": usable,
+        "usable here": usable_processors(),
     }
 
 
@@ -95,31 +95,21 @@ def cpu_name() -> str | None:
 
 
 def _threads() -> dict[str, Any]:
-    from umapcore._kit.threads import load_tbb, thread_count
+    from umapcore._kit.threads import VARIABLE, available_threads, cpu_quota, thread_count
     from umapcore.settings import settings
 
-    numba: Any = import_module("numba")
-    tbb = load_tbb()
-    try:
-        # This call starts numba's threads; the threading layer is known only after that.
-        numba.get_num_threads()
-        layer = str(numba.threading_layer())
-    except Exception as error:  # report a broken layer: users run this command to find one
-        layer = f"none ({error})"
-    found: dict[str, Any] = {
-        "a run takes": thread_count(None),
-        "numba has": int(numba.config.NUMBA_NUM_THREADS),
-        "UMAPCORE_NUM_THREADS": settings.n_threads if settings.n_threads else "not set",
-        "threading layer": layer,
-        "TBB": tbb if tbb is not None or layer != "tbb" else "found by numba itself",
+    available, reason = available_threads()
+    taken, quota = thread_count(None), cpu_quota()
+    if settings.n_threads is not None and taken == settings.n_threads:
+        reason = "settings.n_threads"
+    return {
+        "a run takes": taken,
+        "because of": reason,
+        "available": available,
+        "cgroup quota": "none" if quota is None else f"{quota:g} processors",
+        "UMAPCORE_NUM_THREADS": os.environ.get("UMAPCORE_NUM_THREADS", "not set"),
+        VARIABLE: os.environ.get(VARIABLE, "not set"),
     }
-    if layer != "tbb":
-        found["advice"] = (
-            'for the fastest start of parallel work: pip install "tbb>=2021.6"'
-            if _version("tbb") is None
-            else "TBB is installed but not used: is NUMBA_THREADING_LAYER set?"
-        )
-    return found
 
 
 def _gpu() -> dict[str, Any]:

@@ -24,8 +24,8 @@ class Settings:
         returns the same bits. False: it raises :class:`umapcore.errors.GPUUnavailableError`.
         Environment: ``UMAPCORE_GPU_FALLBACK``.
     n_threads
-        Threads of the CPU backend. None (default) uses numba's number of threads, which is
-        ``NUMBA_NUM_THREADS`` or the number of cores. The bits do not depend on it.
+        Threads of the CPU backend. None (default) uses as many as there are processors that the
+        process may use, or ``NUMBA_NUM_THREADS``. The bits do not depend on it.
         Environment: ``UMAPCORE_NUM_THREADS``.
     """
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 
 from umapcore._kit.log2 import exact_log2
-from umapcore._kit.parallel import run_interruptibly
+from umapcore._kit.parallel import run_interruptibly, together
 from umapcore._kit.prefetch import LINE
-from umapcore._kit.threads import load_tbb, thread_count
+from umapcore._kit.threads import thread_count
 from umapcore.layout.plan import build_plan, most_edges_of_a_group
 from umapcore.neighbors.exact import approximate_knn, exact_knn
 from umapcore_numba.layout import bundles
 from umapcore_numba.layout.density import prepare_density
-from umapcore_numba.layout.epochs import run_parallel, run_serial
+from umapcore_numba.layout.epochs import run_worker
 from umapcore_numba.layout.lanes import POOL_STRIDE, float_scratch, int_scratch
 from umapcore_numba.layout.sample_pool import POOL_PARTS
 from umapcore_numba.layout.schedule import LISTED, WORD_BITS
@@ -29,8 +26,6 @@ from umapcore_numba.spectral.ops import NumbaSpectralOps
 from umapcore_numba.transform.transformer import NumbaTransform
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from numpy.typing import NDArray
     from scipy import sparse
 
@@ -39,8 +34,7 @@ if TYPE_CHECKING:
     from umapcore.layout.spec import OptimizerSpec
     from umapcore.neighbors.knn import KNN
 
-#: Graphs with fewer edges run on one thread and never start numba's threads: their layouts take
-#: less time than the parallel kernels take to compile.
+#: Graphs with fewer edges run on one thread: their phases are too short to be shared.
 SMALL_GRAPH_EDGES = 200_000
 #: Up to this many workers have pulls of their own; more share one set, with atomic additions.
 PRIVATE_PULLS = 8
@@ -51,9 +45,6 @@ TWO_ARRAYS_BYTES = 1 << 20
 LONG_EPOCH = 100_000_000
 #: Numbers of dimensions for which special kernels are compiled.
 SPECIAL_DIMENSIONS = (1, 2, 3)
-
-# numba's workqueue layer aborts the process when two threads enter it at once.
-_workqueue_lock = threading.Lock()
 
 
 class NumbaBackend:
@@ -206,9 +197,6 @@ class NumbaLayout:
             self._density = prepare_density(density, plan, spec)
             self._density_epoch = spec.density_epoch(plan.n_epochs)
         self._tuner = ThreadTuner(n_workers)
-        self._parallel = n_workers > 1
-        if self._parallel:
-            load_tbb()
 
     def advance(self, first_epoch: int, stop_epoch: int) -> None:
         """Run the epochs `first_epoch` … `stop_epoch` - 1.
@@ -216,9 +204,6 @@ class NumbaLayout:
         Interrupted, the layout is of no further use.
         """
         if self._is_long:
-            if self._parallel:
-                # TBB complains of forks in any other thread than the one that started its threads.
-                numba.get_num_threads()
             run_interruptibly(partial(self._advance_both, first_epoch, stop_epoch), self.stop)
         else:
             self._advance_both(first_epoch, stop_epoch)
@@ -236,18 +221,10 @@ class NumbaLayout:
             self._advance(switch, stop_epoch, self._density)
 
     def _advance(self, first_epoch: int, stop_epoch: int, density: tuple[Any, ...]) -> None:
-        if not self._parallel:
-            run_serial(0, *self._arguments(first_epoch, stop_epoch, 1), density)
-            return
         workers = self._tuner.threads()
+        arguments = self._arguments(first_epoch, stop_epoch, workers)
         wall, processor = time.perf_counter(), time.process_time()
-        outside = numba.get_num_threads()
-        numba.set_num_threads(min(workers, int(numba.config.NUMBA_NUM_THREADS)))
-        try:
-            with _lock_if_needed():
-                run_parallel(*self._arguments(first_epoch, stop_epoch, workers), density)
-        finally:
-            numba.set_num_threads(outside)
+        together(workers, lambda number: run_worker(number, *arguments, density), self.stop)
         epochs = max(1, stop_epoch - first_epoch)
         self._tuner.record(
             workers,
@@ -287,8 +264,3 @@ def _aligned_zeros(rows: int, columns: int, dtype: type) -> NDArray[Any]:
     block: NDArray[Any] = np.zeros(rows * stride + line, dtype)
     skip = -block.ctypes.data % 64 // block.itemsize
     return block[skip : skip + rows * stride].reshape(rows, stride)
-
-
-def _lock_if_needed() -> AbstractContextManager[object]:
-    """Return a lock for a parallel run if the threading layer needs one."""
-    return _workqueue_lock if numba.threading_layer() == "workqueue" else nullcontext()

@@ -67,7 +67,9 @@ def say(text: str) -> int:
     return 0
 
 
-def test_forks_and_threads_give_the_same_bits() -> None:
+def test_forks_and_threads_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("umapcore_numba.backend.SMALL_GRAPH_EDGES", 0)
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "3")
     expected = laid_out()
     assert in_child(lambda: say(laid_out())) == Ended(0, expected)
     assert in_child(lambda: say(in_child(lambda: say(laid_out())).said)) == Ended(0, expected)

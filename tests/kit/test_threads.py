@@ -4,15 +4,24 @@ import os
 import subprocess
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from umapcore import settings
+from umapcore._kit import threads
 from umapcore._kit.parallel import for_rows
-from umapcore._kit.threads import load_tbb, thread_count
+from umapcore._kit.threads import (
+    available_threads,
+    cpu_quota,
+    thread_count,
+    usable_processors,
+)
 from umapcore_numba.layout.thread_tuner import ThreadTuner
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize("value", [0, -3, 1.5])
@@ -52,12 +61,13 @@ def test_integers_of_all_types_are_numbers_of_threads(
 def test_settings_and_the_process_are_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     import numba
 
+    monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
     assert thread_count(1) == 1
     monkeypatch.setattr("umapcore.settings.n_threads", 1)
     assert settings.n_threads == 1
     assert thread_count(None) == 1
     settings.n_threads = None
-    assert thread_count(None) == numba.get_num_threads()
+    assert thread_count(None) == available_threads()[0] <= usable_processors()
     before = numba.get_num_threads()
     numba.set_num_threads(1)
     try:
@@ -78,41 +88,135 @@ def run(code: str, **environment: str) -> str:
     return done.stdout.strip()
 
 
-_PARALLEL = """
-import numba, sys
-sys.path[:0] = {path!r}
-from umapcore._kit.threads import load_tbb
-load_tbb()
-numba.get_num_threads()
-print(numba.threading_layer())
-"""
-
-
-def code() -> str:
-    return _PARALLEL.format(path=[p for p in sys.path if p])
-
-
-@pytest.mark.skipif(load_tbb() is None, reason="TBB is not installed")
-def test_tbb_is_found_in_a_virtual_environment() -> None:
-    assert run(code()) == "tbb"
-
-
-def test_a_layer_that_the_user_chose_is_kept() -> None:
-    assert run(code(), NUMBA_THREADING_LAYER="workqueue") == "workqueue"
-
-
-def test_small_graphs_never_start_threads() -> None:
-    """A process that lays out 700 cells must not pay for a pool of threads."""
+def test_numba_is_asked_only_if_the_process_uses_it() -> None:
     text = f"""
 import sys
 sys.path[:0] = {[p for p in sys.path if p]!r}
-import umapcore
+from umapcore._kit.threads import available_threads, thread_count
+print(available_threads(), thread_count(9), "numba" in sys.modules)
+"""
+    assert run(text, NUMBA_NUM_THREADS="7") == "(7, 'NUMBA_NUM_THREADS') 7 False"
+
+
+@pytest.mark.parametrize("value", ["", "0", "-1", "many"])
+def test_a_useless_variable_is_no_number(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_NUM_THREADS", value)
+    assert 1 <= available_threads()[0] <= usable_processors()
+
+
+def test_numbas_own_configuration_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    import numba
+
+    monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
+    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 77)
+    assert thread_count(100) == 77
+
+
+def test_neither_small_nor_large_graphs_start_numbas_threads() -> None:
+    text = f"""
+import sys, threading
+sys.path[:0] = {[p for p in sys.path if p]!r}
+import umapcore, umapcore_numba.backend
 from tests.support import graphs
 from numba.np.ufunc import parallel
-umapcore.simplicial_set_embedding(graphs.surface(700), init="random")
-print(parallel._is_initialized)
+umapcore.settings.n_threads = 2
+graph = graphs.surface(700)
+for least in (10**6, 0):
+    umapcore_numba.backend.SMALL_GRAPH_EDGES = least
+    umapcore.simplicial_set_embedding(graph, init="random")
+    print(parallel._is_initialized, threading.active_count())
 """
-    assert run(text) == "False"
+    assert run(text, NUMBA_NUM_THREADS="2").split() == ["False", "1", "False", "2"]
+
+
+#: The files of a system that decide the quota: what is in them, and the processors that result.
+QUOTAS: dict[str, tuple[dict[str, str], float | None]] = {
+    "no cgroups": ({}, None),
+    "no limit": ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "max 100000\n"}, None),
+    "one and a half": (
+        {"proc/self/cgroup": "0::/a\n", "sys/fs/cgroup/a/cpu.max": "150000 100000\n"},
+        1.5,
+    ),
+    "the group above": (
+        {
+            "proc/self/cgroup": "0::/a/b\n",
+            "sys/fs/cgroup/a/b/cpu.max": "max 100000",
+            "sys/fs/cgroup/a/cpu.max": "200000 100000",
+            "sys/fs/cgroup/cpu.max": "800000 100000",
+        },
+        2.0,
+    ),
+    "a container's own root": (
+        {"proc/self/cgroup": "0::/../x/y\n", "sys/fs/cgroup/cpu.max": "50000 100000\n"},
+        0.5,
+    ),
+    "version 1": (
+        {
+            "proc/self/cgroup": "7:cpuset:/\n3:cpu,cpuacct:/docker/c0\n1:name=systemd:/x:y\n0::/\n",
+            "sys/fs/cgroup/cpu,cpuacct/docker/c0/cpu.cfs_quota_us": "300000\n",
+            "sys/fs/cgroup/cpu,cpuacct/docker/c0/cpu.cfs_period_us": "100000\n",
+            "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "-1\n",
+            "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000\n",
+        },
+        3.0,
+    ),
+    "version 1, paths of the host": (
+        {
+            "proc/self/cgroup": "4:cpuacct,cpu:/docker/c0\n",
+            "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "250000",
+            "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
+        },
+        2.5,
+    ),
+    "both versions": (
+        {
+            "proc/self/cgroup": "1:cpu:/\n0::/u\n",
+            "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "400000",
+            "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
+            "sys/fs/cgroup/unified/u/cpu.max": "max 100000",
+        },
+        4.0,
+    ),
+    "nonsense": (
+        {"proc/self/cgroup": "\nx\n0::\n:::\n", "sys/fs/cgroup/cpu.max": "a few\n"},
+        None,
+    ),
+    "a period of 0": ({"proc/self/cgroup": "0::/", "sys/fs/cgroup/cpu.max": "5 0"}, None),
+}
+
+
+@pytest.mark.parametrize(("files", "quota"), QUOTAS.values(), ids=QUOTAS)
+def test_quotas_of_cgroups(files: dict[str, str], quota: float | None, tmp_path: Path) -> None:
+    for name, content in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    assert cpu_quota(str(tmp_path)) == quota
+
+
+@pytest.mark.parametrize(
+    ("processors", "quota", "expected"),
+    [(16, None, 16), (16, 2.0, 2), (16, 1.5, 2), (16, 0.2, 1), (2, 8.0, 2), (1, 1.0, 1)],
+)
+def test_threads_fit_the_quota(
+    processors: int, quota: float | None, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
+    monkeypatch.setattr(threads, "usable_processors", lambda: processors)
+    monkeypatch.setattr(threads, "cpu_quota", lambda: quota)
+    count, reason = available_threads()
+    assert count == expected == thread_count(1000)
+    assert ("quota" in reason) == (expected < processors)
+
+
+@pytest.mark.parametrize("name", ["process_cpu_count", "sched_getaffinity", "cpu_count"])
+def test_processors_of_any_system(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.13 asks in one way, Linux before it in another, other systems in a third."""
+    for absent in ("process_cpu_count", "sched_getaffinity"):
+        monkeypatch.delattr(os, absent, raising=False)
+    answer = {0, 3, 4} if name == "sched_getaffinity" else 3
+    monkeypatch.setattr(os, name, lambda *_: answer, raising=False)
+    assert usable_processors() == 3
 
 
 def spans(tuner: ThreadTuner, seconds: dict[int, float], busy: float, count: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""The same bits for any number of threads, threading layer, processor and interruption."""
+"""The same bits for any number of threads, processor and interruption."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ import scipy.sparse as sp
 
 from tests.support import graphs
 from umapcore import OptimizerSpec, simplicial_set_embedding
-from umapcore._kit.threads import load_tbb
 from umapcore.graph.csr import prepare_graph
 
 if TYPE_CHECKING:
@@ -123,12 +122,11 @@ def test_order_of_entries_and_index_width_do_not_matter(graph: sp.csr_array) -> 
     np.testing.assert_array_equal(layout(graph.astype(np.float64), spec), whole)
 
 
-# --- other processes: processors and threading layers ---------------------------------------------
+# --- other processes: processors ----------------------------------------------------------------
 
 _SCRIPT = """
 import hashlib, json, sys
 sys.path[:0] = sys.argv[1:3]
-import numba
 import numpy as np
 from tests.support import density_cases
 from tests.support import graphs
@@ -138,8 +136,6 @@ from umapcore.layout.density import density_of
 from umapcore.graph.csr import prepare_graph
 from umapcore.layout.plan import build_plan
 
-from umapcore._kit.threads import load_tbb
-load_tbb()
 digests = {}
 for dimensions in json.loads(sys.argv[3]):
     for name, graph in {
@@ -215,14 +211,13 @@ for metric, exact in (("euclidean", False), ("correlation", False), ("euclidean"
             found += embedding.tobytes()
         digest = hashlib.sha256(found).hexdigest()
         digests.setdefault(f"from coordinates, {metric}, {exact}", set()).add(digest)
-layer = numba.threading_layer() if max(json.loads(sys.argv[4])) > 1 else None
-print(json.dumps({"layer": layer, "digests": {k: sorted(v) for k, v in digests.items()}}))
+print(json.dumps({k: sorted(v) for k, v in digests.items()}))
 """
 
 
 def in_process(
     dimensions: list[int], workers: list[int], environment: dict[str, str]
-) -> dict[str, object]:
+) -> dict[str, list[str]]:
     folders = [str(ROOT), str(ROOT / "backends")]
     done = subprocess.run(
         [sys.executable, "-c", _SCRIPT, *folders, json.dumps(dimensions), json.dumps(workers)],
@@ -238,34 +233,13 @@ def in_process(
 @cache
 def expected() -> dict[str, list[str]]:
     """Digests of this processor's own kernels on one thread."""
-    digests = in_process([2, 3, 10], [1], {})["digests"]
-    assert isinstance(digests, dict)
+    digests = in_process([2, 3, 10], [1], {})
     assert all(len(found) == 1 for found in digests.values())
     return digests
 
 
-def _layers() -> list[object]:
-    found: list[object] = ["workqueue"]
-    try:
-        import numba.np.ufunc.omppool  # noqa: F401
-    except ImportError:
-        found.append(pytest.param("omp", marks=pytest.mark.skip(reason="numba has no OpenMP here")))
-    else:
-        found.append("omp")
-    if load_tbb() is None:
-        found.append(pytest.param("tbb", marks=pytest.mark.skip(reason="TBB is not installed")))
-    else:
-        found.append("tbb")
-    return found
-
-
-@pytest.mark.parametrize("layer", _layers())
-def test_threading_layers(layer: str) -> None:
-    # OpenMP spins at its barriers, which with 8 threads on 2 processors takes minutes.
-    environment = {"NUMBA_THREADING_LAYER": layer, "OMP_WAIT_POLICY": "passive"}
-    result = in_process([2, 3, 10], [1, 2, 3, 8], environment)
-    assert result["layer"] == layer
-    assert result["digests"] == expected()
+def test_threads_of_everything() -> None:
+    assert in_process([2, 3, 10], [1, 2, 3, 8], {}) == expected()
 
 
 SLOW = [
@@ -279,7 +253,6 @@ def test_processors(processor: str, dimensions: list[int]) -> None:
     """No bit depends on the vector width or on whether there is a fused multiply-add."""
     # Without features of its own accord, numba would add all those of the machine at hand.
     environment = {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": ""}
-    found = in_process(dimensions, [1], environment)["digests"]
-    assert isinstance(found, dict)
+    found = in_process(dimensions, [1], environment)
     assert len(found) >= 9
     assert found.items() <= expected().items()

@@ -1,14 +1,21 @@
-"""Process ranges of rows in threads; kernels release the GIL."""
+"""Run work in threads; kernels release the GIL.
+
+Threads are started when they are first needed, and then kept: starting one takes as long as some
+pieces of work. No call depends on getting any: at the end of a process, or at a limit of the
+system, none can be started, and the calling thread then does all the work.
+"""
 
 from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor, wait
-from functools import cache
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from umapcore._kit.threads import thread_count
+from umapcore.logs import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,8 +26,11 @@ _LOOK = 0.1
 _FAREWELL = 0.2
 #: Rows per range; a multiple of `N_PHASES`, the phases in which a plan's buckets are chosen.
 ROWS_PER_TASK = 65_536
-#: Most threads that are kept; they are started when they are first needed.
-_MOST_THREADS = 1024
+
+#: What a kept thread is given: a task, and the future that receives its result.
+_Calls = SimpleQueue[tuple[Future[Any], "Callable[[], Any]"]]
+#: Of the kept threads that wait. Appending to a list and taking from it are atomic.
+_idle: list[_Calls] = []
 
 
 def run_interruptibly(task: Callable[[], None], stop: Callable[[], None]) -> None:
@@ -113,12 +123,10 @@ def for_rows(
                 raise
 
     # The calling thread works too. When no work is left, threads that have not begun need not.
-    others = [_waiting_threads().submit(work) for _ in range(threads - 1)]
+    others = _started([work] * (threads - 1))
     try:
         work()
-        for other in others:
-            if not other.cancel():
-                other.result()
+        _finished(others)
     except BaseException:
         left = iter(())
         wait(other for other in others if not other.cancel())
@@ -126,14 +134,87 @@ def for_rows(
     return found
 
 
-@cache
-def _waiting_threads() -> ThreadPoolExecutor:
-    """Return threads that wait for work: starting them takes as long as some pieces of it."""
-    return ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="umapcore")
+def together(n: int, task: Callable[[int], Any], stop: Callable[[], None]) -> None:
+    """Run a task in several threads at the same time, and return when all calls have ended.
+
+    Parameters
+    ----------
+    n
+        Number of calls, at least 1.
+    task
+        Called as ``task(number)`` for the numbers 0 … `n` - 1; the calling thread makes the first
+        call. When that has ended, all of the work must be done: calls that have not begun by then
+        are left out. So a thread that comes late holds nobody up.
+    stop
+        Makes the calls end soon; it is called if one of them fails.
+    """
+
+    def call(number: int) -> None:
+        try:
+            task(number)
+        except BaseException:
+            stop()
+            raise
+
+    others = _started([partial(call, number) for number in range(1, n)])
+    try:
+        call(0)
+        _finished(others)
+    except BaseException:
+        stop()
+        # A call that still compiles ends a little later, unattended.
+        wait([other for other in others if not other.cancel()], _FAREWELL)
+        raise
+
+
+def _started(tasks: list[Callable[[], Any]]) -> list[Future[Any]]:
+    """Give tasks to kept threads; return fewer futures if not so many can be started."""
+    futures: list[Future[Any]] = []
+    for task in tasks:
+        try:
+            calls = _idle.pop()
+        except IndexError:
+            calls = SimpleQueue()
+            thread = threading.Thread(target=_serve, args=(calls,), name="umapcore", daemon=True)
+            try:
+                thread.start()
+            except (RuntimeError, MemoryError) as error:
+                logger.debug("no more threads can be started: %s", error)
+                break
+        futures.append(Future())
+        calls.put((futures[-1], task))
+    return futures
+
+
+def _serve(calls: _Calls) -> None:
+    """Do what a kept thread does: wait for a task, carry it out, and so on."""
+    while True:
+        future, task = calls.get()
+        if future.set_running_or_notify_cancel():
+            try:
+                found = task()
+            except BaseException as error:  # raised in the thread that asked for the result
+                _idle.append(calls)
+                future.set_exception(error)
+            else:
+                # Idle first: whoever gets the result may need a thread at once.
+                _idle.append(calls)
+                future.set_result(found)
+                del found
+        else:
+            _idle.append(calls)
+        del future, task  # and what they refer to
+
+
+def _finished(others: list[Future[Any]]) -> None:
+    """Wait for the tasks that have begun, raise the error of one that failed, drop the others."""
+    for other in others:
+        if not other.cancel():
+            other.result()
 
 
 if hasattr(os, "register_at_fork"):  # a child process has none of its parent's threads
-    os.register_at_fork(after_in_child=_waiting_threads.cache_clear)
+    os.register_at_fork(after_in_child=_idle.clear)
 
 
 #: Up to this many rows are processed by one thread: waking another takes as long as the work.

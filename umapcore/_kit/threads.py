@@ -1,72 +1,18 @@
-"""numba's threading layer, and the number of threads of a run."""
+"""The number of threads of a run: what the process may use, and what the user asks for."""
 
 from __future__ import annotations
 
-import ctypes
 import os
-import platform
 import sys
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from umapcore._kit.checks import check_integer
 from umapcore.logs import logger
 from umapcore.settings import settings
 
-
-@lru_cache(maxsize=1)
-def load_tbb() -> str | None:
-    """Load TBB for numba, which searches neither virtual environments nor wheels.
-
-    Do nothing if the process has chosen another layer itself. This function must be called before
-    numba's first parallel region.
-
-    Returns
-    -------
-    Path of the loaded library, or None.
-    """
-    from numba import config
-
-    chosen = str(config.THREADING_LAYER).lower()
-    if chosen not in ("default", "tbb", "safe", "threadsafe"):
-        return None
-    name = {"Linux": "libtbb.so.12", "Darwin": "libtbb.12.dylib", "Windows": "tbb12.dll"}.get(
-        platform.system()
-    )
-    if name is None:
-        return None
-    for folder in _library_folders():
-        path = folder / name
-        if path.is_file():
-            try:
-                ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
-            except OSError as error:
-                logger.debug("%s could not be loaded: %s", path, error)
-            else:
-                return str(path)
-    return None
-
-
-def _library_folders() -> list[Path]:
-    """Return the folders in which pip installs the libraries of the tbb wheel."""
-    prefixes = [Path(sys.prefix), Path(sys.base_prefix)]
-    # `pip install --user` and `--target` put lib/ into a parent folder of the packages.
-    import numba
-
-    prefixes += list(Path(numba.__file__).resolve().parents)[1:5]
-    inner = ("Library", "bin") if os.name == "nt" else ("lib",)
-    return [prefix.joinpath(*inner) for prefix in prefixes]
-
-
-def available_threads() -> int:
-    """Return the number of threads that numba would use, respecting the process's own choice."""
-    import numba
-    from numba.np.ufunc import parallel
-
-    # `numba.get_num_threads` starts numba's threads, which small runs never need.
-    if parallel._is_initialized:
-        return int(numba.get_num_threads())
-    return int(numba.config.NUMBA_NUM_THREADS)
+#: numba's own variable. It counts here too, so that one number holds for all of a program.
+VARIABLE = "NUMBA_NUM_THREADS"
 
 
 def thread_count(requested: int | None) -> int:
@@ -75,8 +21,8 @@ def thread_count(requested: int | None) -> int:
     Parameters
     ----------
     requested
-        An integer of at least 1. None takes ``settings.n_threads``, or numba's number if that is
-        None.
+        An integer of at least 1. None takes ``settings.n_threads``, or `available_threads` if
+        that is None.
 
     Raises
     ------
@@ -86,12 +32,97 @@ def thread_count(requested: int | None) -> int:
     if requested is None:
         requested = settings.n_threads
     if requested is None:
-        return available_threads()
+        return available_threads()[0]
     requested = check_integer("n_threads", requested, 1, or_none=True)
-    import numba
-
-    most = int(numba.config.NUMBA_NUM_THREADS)
+    most, _ = _most_threads()
     if requested > most:
         # The result has the same bits, so scripts from larger machines run unchanged.
         logger.info("n_threads=%d: using %d, all threads of this process", requested, most)
     return min(requested, most)
+
+
+def available_threads() -> tuple[int, str]:
+    """Return how many threads a run takes if nothing is asked for, and what decides that."""
+    most, reason = _most_threads()
+    # numba is not imported for this: if the process has told it a number, it is there.
+    numbas = sys.modules.get("numba.np.ufunc.parallel")
+    # `get_num_threads` starts numba's threads; before that, nobody can have set a number.
+    if numbas is not None and numbas._is_initialized:
+        told = int(numbas.get_num_threads())
+        if told < min(most, sys.modules["numba"].config.NUMBA_NUM_THREADS):
+            return told, "numba.set_num_threads"
+    return most, reason
+
+
+def _most_threads() -> tuple[int, str]:
+    """Return the largest number of threads that a run may be asked to take, and its reason."""
+    given = os.environ.get(VARIABLE, "")
+    if given.isdecimal() and int(given) > 0:
+        return int(given), VARIABLE
+    config = getattr(sys.modules.get("numba"), "config", None)
+    if config is not None and config.NUMBA_NUM_THREADS != config.NUMBA_DEFAULT_NUM_THREADS:
+        return int(config.NUMBA_NUM_THREADS), "numba.config.NUMBA_NUM_THREADS"
+    processors, quota = usable_processors(), cpu_quota()
+    if quota is not None and quota < processors:
+        # A part of a processor is rounded up.
+        return max(1, -int(-quota // 1)), f"the quota of its cgroup, {quota:g} processors"
+    return processors, "the processors that the process may use"
+
+
+def usable_processors() -> int:
+    """Return the number of processors, of all there are, that the process may run on."""
+    count = getattr(os, "process_cpu_count", None)  # from Python 3.13
+    if count is not None:
+        return int(count() or 1)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def cpu_quota(root: str = "/") -> float | None:
+    """Return how many processors' time the cgroups of the process may use, as in containers.
+
+    Parameters
+    ----------
+    root
+        Folder that contains ``proc`` and ``sys``.
+
+    Returns
+    -------
+    The smallest quota of the groups that the process is in; None if there is none.
+    """
+    mounted = Path(root, "sys/fs/cgroup")
+    try:
+        lines = Path(root, "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return None
+    quotas = []
+    for line in lines:
+        _, controllers, group = (*line.split(":", 2), "", "")[:3]
+        # Version 2 has one tree of groups. Version 1 has one for each of its controllers.
+        places = [mounted, mounted / "unified"]
+        if controllers:
+            if "cpu" not in controllers.split(","):
+                continue
+            places = [mounted / controllers, mounted / "cpu"]
+        # A group obeys the limits of the groups above it. In a container, its own may be the root.
+        parts = [part for part in group.split("/") if part not in ("", "..")]
+        for place in places:
+            for length in range(len(parts) + 1):
+                quotas += _quotas_in(place.joinpath(*parts[:length]))
+    return min(quotas, default=None)
+
+
+def _quotas_in(folder: Path) -> list[float]:
+    """Return the quota that the files of a group give, as a list of at most one."""
+    try:
+        if (both := folder / "cpu.max").is_file():
+            allowed, period = both.read_text(encoding="utf-8").split()
+        else:
+            allowed = (folder / "cpu.cfs_quota_us").read_text(encoding="utf-8")
+            period = (folder / "cpu.cfs_period_us").read_text(encoding="utf-8")
+        # Without a limit, version 2 says "max" and version 1 -1.
+        return [int(allowed) / int(period)] if int(allowed) > 0 and int(period) > 0 else []
+    except (OSError, ValueError):
+        return []

@@ -15,8 +15,8 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         "info",
         parents=[shared],
         help="print versions, processor, threads, GPU",
-        description="Print what umapcore finds here: versions, processor, threading layer, GPU, "
-        "and what to install if something is missing.",
+        description="Print what umapcore finds here: versions, processor, threads, GPU, and "
+        "what to install if something is missing.",
     )
     info.add_argument("--json", action="store_true", help="print JSON")
     info.set_defaults(run=run)

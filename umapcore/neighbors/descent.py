@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore._kit.threads import load_tbb
 from umapcore.logs import logger
 from umapcore.neighbors.knn import KNN
 
@@ -56,7 +55,6 @@ def descent_knn(
     ValueError
         When pynndescent does not have the metric for dense or sparse points.
     """
-    load_tbb()
     try:
         from pynndescent import NNDescent
     except ImportError as error:
@@ -87,7 +85,6 @@ def known_metrics(*, is_sparse: bool) -> frozenset[str]:
     """Return the names of pynndescent's metrics; an empty set when it is not installed."""
     if not is_installed():
         return frozenset()
-    load_tbb()
     if is_sparse:
         from pynndescent.sparse import sparse_named_distances
 

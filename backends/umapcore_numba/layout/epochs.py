@@ -2,7 +2,7 @@
 
 Each of these three steps is a phase. Its pieces are done by workers that share a work queue. Pulls
 are integers, and every head writes to a place of its own. So the bits do not depend on which worker
-does a piece, or when. With one thread there is one worker alone.
+does a piece, or when. Each worker is a call of the same kernel in a thread of its own.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from umapcore._kit.jit import inline, kernel
 from umapcore.layout import plan
@@ -54,8 +53,16 @@ def step_of(law: Any, epoch: Any, n_epochs: Any) -> Any:
     )
 
 
-def take_part(
-    number: Any,
+def _purpose(types: Any) -> str:
+    """Tell what the kernel below is compiled for, from the types of its arguments."""
+    dims, density = types[1], types[-1]
+    dimensions = f"{len(dims)}" if len(dims) > 0 else "other numbers of"
+    return f"layouts in {dimensions} dimensions" + (" with densities" if len(density) > 0 else "")
+
+
+@kernel(allocates=False, seconds=10, purpose=_purpose)
+def run_worker(
+    worker: Any,
     dims: Any,
     span: Any,
     plan: Any,
@@ -66,14 +73,14 @@ def take_part(
     queue: Any,
     density: Any,
 ) -> None:
-    """Run the epochs of a span as worker `number`.
+    """Run the epochs of a span as one of its workers, which are numbered from 0.
 
     The bundles are described in :mod:`umapcore_numba.layout.bundles`. There are as many workers as
-    rows of scratch. `queue` must be all 0 at the beginning. Another thread can stop the workers by
+    rows of scratch, and each must be called only once, or not at all if another one has returned.
+    `queue` must be all 0 before the first call. Another thread can stop the workers by
     their stop words; positions are then those of no epoch. If `density` is ``()``, the compiler
     removes the code for densities.
     """
-    worker = np.int64(number)  # prange counts in uint64; combined with 0 it would become a float
     n_workers = scratch.floats.shape[0]
     own = Scratch(
         scratch.floats[worker],
@@ -149,33 +156,3 @@ def take_part(
             abandon(queue)
             break
         phase = end_phase(queue, n_workers, phase, done, count)
-
-
-def _purpose(types: Any) -> str:
-    """Tell what the kernels below are compiled for, from the types of their arguments."""
-    dims, density = types[-9], types[-1]
-    dimensions = f"{len(dims)}" if len(dims) > 0 else "other numbers of"
-    return f"layouts in {dimensions} dimensions" + (" with densities" if len(density) > 0 else "")
-
-
-#: One worker alone, with number 0. It is not a wrapper that calls `take_part`: LLVM would then
-#: process all of that code once more, which takes a second.
-run_serial = kernel(allocates=False, seconds=10, purpose=_purpose)(take_part)
-_take_part = inline(take_part)
-
-
-@kernel(parallel=True, seconds=15, purpose=_purpose)
-def run_parallel(
-    dims: Any,
-    span: Any,
-    plan: Any,
-    law: Any,
-    state: Any,
-    pool: Any,
-    scratch: Any,
-    queue: Any,
-    density: Any,
-) -> None:
-    """Run the same epochs with as many workers as there are rows of scratch."""
-    for worker in prange(scratch.floats.shape[0]):
-        _take_part(worker, dims, span, plan, law, state, pool, scratch, queue, density)
