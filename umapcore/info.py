@@ -70,17 +70,28 @@ def _version(package: str) -> str | None:
 
 
 def _cpu() -> dict[str, Any]:
-    from llvmlite import binding
-
     from umapcore._kit.threads import usable_processors
 
     return {
         "name": cpu_name(),
         "architecture": platform.machine(),
-        "compiled for": str(os.environ.get("NUMBA_CPU_NAME") or binding.get_host_cpu_name()),
+        "kernels": _kernels(),
         "cores": os.cpu_count(),
         "usable here": usable_processors(),
     }
+
+
+def _kernels() -> str:
+    """Tell where the kernels of the CPU come from."""
+    from umapcore._kit.precompiled.library import shipped
+
+    library = shipped()
+    if library is not None:
+        return f"part of the installation, for {library.level}"
+    from llvmlite import binding
+
+    name = os.environ.get("NUMBA_CPU_NAME") or binding.get_host_cpu_name()
+    return f"compiled at first use, for {name}"
 
 
 def cpu_name() -> str | None:

@@ -26,6 +26,8 @@ from umapcore_numba.spectral.ops import NumbaSpectralOps
 from umapcore_numba.transform.transformer import NumbaTransform
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
     from scipy import sparse
 
@@ -196,6 +198,7 @@ class NumbaLayout:
         if density is not None:
             self._density = prepare_density(density, plan, spec)
             self._density_epoch = spec.density_epoch(plan.n_epochs)
+        self._kernels: dict[tuple[int, int], Callable[..., None]] = {}
         self._tuner = ThreadTuner(n_workers)
 
     def advance(self, first_epoch: int, stop_epoch: int) -> None:
@@ -222,9 +225,11 @@ class NumbaLayout:
 
     def _advance(self, first_epoch: int, stop_epoch: int, density: tuple[Any, ...]) -> None:
         workers = self._tuner.threads()
-        arguments = self._arguments(first_epoch, stop_epoch, workers)
+        span = bundles.Span(first_epoch, stop_epoch, self._plan.n_epochs, self._seed)
+        run = self._kernel(workers, density)
+        self._queue[:] = 0
         wall, processor = time.perf_counter(), time.process_time()
-        together(workers, lambda number: run_worker(number, *arguments, density), self.stop)
+        together(workers, lambda number: run(number, span), self.stop)
         epochs = max(1, stop_epoch - first_epoch)
         self._tuner.record(
             workers,
@@ -238,23 +243,26 @@ class NumbaLayout:
         out[self._plan.order] = self._positions.reshape(out.shape)
         return out
 
-    def _arguments(self, first_epoch: int, stop_epoch: int, workers: int) -> tuple[object, ...]:
-        plan = self._plan
-        self._queue[:] = 0
-        # Pulls that all workers share have one row; otherwise each worker has its own row.
-        parts = min(workers, self._pulls.shape[0])
-        return (
-            self._dims,
-            bundles.Span(first_epoch, stop_epoch, plan.n_epochs, self._seed),
-            bundles.Plan(*(getattr(plan, name) for name in bundles.Plan._fields)),
-            self._law,
-            bundles.State(
-                self._both_positions[: min(workers, 2)], self._walked, self._pulls[:parts]
-            ),
-            self._pool,
-            bundles.Scratch(*(rows[:workers] for rows in self._scratch)),
-            self._queue,
-        )
+    def _kernel(self, workers: int, density: tuple[Any, ...]) -> Callable[..., None]:
+        """Return the kernel for a number of workers, all its arguments bound but the first two."""
+        key = workers, len(density)
+        if key not in self._kernels:
+            plan = self._plan
+            # Pulls that all workers share have one row; otherwise each worker has its own row.
+            parts = min(workers, self._pulls.shape[0])
+            self._kernels[key] = run_worker.bound(
+                self._dims,
+                bundles.Plan(*(getattr(plan, name) for name in bundles.Plan._fields)),
+                self._law,
+                bundles.State(
+                    self._both_positions[: min(workers, 2)], self._walked, self._pulls[:parts]
+                ),
+                self._pool,
+                bundles.Scratch(*(rows[:workers] for rows in self._scratch)),
+                self._queue,
+                density,
+            )
+        return self._kernels[key]
 
 
 def _aligned_zeros(rows: int, columns: int, dtype: type) -> NDArray[Any]:

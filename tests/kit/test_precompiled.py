@@ -14,7 +14,7 @@ import pytest
 from numba import typeof
 
 from umapcore._kit import processor
-from umapcore._kit.precompiled.build import _form
+from umapcore._kit.precompiled.build import form_of
 from umapcore._kit.precompiled.words import pack
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def packed(value: Any) -> tuple[list[int], str]:
     ],
 )
 def test_forms_are_named_as_numba_types_them(value: Any) -> None:
-    assert packed(value)[1] == _form(typeof(value))
+    assert packed(value)[1] == form_of(typeof(value))
 
 
 def test_words() -> None:

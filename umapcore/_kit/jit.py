@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from umapcore._kit.precompiled import library
+from umapcore._kit.precompiled.words import pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,10 +104,40 @@ class Kernel(_Compilable):
     def __call__(self, *args: Any) -> Any:
         shipped = library.shipped()
         if shipped is not None:
-            called, result = shipped.call(self.name, args)
-            if called:
-                return result
+            words: list[int] = []
+            form: list[str] = []
+            for each in args:
+                pack(each, words, form)
+            code = shipped.find(self.name, "".join(form))
+            if code is not None:
+                return code(words)
         return self.dispatcher(*args)
+
+    def bound(self, *last: Any) -> Callable[..., Any]:
+        """Return the kernel with its last arguments fixed, for many calls.
+
+        Arguments are described to compiled code in words, which takes a microsecond or two an
+        array; here that is done once.
+        """
+        words: list[int] = []
+        form: list[str] = []
+        for each in last:
+            pack(each, words, form)
+        last_form = "".join(form)
+
+        def call(*first: Any) -> Any:
+            shipped = library.shipped()
+            if shipped is not None:
+                own: list[int] = []
+                form: list[str] = []
+                for each in first:
+                    pack(each, own, form)
+                code = shipped.find(self.name, "".join(form) + last_form)
+                if code is not None:
+                    return code(own + words)
+            return self.dispatcher(*first, *last)
+
+        return call
 
     def _make(self) -> Any:
         from umapcore._kit.compiler import kernel_dispatcher

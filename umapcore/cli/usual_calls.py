@@ -50,13 +50,11 @@ def _densities() -> None:
 @_usual("neighbours, new cells")
 def _neighbours_and_new_cells() -> None:
     from umapcore.pp import neighbors
-    from umapcore.tl import ingest
 
     adata = _cells()
     neighbors(adata, _NEIGHBORS, use_rep="X_pca")
     _find_by_stages(adata)
-    _lay_out(adata, init_pos="random")
-    ingest(adata[:20].copy(), adata, use_rep="X_pca", maxiter=2)
+    _place_new_cells(adata, 2)
 
 
 @_rarer
@@ -67,6 +65,14 @@ def _other_dimensions() -> None:
                 _lay_out(
                     n_components=n_components, density_weight=density_weight, init_pos=init_pos
                 )
+
+
+@_rarer
+def _new_cells_in_other_dimensions() -> None:
+    adata = _cells()
+    _with_graph(adata)
+    for n_components in (1, 3, 5):
+        _place_new_cells(adata, n_components)
 
 
 @_rarer
@@ -103,6 +109,19 @@ def _other_coordinates() -> None:
     _find_by_stages(_cells(cosine=True))
 
 
+@_rarer
+def _several_components() -> None:
+    from umapcore.pp import neighbors
+
+    adata = _cells()
+    # Components of 200, 60 and 40 cells.
+    adata.obsm["X_pca"][200:] += 100.0
+    adata.obsm["X_pca"][260:] += 100.0
+    neighbors(adata, _NEIGHBORS, use_rep="X_pca")
+    for n_components in (2, 3):
+        _lay_out(adata, n_components=n_components)
+
+
 def _cells(*, cosine: bool = False) -> AnnData:
     import numpy as np
     from anndata import AnnData
@@ -135,6 +154,13 @@ def _find_by_stages(adata: AnnData) -> None:
     stages.tree(0)
     stages.tree(1)
     stages.look_around()
+
+
+def _place_new_cells(adata: AnnData, n_components: int) -> None:
+    from umapcore.tl import ingest
+
+    _lay_out(adata, n_components=n_components, init_pos="random")
+    ingest(adata[:20].copy(), adata, use_rep="X_pca", maxiter=2)
 
 
 def _lay_out(adata: AnnData | None = None, **options: Any) -> None:

@@ -55,7 +55,7 @@ def step_of(law: Any, epoch: Any, n_epochs: Any) -> Any:
 
 def _purpose(types: Any) -> str:
     """Tell what the kernel below is compiled for, from the types of its arguments."""
-    dims, density = types[1], types[-1]
+    dims, density = types[2], types[-1]
     dimensions = f"{len(dims)}" if len(dims) > 0 else "other numbers of"
     return f"layouts in {dimensions} dimensions" + (" with densities" if len(density) > 0 else "")
 
@@ -63,8 +63,8 @@ def _purpose(types: Any) -> str:
 @kernel(allocates=False, seconds=10, purpose=_purpose)
 def run_worker(
     worker: Any,
-    dims: Any,
     span: Any,
+    dims: Any,
     plan: Any,
     law: Any,
     state: Any,

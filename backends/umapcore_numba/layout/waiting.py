@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 import platform
 import sys
 from typing import Any
 
-from llvmlite import binding, ir
+from llvmlite import ir
 
 from umapcore._kit.jit import intrinsic
 from umapcore._kit.later import types
 
-_VOID = ir.FunctionType(ir.VoidType(), [])
 _INT32 = ir.IntType(32)
 #: LLVM's name of the instruction that marks a waiting loop, and its arguments. The instruction
 #: saves power and leaves more of the core to another thread on it.
@@ -24,13 +22,8 @@ _HINTS: dict[str, tuple[str, list[ir.Constant]]] = {
 }
 _HINT = _HINTS.get(platform.machine().lower())
 
-# Cached kernels refer to the function by name; its address is looked up when they are loaded.
-_YIELD = "umapcore_yield_processor"
-if sys.platform == "win32":
-    _function = ctypes.windll.kernel32.SwitchToThread
-else:
-    _function = ctypes.CDLL(None).sched_yield
-binding.add_symbol(_YIELD, ctypes.cast(_function, ctypes.c_void_p).value)
+#: The function of the system, which linkers and numba find by its name.
+_YIELD = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
 
 
 @intrinsic
@@ -54,7 +47,7 @@ def yield_processor(typingctx: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         known = builder.module.globals.get(_YIELD)
-        builder.call(known or ir.Function(builder.module, _VOID, _YIELD), [])
+        builder.call(known or ir.Function(builder.module, ir.FunctionType(_INT32, []), _YIELD), [])
         return context.get_dummy_value()
 
     return types.void(), codegen

@@ -36,9 +36,8 @@ _BYTES = ir.IntType(8).as_pointer()
 _RUNTIME = """
 declare i8* @malloc(i64)
 declare void @free(i8*)
-declare {returned} @{yields}()
 
-define i8* @NRT_MemInfo_alloc_aligned(i64 %size, i32 %align) {{
+define i8* @NRT_MemInfo_alloc_aligned(i64 %size, i32 %align) {
   %wide = zext i32 %align to i64
   %room = add i64 %wide, 48
   %total = add i64 %size, %room
@@ -58,17 +57,12 @@ describe:
   br label %end
 end:
   ret i8* %block
-}}
+}
 
-define void @NRT_MemInfo_call_dtor(i8* %block) {{
+define void @NRT_MemInfo_call_dtor(i8* %block) {
   call void @free(i8* %block)
   ret void
-}}
-
-define void @umapcore_yield_processor() {{
-  %ignored = call {returned} @{yields}()
-  ret void
-}}
+}
 """
 
 
@@ -103,7 +97,7 @@ def build(level: str, folder: Path) -> Path:
     for number, (kernel, result) in enumerate(compiled):
         symbol = f"umapcore_{number}"
         returned = _add_entry(entries, symbol, result)
-        form = _form(types.Tuple(result.signature.args))
+        form = "".join(map(form_of, result.signature.args))
         described.setdefault(kernel.name, {})[form] = (symbol, returned)
         sources |= files_of(kernel.function.__module__)
     module = _linked(str(entries), [result.library for _, result in compiled])
@@ -124,12 +118,12 @@ def _name(file: Path, root: Path) -> str:
     return name.as_posix().removeprefix("backends/")
 
 
-def _form(kind: Any) -> str:
+def form_of(kind: Any) -> str:
     """Return what `words.pack` calls the form of an argument of a type of numba's."""
     if isinstance(kind, types.BaseNamedTuple):
-        return f"{kind.instance_class.__name__}({''.join(map(_form, kind.types))})"
+        return f"{kind.instance_class.__name__}({''.join(map(form_of, kind.types))})"
     if isinstance(kind, types.BaseTuple):
-        return f"tuple({''.join(map(_form, kind))})"
+        return f"tuple({''.join(map(form_of, kind))})"
     if isinstance(kind, types.Array):
         return f"{numpy_support.as_dtype(kind.dtype).str}{kind.ndim}{kind.layout}"
     if isinstance(kind, types.NoneType):
@@ -195,11 +189,9 @@ def _leaves(builder: Any, value: Any, kind: Any) -> Any:
 
 def _linked(entries: str, libraries: list[Any]) -> Any:
     """Return one module with all kernels, in which only the entries are visible."""
-    windows = sys.platform == "win32"
-    runtime = _RUNTIME.format(returned="i32", yields="SwitchToThread" if windows else "sched_yield")
     module = binding.parse_assembly(entries)
     visible = {function.name for function in module.functions if not function.is_declaration}
-    for each in [binding.parse_assembly(runtime), *map(_copy_of, libraries)]:
+    for each in [binding.parse_assembly(_RUNTIME), *map(_copy_of, libraries)]:
         module.link_in(each)
     for value in [*module.functions, *module.global_variables]:
         if not value.is_declaration and value.name not in visible:

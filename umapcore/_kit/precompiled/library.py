@@ -15,7 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from umapcore._kit.precompiled.words import pack
 from umapcore._kit.processor import level
 from umapcore.logs import logger
 
@@ -42,7 +41,7 @@ class Library:
         self._forms: dict[str, dict[str, tuple[str, str]]] = described["kernels"]
         self._sources: dict[str, str] = described["sources"]
         self._loaded = ctypes.CDLL(str(path))
-        self._entries: dict[tuple[str, str], _Entry | None] = {}
+        self._found: dict[tuple[str, str], Code | None] = {}
 
     def changed_source(self) -> str | None:
         """Return a source file that is not as it was when the code was compiled, or None."""
@@ -51,50 +50,41 @@ class Library:
             None,
         )
 
-    def call(self, name: str, args: tuple[Any, ...]) -> tuple[bool, Any]:
-        """Call a kernel if it was compiled for these types of arguments.
-
-        Returns
-        -------
-        Whether it was called, and its result.
-        """
-        words: list[int] = []
-        form: list[str] = []
-        pack(args, words, form)
-        key = name, "".join(form)
+    def find(self, name: str, form: str) -> Code | None:
+        """Return the code of a kernel for a form of arguments; None: it was not compiled for it."""
+        key = name, form
         try:
-            entry = self._entries[key]
+            return self._found[key]
         except KeyError:
-            entry = self._entries[key] = self._entry(*key)
-        if entry is None:
-            return False, None
-        return True, entry(words)
+            found = self._found[key] = self._find(*key)
+            return found
 
-    def _entry(self, name: str, form: str) -> _Entry | None:
-        found = self._forms.get(name, {}).get(form)
-        if found is None:
+    def _find(self, name: str, form: str) -> Code | None:
+        described = self._forms.get(name, {}).get(form)
+        if described is None:
             logger.debug("no code is shipped for %s%s: it is compiled", name, form)
             return None
-        symbol, returned = found
-        return _Entry(getattr(self._loaded, symbol), returned)
+        symbol, returned = described
+        return Code(getattr(self._loaded, symbol), returned)
 
 
-class _Entry:
-    """A kernel's code for some types of arguments."""
+class Code:
+    """A kernel's code for one form of arguments."""
 
     def __init__(self, function: Any, returned: str) -> None:
         self._function = function
+        self._function.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
         self._is_tuple = returned.startswith("(")
         self._returned = struct.Struct("=" + returned.strip("()"))
 
     def __call__(self, words: list[int]) -> Any:
-        given = (ctypes.c_uint64 * len(words))(*words)
+        given = struct.pack(f"={len(words)}q", *words)
         found = ctypes.create_string_buffer(self._returned.size)
         if self._function(given, found) == _FAILED:
             # Allocating is all that can fail in a kernel.
             msg = "a kernel could not allocate memory"
             raise MemoryError(msg)
-        values = self._returned.unpack(found.raw)
+        values = self._returned.unpack(found)
         if self._is_tuple:
             return values
         return values[0] if values else None
