@@ -70,7 +70,7 @@ def processors_to_use() -> tuple[int, str]:
     processors, quota = usable_processors(), cpu_quota()
     if quota is not None and quota < processors:
         # A part of a processor is rounded up.
-        return max(1, -int(-quota // 1)), f"the quota of its cgroup, {quota:g} processors"
+        return max(1, -int(-quota // 1)), f"the CPU quota of its cgroup, {quota:g}"
     return processors, "the processors that the process may use"
 
 
