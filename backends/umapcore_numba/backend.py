@@ -11,7 +11,8 @@ import numpy as np
 from umapcore._kit.log2 import exact_log2
 from umapcore._kit.parallel import run_interruptibly, together
 from umapcore._kit.prefetch import LINE
-from umapcore._kit.threads import thread_count
+from umapcore._kit.threads import processors_to_use, thread_count
+from umapcore.layout.constants import GROUP
 from umapcore.layout.plan import build_plan, most_edges_of_a_group
 from umapcore.neighbors.exact import approximate_knn, exact_knn
 from umapcore_numba.layout import bundles
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
 
 #: Graphs with fewer edges run on one thread: their phases are too short to be shared.
 SMALL_GRAPH_EDGES = 200_000
-#: Up to this many workers have pulls of their own; more share one set, with atomic additions.
+#: Up to this many workers have pulls of their own at a time. One more set is for all others, which
+#: use atomic additions.
 PRIVATE_PULLS = 8
 #: With several workers, positions of up to this many bytes alternate between two arrays.
 TWO_ARRAYS_BYTES = 1 << 20
@@ -107,10 +109,8 @@ class NumbaBackend:
         n_threads: int | None = None,
     ) -> NumbaLayout:
         """Begin a layout; see :class:`umapcore.device.protocol.Backend`."""
-        threads = thread_count(n_threads)
-        if plan.n_edges < SMALL_GRAPH_EDGES:
-            threads = 1
-        return NumbaLayout(plan, start, spec, threads, density)
+        workers = useful_workers(plan, thread_count(n_threads))
+        return NumbaLayout(plan, start, spec, workers, density)
 
     def begin_transform(
         self,
@@ -122,6 +122,18 @@ class NumbaBackend:
     ) -> NumbaTransform:
         """Prepare to place new heads; see :class:`umapcore.device.protocol.Backend`."""
         return NumbaTransform(reference, steps, spec, n_threads)
+
+
+def useful_workers(plan: EdgePlan, threads: int) -> int:
+    """Return how many of a run's threads make its layout faster.
+
+    These are no more than there are groups of heads to walk at a time, and no more than there are
+    processors, even if ``NUMBA_NUM_THREADS`` is larger.
+    """
+    if plan.n_edges < SMALL_GRAPH_EDGES:
+        return 1
+    walkers = int(np.diff(plan.first_walkers[plan.bucket_offsets]).max())
+    return max(1, min(threads, -(-walkers // GROUP), processors_to_use()[0]))
 
 
 class NumbaLayout:
@@ -160,7 +172,7 @@ class NumbaLayout:
         self._positions = self._both_positions[0, : n * d]
         self._positions.reshape(n, d)[:] = start[plan.order] + np.float32(0)
         self._walked = np.empty_like(self._positions)
-        parts = n_workers if n_workers <= PRIVATE_PULLS else 1
+        parts = min(n_workers, PRIVATE_PULLS + 1)
         self._pulls = _aligned_zeros(parts, -(-n * d // LINE) * LINE, np.int32)
         self._pool = bundles.Pool(
             np.zeros(POOL_STRIDE * d, np.float32),
@@ -248,7 +260,6 @@ class NumbaLayout:
         key = workers, len(density)
         if key not in self._kernels:
             plan = self._plan
-            # Pulls that all workers share have one row; otherwise each worker has its own row.
             parts = min(workers, self._pulls.shape[0])
             self._kernels[key] = run_worker.bound(
                 self._dims,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import warnings
 from contextlib import ExitStack, nullcontext
+from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from umapcore._kit import file_names
 from umapcore.files import atomic_write as module
 from umapcore.files import zarr_store
 from umapcore.files.anndata_files import check_paths, format_of, open_file, write_with
@@ -184,6 +187,112 @@ def test_what_appears_meanwhile_is_not_replaced(
     found = (target / "a" if kind == "folder" else target).read_text()
     assert found == ("theirs" if taken else "mine")
     assert _names(tmp_path) == {"out"}
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_target_that_is_open_elsewhere(
+    tmp_path: Path, kind: str, overwrite: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows: neither the file nor the folder can be replaced, and all stays as it was."""
+    monkeypatch.setattr(file_names, "WINDOWS", True)
+    monkeypatch.setattr(file_names, "_PAUSE", 0.0)
+    monkeypatch.setattr(module, "_renameat2", lambda *_: False)
+
+    def refuse(one: Path, other: Path) -> None:
+        raise PermissionError(13, "Access is denied", str(one), 5, str(other))
+
+    target = tmp_path / "out"
+    if overwrite:
+        target.mkdir() if kind == "folder" else target.write_text("old")
+    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(os, "rename", refuse)
+    with (
+        pytest.raises(PermissionError, match="is it open in another program") as raised,
+        atomic_write(target, overwrite=overwrite) as beside,
+    ):
+        beside.mkdir() if kind == "folder" else beside.write_text("new")
+    assert raised.value.filename == str(target)
+    assert _names(tmp_path) == ({"out"} if overwrite else set())
+    assert not overwrite or kind == "folder" or target.read_text() == "old"
+
+
+def test_what_cannot_be_removed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first error is what counts, or that there is none."""
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Access is denied", str(path))
+
+    monkeypatch.setattr(module, "remove", refuse)
+
+    def write() -> None:
+        with atomic_write(tmp_path / "out") as beside:
+            beside.touch()
+            raise ValueError("of the writer")
+
+    with pytest.raises(ValueError, match="of the writer"):
+        write()
+    (left,) = _names(tmp_path)
+    assert f"{left} is left and can be removed: Access is denied" in caplog.text
+    with atomic_write(tmp_path / "out") as beside:
+        beside.write_text("new")
+    assert (tmp_path / "out").read_text() == "new"
+
+
+@pytest.mark.parametrize("without", ["renameat2", "a C library"])
+def test_systems_without_linuxs_rename(
+    tmp_path: Path, without: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ctypes
+
+    def load(*_: object, **__: object) -> object:
+        if without == "renameat2":
+            return SimpleNamespace()
+        raise OSError("no such library")
+
+    monkeypatch.setattr(ctypes, "CDLL", load)
+    for platform in ("linux", "darwin"):
+        monkeypatch.setattr(sys, "platform", platform)
+        assert not module._renameat2(tmp_path, tmp_path, 1)
+    target = tmp_path / "out.zarr"
+    for text in ("old", "new"):
+        with atomic_write(target) as beside:
+            beside.mkdir()
+            (beside / text).touch()
+        assert _names(target) == {text}
+    with pytest.raises(FileExistsError), atomic_write(target, overwrite=False) as beside:
+        beside.mkdir()
+    assert _names(tmp_path) == {"out.zarr"}
+
+
+def test_our_own_files_are_closed_before_they_are_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows, where an open file cannot be replaced, also not by who has opened it."""
+    if not os.path.isdir("/proc/self/fd"):
+        pytest.skip("the system does not list open files")
+    from tests.support.anndatas import sheet
+    from umapcore import cli
+
+    source = tmp_path / "in.h5ad"
+    sheet(60).write_h5ad(source)
+    given, replaced = file_names.replace, []
+
+    def strict(one: Path, other: Path) -> None:
+        opened = {os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")}
+        assert not {str(one), str(other)} & opened
+        replaced.append(other.name)
+        given(one, other)
+
+    monkeypatch.setattr(file_names, "replace", strict)
+    drawn = ["--plot", str(tmp_path / "out.png")] if find_spec("matplotlib") else []
+    options = ["--overwrite", "--maxiter", "4", "--init-pos", "random", *drawn]
+    checkpoint = ["--checkpoint", str(tmp_path / "run.ckpt")]
+    assert cli.main(["embed", str(source), "-o", str(source), *options, *checkpoint]) == 0
+    assert {"in.h5ad", "run.ckpt"} <= set(replaced)
+    assert not drawn or "out.png" in replaced
 
 
 def test_names_may_be_as_long_as_the_system_allows(tmp_path: Path) -> None:

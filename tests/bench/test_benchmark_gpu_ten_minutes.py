@@ -356,7 +356,7 @@ def test_a_stage_that_fails_leaves_the_others(tmp_path: Path) -> None:
 def test_threads_of_the_cpu(tmp_path: Path) -> None:
     results = Results(tmp_path / "cpu.json", 1000.0)
     small = cpu.Workload(n_vertices=300, n_epochs=20, run=6)
-    assert cpu.measure(results, [small, replace(small, n_vertices=400)], [1, 2]) == 0
+    assert cpu.measure(results, [small, replace(small, n_vertices=400)], [1, 2], 900) == 0
     found = json.loads((tmp_path / "cpu.json").read_text(encoding="utf-8"))
     assert found["same_bits"]
     assert found["failed"] == found["skipped"] == {}
@@ -366,6 +366,8 @@ def test_threads_of_the_cpu(tmp_path: Path) -> None:
             assert row["epochs_run"] == 5
             assert len(row["seconds"]["runs"]) == cpu.RUNS
             assert row["seconds_an_epoch"] == pytest.approx(row["seconds"]["median"] / 5, rel=1e-3)
+    assert found["searches"]["n_points"] == 900
+    assert [row["threads"] for row in found["searches"]["by_threads"]] == [1, 2]
     assert cpu.thread_counts()[0] == 1
 
 

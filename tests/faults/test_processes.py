@@ -68,7 +68,7 @@ def say(text: str) -> int:
 
 
 def test_forks_and_threads_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("umapcore_numba.backend.SMALL_GRAPH_EDGES", 0)
+    monkeypatch.setattr("umapcore_numba.backend.useful_workers", lambda plan, threads: threads)
     monkeypatch.setenv("NUMBA_NUM_THREADS", "3")
     expected = laid_out()
     assert in_child(lambda: say(laid_out())) == Ended(0, expected)
@@ -87,6 +87,21 @@ def test_forks_and_threads_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -
     assert found == dict.fromkeys(range(6), expected)
     assert child == Ended(0, expected)
     assert laid_out() == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux's affinity")
+def test_many_workers_on_one_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system interrupts each of them anywhere, for as long as all others take."""
+    expected = laid_out(1)
+    monkeypatch.setattr("umapcore_numba.backend.useful_workers", lambda plan, threads: threads)
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "64")
+    one = {min(os.sched_getaffinity(0))}
+    for workers in (3, 20, 64):
+        ended = in_child(
+            lambda workers=workers: say(laid_out(workers)),
+            prepare=lambda: os.sched_setaffinity(0, one),
+        )
+        assert ended == Ended(0, expected)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from umapcore._kit.threads import (
     thread_count,
     usable_processors,
 )
+from umapcore_numba.backend import useful_workers
 from umapcore_numba.layout.thread_tuner import ThreadTuner
 
 if TYPE_CHECKING:
@@ -120,11 +122,12 @@ import umapcore, umapcore_numba.backend
 from tests.support import graphs
 from numba.np.ufunc import parallel
 umapcore.settings.n_threads = 2
-graph = graphs.surface(700)
-for least in (10**6, 0):
-    umapcore_numba.backend.SMALL_GRAPH_EDGES = least
-    umapcore.simplicial_set_embedding(graph, init="random")
+def lay_out():
+    umapcore.simplicial_set_embedding(graphs.surface(700), init="random")
     print(parallel._is_initialized, threading.active_count())
+lay_out()
+umapcore_numba.backend.useful_workers = lambda plan, threads: threads
+lay_out()
 """
     assert run(text, NUMBA_NUM_THREADS="2").split() == ["False", "1", "False", "2"]
 
@@ -219,6 +222,29 @@ def test_processors_of_any_system(name: str, monkeypatch: pytest.MonkeyPatch) ->
     assert usable_processors() == 3
 
 
+@pytest.mark.parametrize(
+    ("n", "threads", "processors", "expected"),
+    [
+        (20_000, 16, 16, 5),  # 16 buckets of 5 groups
+        (70_000, 64, 64, 18),
+        (70_000, 64, 2, 2),
+        (70_000, 3, 64, 3),
+        (70_000, 1, 64, 1),
+        (3_000, 16, 16, 1),
+    ],
+)
+def test_no_more_workers_than_groups_or_processors(
+    n: int, threads: int, processors: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offsets = np.linspace(0, n, 17).astype(np.int64)
+    plan: Any = SimpleNamespace(
+        n_edges=20 * n, bucket_offsets=offsets, first_walkers=np.arange(n + 1)
+    )
+    monkeypatch.setattr("umapcore._kit.threads.usable_processors", lambda: processors)
+    monkeypatch.setattr("umapcore._kit.threads.cpu_quota", lambda: None)
+    assert useful_workers(plan, threads) == expected
+
+
 def spans(tuner: ThreadTuner, seconds: dict[int, float], busy: float, count: int) -> list[int]:
     """Simulate spans whose epochs take `seconds` by number of threads."""
     taken = []
@@ -248,6 +274,18 @@ def test_pace_returns_when_the_machine_is_idle_again() -> None:
 
 def test_pace_does_not_try_fewer_threads_on_long_epochs_without_a_reason() -> None:
     assert set(spans(ThreadTuner(16), {16: 1.0, 8: 2.0, 1: 16.0}, busy=0.95, count=50)) == {16}
+
+
+def test_pace_finds_the_number_of_processors_that_are_free() -> None:
+    """64 threads on two processors: neither 32 nor one are what fits."""
+    tuner = ThreadTuner(64)
+    seconds = {64: 0.030, 32: 0.020, 2: 0.010, 1: 0.018}
+    taken = []
+    for _ in range(40):
+        taken.append(tuner.threads())
+        tuner.record(taken[-1], seconds[taken[-1]], seconds[taken[-1]] * min(2, taken[-1]))
+    assert taken[:4] == [64, 32, 2, 1]
+    assert taken.count(2) >= 28
 
 
 def test_pace_of_one_thread() -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,7 +53,7 @@ def layout(graph: sp.csr_array, spec: OptimizerSpec, **options: object) -> np.nd
 @pytest.fixture
 def no_small_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let test graphs take the parallel path, which they are too small for."""
-    monkeypatch.setattr("umapcore_numba.backend.SMALL_GRAPH_EDGES", 0)
+    monkeypatch.setattr("umapcore_numba.backend.useful_workers", lambda plan, threads: threads)
 
 
 @pytest.mark.usefixtures("no_small_graphs")
@@ -77,6 +78,39 @@ def test_threads(
     assert not np.array_equal(results[0], start)
     for result in results[1:]:
         np.testing.assert_array_equal(result.view(np.int32), results[0].view(np.int32))
+
+
+def test_workers_that_are_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any of them may come late or not at all, also the first, in any number of spans."""
+    from umapcore.layout.plan import build_plan
+    from umapcore_numba import backend
+
+    spec = OptimizerSpec(n_epochs=30)
+    graph = graphs.surface(1200)
+    plan, start = build_plan(graph, spec), graphs.random_start(1200, 2)
+    alone = backend.NumbaLayout(plan, start, spec, 1)
+    alone.advance(1, 30)
+    random = np.random.default_rng(0)
+    together, came = backend.together, set()
+
+    def held_up(n: int, task: Callable[[int], None], stop: Callable[[], None]) -> None:
+        delays = random.choice([0.0, 0.001, 0.004], n)
+
+        def call(number: int) -> None:
+            time.sleep(delays[number])
+            came.add(number)
+            task(number)
+
+        together(n, call, stop)
+
+    monkeypatch.setattr(backend, "together", held_up)
+    for n_workers in (2, 5, 12):
+        running = backend.NumbaLayout(plan, start, spec, n_workers)
+        monkeypatch.setattr(running._tuner, "threads", lambda n=n_workers: n)
+        for epoch in range(1, 30):
+            running.advance(epoch, epoch + 1)
+        np.testing.assert_array_equal(running.positions(), alone.positions())
+    assert came == set(range(12))
 
 
 @pytest.fixture
@@ -169,7 +203,8 @@ for dimensions, name in ((2, "hub"), (2, "surface"), (3, "hub"))[: 3 if several 
 import umapcore._kit.parallel
 from umapcore import simplicial_set_embedding
 from umapcore.init import multilevel
-backend.SMALL_GRAPH_EDGES = umapcore._kit.parallel._SERIAL_ROWS = 0
+backend.useful_workers = lambda plan, threads: threads
+umapcore._kit.parallel._SERIAL_ROWS = 0
 multilevel._OUT_OF_CACHE = 1000
 sheet = graphs.random_weights(graphs.grid(150, 60))
 whole = {

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from umapcore_numba.layout.work_queue import (
+    claim_row,
+    claimed_rows,
     end_phase,
     next_piece,
     open_phase,
+    owner_of,
     queue_state_size,
     share_of,
 )
@@ -31,10 +34,12 @@ def toil(
     while phase < done.shape[0]:
         count = counts[phase % counts.shape[0]]
         mine = 0
+        owner = worker
         while True:
-            piece = next_piece(queue, worker, n_workers, phase, count)
+            piece = next_piece(queue, owner, n_workers, phase, count)
             if piece < 0:
                 break
+            owner = owner_of(piece, n_workers, count)
             if phase > 0:
                 before = counts[(phase - 1) % counts.shape[0]]
                 faults += done[phase - 1, :before].sum() != before
@@ -109,3 +114,46 @@ def shares(n_workers: int, count: int) -> list[int]:
 def test_shares_are_all_pieces() -> None:
     assert shares(3, 10) == [0, 3, 6, 10]
     assert shares(4, 2) == [0, 0, 1, 1, 2]
+
+
+@numba.njit
+def owners(n_workers: int, count: int) -> list[int]:
+    return [owner_of(piece, n_workers, count) for piece in range(count)]
+
+
+@pytest.mark.parametrize(("n_workers", "count"), [(1, 4), (3, 10), (4, 2), (64, 17), (7, 7)])
+def test_owners_of_pieces(n_workers: int, count: int) -> None:
+    bounds = shares(n_workers, count)
+    expected = [worker for worker in range(n_workers) for _ in range(*bounds[worker:][:2])]
+    assert owners(n_workers, count) == expected
+
+
+@numba.njit(nogil=True)
+def rows_of(workers: np.ndarray, n_workers: int, n_rows: int, phase: int, queue: np.ndarray) -> int:
+    for i in range(workers.shape[0]):
+        workers[i] = claim_row(queue, workers[i], n_workers, n_rows, phase)
+    return claimed_rows(queue, n_workers, n_rows, phase)
+
+
+def test_rows_are_claimed_for_a_phase() -> None:
+    queue, _ = fresh(6, 1)
+    workers = np.array([4, 1])
+    # Five workers have rows of their own: each gets its number's, if it is free.
+    assert rows_of(workers, 5, 5, 7, queue) == 0b10010
+    assert workers.tolist() == [4, 1]
+    # Three rows for six workers: two find rows of their own, all others share the third.
+    workers = np.array([5, 3, 0, 2])
+    assert rows_of(workers, 6, 3, 8, queue) == 0b111
+    assert workers.tolist() == [1, 0, 2, 2]
+    assert rows_of(np.array([2]), 6, 3, 9, queue) == 0b001
+    assert rows_of(np.array([], np.int64), 6, 3, 8, queue) == 0b110
+
+
+def test_rows_are_claimed_by_one_worker_each() -> None:
+    with ThreadPoolExecutor(4) as pool:
+        queue, _ = fresh(4, 1)
+        for phase in range(1, 300):
+            taken = [np.array([worker % 2]) for worker in range(4)]
+            done = [pool.submit(rows_of, own, 4, 4, phase, queue) for own in taken]
+            assert max(part.result() for part in done) == 0b1111
+            assert sorted(int(own[0]) for own in taken) == [0, 1, 2, 3]

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -335,6 +336,43 @@ def test_a_file_that_another_program_changes_meanwhile(
     np.testing.assert_array_equal(found, simplicial_set_embedding(sheet, SPEC))
     assert "was changed by another program" in caplog.text
     assert path.read_text() == "precious"
+
+
+def test_two_runs_that_write_the_same_file_at_once(sheet: sp.csr_array, path: Path) -> None:
+    """They should not; but what is there is always one's or the other's, and whole."""
+    states = []
+    for epoch in (3, 5):
+        stopped(sheet, path, epoch=epoch)
+        states.append(read_state(path))
+        path.unlink()
+    write_state(path, states[0])
+    threads = [
+        threading.Thread(target=lambda state=state: [write_state(path, state) for _ in range(50)])
+        for state in states
+    ]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        assert read_state(path).epoch in (3, 5)
+    assert [found.name for found in path.parent.iterdir()] == [path.name]
+
+
+def test_what_killed_runs_have_left_is_removed(sheet: sp.csr_array, path: Path) -> None:
+    stopped(sheet, path)
+    left = path.with_name(f".{path.name}.12345-6.part")
+    left.write_bytes(b"half a checkpoint")
+    simplicial_set_embedding(sheet, SPEC, checkpoint=path)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_names_that_cannot_be_written_are_refused_at_once(
+    sheet: sp.csr_array, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match=r"checkpoint='.*x': its name has 300 bytes"):
+        simplicial_set_embedding(sheet, SPEC, checkpoint=tmp_path / ("x" * 300))
+    monkeypatch.setattr("umapcore._kit.file_names.WINDOWS", True)
+    with pytest.raises(ValueError, match=r"checkpoint='.*run:1': on Windows, .* contain ':'"):
+        simplicial_set_embedding(sheet, SPEC, checkpoint=tmp_path / "run:1")
 
 
 def test_a_full_disk_does_not_end_the_run(

@@ -62,10 +62,15 @@ def _most_threads() -> tuple[int, str]:
     config = getattr(sys.modules.get("numba"), "config", None)
     if config is not None and config.NUMBA_NUM_THREADS != config.NUMBA_DEFAULT_NUM_THREADS:
         return int(config.NUMBA_NUM_THREADS), "numba.config.NUMBA_NUM_THREADS"
+    return processors_to_use()
+
+
+def processors_to_use() -> tuple[int, str]:
+    """Return how many processors the system lets the process use at a time, and why so many."""
     processors, quota = usable_processors(), cpu_quota()
     if quota is not None and quota < processors:
         # A part of a processor is rounded up.
-        return max(1, -int(-quota // 1)), f"the quota of its cgroup, {quota:g} processors"
+        return max(1, -int(-quota // 1)), f"the CPU quota of its cgroup, {quota:g}"
     return processors, "the processors that the process may use"
 
 

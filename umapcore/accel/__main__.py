@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from umapcore.accel import install
 from umapcore.device.select import METHODS
 
-_USAGE = "python -m umapcore.accel [options] (script.py | -m module) [arguments …]"
+_USAGE = "python -m umapcore.accel [options] (script.py | -m module) [arguments ...]"
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -46,12 +47,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def program() -> int:
     """Run the command line of this process, which ends afterwards; see :func:`main`."""
+    _print_anything()
     signals = Signals().__enter__()
     try:
         return _main(None, signals)
     finally:
         # Until the process has ended, a signal would change nothing but its exit code.
         signals.ignore()
+
+
+def _print_anything() -> None:
+    """Let names and messages be printed on consoles that lack some of their characters.
+
+    These are printed as escape sequences; for stderr Python does so itself.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _main(argv: Sequence[str] | None, signals: Signals) -> int:

@@ -91,6 +91,7 @@ def embed_file(
     from umapcore._kit.compile_time import counted_compiling
     from umapcore.layout.spec import OptimizerSpec
     from umapcore.runs.checkpoint import Checkpoint
+    from umapcore.runs.checkpoint_file import remove_state
     from umapcore.tl import umap
 
     timings: dict[str, float] = {}
@@ -141,7 +142,7 @@ def embed_file(
             timings["write"] = timings.get("write", 0.0) + time.perf_counter() - began
     if checkpoint is not None:
         # Only now is the result safe on disk.
-        checkpoint.unlink(missing_ok=True)
+        remove_state(checkpoint)
     return Embedded(target, key_obsm, embedding.shape, timings, continued)
 
 

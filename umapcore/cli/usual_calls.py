@@ -114,9 +114,10 @@ def _several_components() -> None:
     from umapcore.pp import neighbors
 
     adata = _cells()
-    # Components of 200, 60 and 40 cells.
+    # Components of 200, 60, 20 and 20 cells.
     adata.obsm["X_pca"][200:] += 100.0
     adata.obsm["X_pca"][260:] += 100.0
+    adata.obsm["X_pca"][280:] += 100.0
     neighbors(adata, _NEIGHBORS, use_rep="X_pca")
     for n_components in (2, 3):
         _lay_out(adata, n_components=n_components)

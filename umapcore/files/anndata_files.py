@@ -7,6 +7,7 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
+from umapcore._kit.file_names import check_file_name
 from umapcore.errors import did_you_mean
 from umapcore.files import zarr_store
 from umapcore.files.atomic_write import atomic_write, there_already
@@ -64,6 +65,7 @@ def check_paths(source: Path, target: Path, *, overwrite: bool) -> None:
     FileNotFoundError, FileExistsError, OSError
         The message says what prevents reading or writing.
     """
+    check_file_name(target)
     check_source(source)
     source = part_of(source)[0]
     if (source.suffix == ".h5mu") != (target.suffix == ".h5mu"):
@@ -108,6 +110,7 @@ def check_target(target: Path, *, overwrite: bool, source: Path | None = None) -
     if target.name == "-":
         msg = "-: standard output cannot be written to; give the name of a file."
         raise ValueError(msg)
+    check_file_name(target)
     if not target.parent.is_dir():
         msg = f"{target.parent}: no such folder to write into."
         raise FileNotFoundError(msg)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import itertools
 import os
 import shutil
 import signal
@@ -12,6 +11,10 @@ import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
+
+from umapcore._kit import file_names
+from umapcore._kit.file_names import check_file_name, explained
+from umapcore.logs import logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,12 +26,9 @@ _AT_FDCWD = -100
 _RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2
 #: Errors of renameat2 on a file system, or a kernel, that does not know the flag.
 _UNKNOWN_FLAG = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM}
-#: Characters of the target's name in the temporary one, which may have 255 bytes at most.
-_KEPT = 50
-#: How often the removal of a folder is tried, and the seconds between two tries.
+#: How often the removal of what others may still use is tried, and the seconds between two tries.
 _TRIES, _PAUSE = 20, 0.05
 
-_numbers = itertools.count()
 _records: list[list[Path]] = []
 
 
@@ -53,8 +53,11 @@ def atomic_write(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
     ------
     FileExistsError
         When there is a target at the end, and `overwrite` is false. It is left as it is.
+    ValueError
+        When the system does not allow the target's name.
     """
-    beside = _beside(target, "part")
+    check_file_name(target)
+    beside = file_names.beside(target, "part")
     try:
         yield beside
         _sync(beside)
@@ -66,19 +69,19 @@ def atomic_write(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
             else:
                 if target.exists():
                     shutil.copymode(target, beside)
-                os.replace(beside, target)
+                file_names.replace(beside, target)
             for record in _records:
                 record.append(target)
-            remove(beside)  # the folder that was replaced
     except OSError as error:
         names = f"{error.filename}\n{error.filename2}"
-        if str(beside) not in names:
+        if str(beside) not in names and error.filename2 is None:
             raise
         # The user knows the target by its own name.
-        raise OSError(error.errno, error.strerror, str(target)) from error
+        raise explained(error, target) from error
     finally:
+        # What is there now is incomplete, or the folder that was replaced.
         with _signals_waiting():
-            remove(beside)
+            _remove_or_say(beside)
 
 
 @contextmanager
@@ -114,10 +117,12 @@ def remove(path: Path) -> None:
             path.unlink()
 
 
-def _beside(target: Path, ending: str) -> Path:
-    """Return a name in the folder of `target` that no other writer has."""
-    name = f".{target.name[:_KEPT]}.{os.getpid()}-{next(_numbers)}.{ending}"
-    return target.with_name(name)
+def _remove_or_say(path: Path) -> None:
+    """Remove a temporary file or folder; what has become of the target is known already."""
+    try:
+        remove(path)
+    except OSError as error:
+        logger.warning("%s is left and can be removed: %s", path, error.strerror or error)
 
 
 def _sync(path: Path) -> None:
@@ -127,7 +132,7 @@ def _sync(path: Path) -> None:
                 _sync(path / place / name)
         return
     # Windows needs a file that may be written to; elsewhere a read-only one will do.
-    opened = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    opened = os.open(path, os.O_RDWR if file_names.WINDOWS else os.O_RDONLY)
     try:
         os.fsync(opened)
     finally:
@@ -139,7 +144,7 @@ def _rename_without_replacing(beside: Path, target: Path) -> None:
     try:
         if _renameat2(beside, target, _RENAME_NOREPLACE):
             return
-        if os.name == "nt":  # there, a rename never replaces
+        if file_names.WINDOWS:  # there, a rename never replaces
             os.rename(beside, target)
             return
         # Only one writer can create the name; that one then replaces what it has created.
@@ -150,7 +155,7 @@ def _rename_without_replacing(beside: Path, target: Path) -> None:
     except FileExistsError:
         raise there_already(target) from None
     try:
-        os.replace(beside, target)
+        file_names.replace(beside, target)
     except BaseException:
         with suppress(OSError):
             target.rmdir() if target.is_dir() else target.unlink()
@@ -165,7 +170,7 @@ def _swap_folder(beside: Path, target: Path) -> None:
     shutil.copymode(target, beside)
     if _renameat2(beside, target, _RENAME_EXCHANGE):
         return  # the old folder is now at `beside`; the caller removes it
-    before = _beside(target, "before")
+    before = file_names.beside(target, "before")
     try:
         os.rename(target, before)
         os.rename(beside, target)
@@ -174,7 +179,7 @@ def _swap_folder(beside: Path, target: Path) -> None:
             os.rename(before, target)
         raise
     finally:
-        remove(before)
+        _remove_or_say(before)
 
 
 def _renameat2(one: Path, other: Path, flag: int) -> bool:

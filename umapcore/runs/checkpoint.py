@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from umapcore._kit.checks import check_real
+from umapcore._kit.file_names import check_file_name
 from umapcore.errors import bad_type
 from umapcore.logs import logger
-from umapcore.runs.checkpoint_file import State, part_of, read_state, write_state
+from umapcore.runs.checkpoint_file import State, read_state, remove_state, write_state
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,6 +80,11 @@ def check_checkpoint(checkpoint: object) -> Checkpoint | None:
             raise bad_type("checkpoint", checkpoint, allowed)
         checkpoint = Checkpoint(checkpoint)
     path = Path(checkpoint.path)
+    try:
+        check_file_name(path)
+    except ValueError as error:
+        msg = f"checkpoint={error}"
+        raise ValueError(msg) from None
     if path.is_dir():
         msg = f"checkpoint={str(path)!r} is a folder; a file is needed."
         raise IsADirectoryError(msg)
@@ -216,9 +221,7 @@ class Keeper:
         """Remove the file if the run is complete; called when the caller has stored its result."""
         ours = self._stamp is not None and _stamp(self._path) == self._stamp
         if ours and self._complete and not self._checkpoint.keep:
-            for path in (self._path, part_of(self._path)):
-                with suppress(OSError):
-                    path.unlink()
+            remove_state(self._path)
 
     def _refuse(self, different: list[str]) -> None:
         msg = (

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from umapcore._kit import file_names
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -104,22 +106,29 @@ def write_state(path: Path, state: State) -> None:
         "positions": state.positions,
     }
     arrays |= {f"{_SNAPSHOT}{epoch}": taken for epoch, taken in state.snapshots.items()}
-    beside = part_of(path)
+    beside = file_names.beside(path, "part")
     try:
         with beside.open("wb") as file:
             np.savez(file, **arrays)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
+        file_names.replace(beside, path)
+    except BaseException as error:
         with suppress(OSError):
             beside.unlink()
+        if isinstance(error, OSError):
+            raise file_names.explained(error, path) from error
         raise
 
 
-def part_of(path: Path) -> Path:
-    """Return the name of the temporary file that is later renamed to `path`."""
-    return path.with_name(f".{path.name}.part")
+def remove_state(path: Path) -> None:
+    """Remove a checkpoint, and what writers of it have left that were killed."""
+    left = [path]
+    with suppress(OSError):
+        left += file_names.all_beside(path, "part")
+    for file in left:
+        with suppress(OSError):
+            file.unlink()
 
 
 def read_state(path: Path) -> State:

@@ -66,7 +66,8 @@ class State(NamedTuple):
     walked
         float32: positions of a bucket's heads after their walk.
     pulls
-        int32: pulls on tails, in whole units. One row for each worker, or one for all.
+        int32: pulls on tails, in whole units. One row for each worker, or fewer; the last is then
+        for all workers that find no other one.
     """
 
     positions: Any

@@ -23,10 +23,13 @@ from umapcore_numba.layout.updates import apply_updates, slice_size
 from umapcore_numba.layout.walk import walk_group
 from umapcore_numba.layout.work_queue import (
     abandon,
+    claim_row,
+    claimed_rows,
     end_phase,
     is_stopped,
     next_piece,
     open_phase,
+    owner_of,
     share_of,
 )
 
@@ -91,8 +94,8 @@ def run_worker(
         scratch.meets_itself[worker],
         scratch.claims[worker],
     )
-    shared = n_workers > 1 and state.pulls.shape[0] == 1
-    pulls = state.pulls[0 if shared else worker]
+    n_pulls = state.pulls.shape[0]
+    pulls, shared = state.pulls[0], False
     n_rows = state.positions.shape[0]
     d = dimensions(dims, law.n_components)
     size = (plan.first_walkers.shape[0] - 1) * d
@@ -129,11 +132,16 @@ def run_worker(
         else:
             count = n_slices
         done = 0
+        owner = worker
         while not is_stopped(own.claims):
-            piece = next_piece(queue, worker, n_workers, phase, count)
+            piece = next_piece(queue, owner, n_workers, phase, count)
             if piece < 0:
                 break
+            owner = owner_of(piece, n_workers, count)
             done += 1
+            if done == 1 and kind == _WALK and not measuring:
+                row = claim_row(queue, worker, n_workers, n_pulls, phase)
+                pulls, shared = state.pulls[row], n_pulls < n_workers and row == n_pulls - 1
             if measuring:
                 if len(density) > 0:
                     density_piece(stage, piece, dims, plan, source, law, own.floats, density)
@@ -148,9 +156,10 @@ def run_worker(
                 walk_group(dims, group, plan, law, step, moves, pool, own, density)
             elif kind == _ADD:
                 first = piece * a_slice
+                claimed = claimed_rows(queue, n_workers, n_pulls, phase - 1)
                 apply_updates(
                     first, min(size, first + a_slice), start * d, stop * d, source, target, state,
-                    law.unit, own.ints,
+                    claimed, law.unit, own.ints,
                 )  # fmt: skip
         if is_stopped(own.claims):
             abandon(queue)

@@ -25,7 +25,8 @@ class ThreadTuner:
     """
 
     def __init__(self, most: int) -> None:
-        self.candidates = sorted({most, max(1, most // 2), 1}, reverse=True)
+        self._most = most
+        self.candidates = _candidates(most)
         self._seconds: dict[int, float] = {}
         self._current = most
         self._spans_since_trial = 0
@@ -49,18 +50,26 @@ class ThreadTuner:
         """
         self._seconds[threads] = seconds
         self._spans_since_trial += 1
-        if threads == self.candidates[0]:
+        if threads == self._most:
             self._starved = processor_seconds < _STARVED * threads * seconds
+            if self._starved:  # as many as there were processors for
+                self.candidates = _candidates(self._most, round(processor_seconds / seconds))
         if self._untried and self._untried[0] == threads:
             self._untried.pop(0)
         if self._untried:
             return
-        self._current = min(self._seconds, key=self._seconds.__getitem__)
+        measured = [c for c in self.candidates if c in self._seconds]
+        self._current = min(measured, key=self._seconds.__getitem__)
         first = not self._compared and seconds < _SHORT_EPOCH
         again = self._spans_since_trial >= _PATIENCE and (
-            self._starved or self._current != self.candidates[0]
+            self._starved or self._current != self._most
         )
         if len(self.candidates) > 1 and (first or again):
             self._compared = True
             self._spans_since_trial = 0
             self._untried = [c for c in self.candidates if c != self._current]
+
+
+def _candidates(most: int, got: int = 1) -> list[int]:
+    """Return numbers of threads to try: all, half of them, as many as `got` processors, one."""
+    return sorted({most, max(1, most // 2), min(most, max(1, got)), 1}, reverse=True)

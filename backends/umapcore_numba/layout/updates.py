@@ -33,14 +33,15 @@ def apply_updates(
     source: Any,
     target: Any,
     state: Any,
+    claimed: Any,
     unit: Any,
     scratch: Any,
 ) -> None:
     """Move the flat positions `first` … `last` - 1 from `source` to `target` when a bucket ends.
 
     Heads of the bucket first get their walked positions. Then every vertex moves by its pulls;
-    each row of `pulls` holds a part of them. The pulls are cleared. With one row of positions
-    `target` is `source`.
+    each row of `pulls` whose bit in `claimed` is set holds a part of them. The pulls are cleared.
+    With one row of positions `target` is `source`.
 
     With several workers, most of these lines were last written by another worker. So they are
     prefetched, and every loop writes one array only: a store that waits for its line delays the
@@ -62,7 +63,8 @@ def apply_updates(
             for i in range(end, min(last, end + CHUNK), LINE):
                 prefetch_to_write(target, i)
                 for part in range(pulls.shape[0]):
-                    prefetch_to_write(pulls[part], i)
+                    if claimed >> part & 1:
+                        prefetch_to_write(pulls[part], i)
         stood = source[begin:end]
         moved = target[begin:end]
         size = moved.shape[0]
@@ -75,6 +77,8 @@ def apply_updates(
         total = scratch[0:size]
         total[:] = 0
         for part in range(pulls.shape[0]):
+            if not claimed >> part & 1:
+                continue
             pull = pulls[part, begin:end]
             for i in range(size):
                 total[i] += pull[i]

@@ -8,9 +8,10 @@ phase. Workers wait by polling, since a phase is shorter than the time in which 
 thread (a region of a threading layer costs some 5 microseconds, this less than 1).
 
 The state is an int64 array in which every number has two cache lines to itself. The numbers are the
-phase that is open, how many of its pieces are done, and a counter of drawn pieces for each worker's
-share. The upper half of a counter holds the phase, so that a worker that is late cannot draw a
-piece of a phase that is over.
+phase that is open, how many of its pieces are done, a counter of drawn pieces for each worker's
+share, and for each row of pulls the last phase in which a worker has claimed it. The upper half of
+a counter holds the phase, so that a worker that is late cannot draw a piece of a phase that is
+over.
 """
 
 from __future__ import annotations
@@ -38,13 +39,15 @@ _NEVER = 1 << 62
 #: Index of the stop word in a worker's scratch `claims`: a word in a line that only this worker
 #: reads, so that looking at it costs one load from the nearest cache.
 STOP = 2
-#: Number of polls before a waiting worker yields its processor: some 20 microseconds.
-_LOOKS = 1000
+#: Number of polls before a waiting worker yields its processor: 2 to 5 microseconds. Where nobody
+#: else wants it, yielding returns in less than one. Where there are more workers than processors,
+#: a worker that polls may keep those that have work from running.
+_LOOKS = 100
 
 
 def queue_state_size(n_workers: int) -> int:
     """Return how many numbers are in the state of a queue; all of them begin at 0."""
-    return (2 + n_workers) * STRIDE
+    return (2 + 2 * n_workers) * STRIDE
 
 
 @inline
@@ -76,9 +79,16 @@ def share_of(worker: Any, n_workers: Any, count: Any) -> Any:
 
 
 @inline
+def owner_of(piece: Any, n_workers: Any, count: Any) -> Any:
+    """Return the worker in whose share one of `count` pieces is."""
+    return ((piece + 1) * n_workers - 1) // count
+
+
+@inline
 def next_piece(queue: Any, worker: Any, n_workers: Any, phase: Any, count: Any) -> Any:
     """Draw the next of the `count` pieces of a phase: -1 if none is left or the phase is over.
 
+    `worker` is the one whose share comes first.
     Every worker begins with its own share. The share is the same part of the vertices in every
     bucket, so most of what it reads is in its own cache. Then it draws from the other shares.
     """
@@ -94,6 +104,35 @@ def next_piece(queue: Any, worker: Any, n_workers: Any, phase: Any, count: Any) 
                 return first + (drawn & _LOWER_HALF)
             drawn = before
     return np.int64(-1)
+
+
+@inline
+def claim_row(queue: Any, worker: Any, n_workers: Any, n_rows: Any, phase: Any) -> Any:
+    """Return a row of pulls in which to write in a phase, which must not be 0.
+
+    The row is the worker's own until the phase ends. If there are fewer rows than workers, the last
+    one is for all who find the others taken. A worker calls this when it has drawn a piece. So only
+    rows are in use, and have to be added, whose workers were running.
+    """
+    private = n_rows if n_rows >= n_workers else n_rows - 1
+    for turn in range(private):
+        row = (worker + turn) % private
+        place = _DRAWN + STRIDE * (n_workers + row)
+        before = load_in_order(queue, place)
+        if before != phase and compare_exchange(queue, place, before, phase) == before:
+            return row
+    store_in_order(queue, _DRAWN + STRIDE * (n_workers + n_rows - 1), phase)
+    return n_rows - 1
+
+
+@inline
+def claimed_rows(queue: Any, n_workers: Any, n_rows: Any, phase: Any) -> Any:
+    """Return the rows that were claimed in a phase, which must be over: bit k is set for row k."""
+    rows = 0
+    for row in range(n_rows):
+        if load_in_order(queue, _DRAWN + STRIDE * (n_workers + row)) == phase:
+            rows |= 1 << row
+    return rows
 
 
 @inline

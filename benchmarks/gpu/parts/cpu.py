@@ -1,21 +1,29 @@
-"""Time layouts on the GPU machine's CPU by threads: ``python -m benchmarks.gpu.parts.cpu``."""
+"""Time layouts and searches for neighbours on the GPU machine's CPU, by threads.
+
+Run as ``python -m benchmarks.gpu.parts.cpu``.
+"""
 
 from __future__ import annotations
 
-import os
+import hashlib
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.generated import Generated, generated
 from benchmarks.gpu.clock import spread
+from benchmarks.gpu.parts.neighbours import search, some_points
 from benchmarks.gpu.parts.results import Results, from_command_line
 from benchmarks.gpu.runs import digest
 from umapcore import OptimizerSpec
+from umapcore._kit.threads import processors_to_use
 from umapcore_numba.backend import NumbaBackend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 THREADS = (1, 2, 4, 8, 16)
 RUNS = 3
@@ -42,6 +50,8 @@ class Workload:
     run: int
 
 
+#: Points of the searches, as many as the first graph has vertices.
+POINTS = 70_000
 #: As large as fashion_mnist70k, and a million vertices.
 WORKLOADS = (Workload(70_000, 200, 200), Workload(1_000_000, 200, 21))
 
@@ -55,12 +65,51 @@ def measure(
     results: Results,
     workloads: Sequence[Workload] = WORKLOADS,
     threads: Sequence[int] | None = None,
+    n_points: int = POINTS,
 ) -> int:
     """Do the work of :func:`main`."""
     threads = thread_counts() if threads is None else threads
     results.found |= {"threads": list(threads), "workloads": []}
-    same = True
     results.steps.run("warm-up", warm_up, threads)
+    first, *others = workloads
+    same = layouts(results, [first], threads)
+    same = searches(results, n_points, threads) and same
+    same = layouts(results, others, threads) and same
+    results.found["same_bits"] = same
+    return results.end(good=same)
+
+
+def searches(results: Results, n_points: int, threads: Sequence[int]) -> bool:
+    """Time approximate searches; return whether their bits are the same."""
+    points = some_points(n_points)
+    rows: list[dict[str, Any]] = []
+    results.found["searches"] = {"n_points": n_points, "by_threads": rows}
+    for n in threads:
+        row = results.steps.run(f"search, {n} threads", search_on_threads, points, n)
+        if row is not None:
+            rows.append(row)
+            print(f"          {row['seconds']['median']:.3f} s")
+    return len({row["digest"] for row in rows}) <= 1
+
+
+def search_on_threads(points: NDArray[np.float32], n_threads: int) -> dict[str, Any]:
+    """Time searches on `n_threads` threads; what they need has been compiled before."""
+    seconds, digests = [], set()
+    for _ in range(RUNS):
+        began = time.perf_counter()
+        knn, _ = search(NumbaBackend(), points, "approximate", n_threads=n_threads)
+        seconds.append(time.perf_counter() - began)
+        digests.add(hashlib.sha256(knn.indices.tobytes() + knn.distances.tobytes()).hexdigest())
+    return {
+        "threads": n_threads,
+        "seconds": spread(seconds),
+        "digest": " and ".join(sorted(digests)),
+    }
+
+
+def layouts(results: Results, workloads: Sequence[Workload], threads: Sequence[int]) -> bool:
+    """Time layouts; return whether their bits are the same."""
+    same = True
     for workload in workloads:
         bench = results.steps.run(
             f"making {workload.n_vertices:,} vertices", generated, workload.n_vertices
@@ -82,12 +131,12 @@ def measure(
                 rows.append(row)
                 print(f"          {row['seconds_an_epoch']:.6f} s an epoch")
         same = same and len({row["digest"] for row in rows}) <= 1
-    results.found["same_bits"] = same
-    return results.end(good=same)
+    return same
 
 
 def warm_up(threads: Sequence[int]) -> None:
-    """Compile the kernels of the plan and the layout, for one thread and for several."""
+    """Compile the kernels of the search, the plan and the layout."""
+    search(NumbaBackend(), some_points(WARM), "approximate")
     backend, bench, spec = NumbaBackend(), generated(WARM), OptimizerSpec(seed=0, n_epochs=200)
     for n in {1, max(threads)}:
         plan = backend.plan(bench.graph, spec, n_threads=n)
@@ -121,8 +170,8 @@ def on_threads(bench: Generated, workload: Workload, n_threads: int) -> dict[str
 
 def thread_counts() -> list[int]:
     """Return the numbers of threads up to the number of cores that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return [n for n in THREADS if n <= (cores or 1)]
+    cores, _ = processors_to_use()
+    return [n for n in THREADS if n <= cores]
 
 
 if __name__ == "__main__":

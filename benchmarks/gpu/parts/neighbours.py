@@ -56,11 +56,15 @@ def timed(backend: CupyBackend, kind: str) -> dict[str, Any]:
     return {"n_points": TIMED[kind], "seconds": seconds, "recall": recall, "peak_bytes": peak}
 
 
-def search(backend: Backend, points: NDArray[np.float32], kind: str) -> tuple[KNN, float]:
+def search(
+    backend: Backend, points: NDArray[np.float32], kind: str, **options: Any
+) -> tuple[KNN, float]:
     """Search by one of the kinds in `TIMED`; return neighbours and recall."""
     if kind == "exact":
         return backend.nearest(points, _NEIGHBOURS, "euclidean"), 1.0
-    return backend.approximate(points, _NEIGHBOURS, "euclidean", accuracy=ACCURACY, seed=0)
+    return backend.approximate(
+        points, _NEIGHBOURS, "euclidean", accuracy=ACCURACY, seed=0, **options
+    )
 
 
 def some_points(n: int) -> NDArray[np.float32]:
