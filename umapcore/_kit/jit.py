@@ -9,7 +9,7 @@ on other processors, and in a checkout, numba compiles it at the first call and 
 from __future__ import annotations
 
 from functools import update_wrapper
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class _Compilable:
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         self._made: Any = None
-        update_wrapper(self, function)
+        update_wrapper(cast("Callable[..., Any]", self), function)
 
     def _make(self) -> Any:
         raise NotImplementedError

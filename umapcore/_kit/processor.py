@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import suppress
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 from umapcore.errors import bad_value
@@ -42,14 +44,11 @@ def levels_of_this_machine() -> tuple[str, ...]:
 
 def _features() -> dict[str, bool]:
     """Return the processor's features as NumPy found them; it dispatches its loops by them."""
-    try:
-        from numpy._core._multiarray_umath import __cpu_features__ as features
-    except ImportError:  # before NumPy 2
-        from numpy.core._multiarray_umath import (  # type: ignore[no-redef,import-not-found]
-            __cpu_features__ as features,
-        )
-    found: dict[str, bool] = features
-    return found
+    for name in ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath"):  # before NumPy 2
+        with suppress(ImportError):
+            found: dict[str, bool] = import_module(name).__cpu_features__
+            return found
+    return {}
 
 
 @cache

@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import binding, ir
-from numba.core import types
 from numba.core.registry import cpu_target
 from numba.np import numpy_support
 
 from umapcore._kit.jit import KERNELS
+from umapcore._kit.later import types
 from umapcore._kit.precompiled.library import ENDING, digest_of
 from umapcore._kit.sources import files_of
 
