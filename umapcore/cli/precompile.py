@@ -11,10 +11,13 @@ import os
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from umapcore._kit.precompiled.library import FOLDER
 from umapcore._kit.processor import ARM_LEVELS, X86, X86_LEVELS
+from umapcore._kit.threads import thread_count
 
 _V2 = "+cx16,+popcnt,+sahf,+sse3,+sse4.1,+sse4.2,+ssse3"
 _V3 = f"{_V2},+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe,+xsave"
@@ -42,17 +45,22 @@ def main() -> None:
     if args.here:
         _compile(args.levels[0], args.folder)
         return
-    for level in args.levels or levels:
-        name, features = _TARGETS[level]
-        with tempfile.TemporaryDirectory() as cache:
-            environment = {
-                **os.environ,
-                "NUMBA_CPU_NAME": name,
-                "NUMBA_CPU_FEATURES": features,
-                "NUMBA_CACHE_DIR": cache,  # what numba takes from its cache has no LLVM module
-            }
-            command = [sys.executable, "-m", "umapcore.cli.precompile", "--here", level]
-            subprocess.run([*command, "--folder", str(args.folder)], env=environment, check=True)
+    with ThreadPoolExecutor(thread_count(None)) as pool:
+        list(pool.map(partial(_in_a_process, folder=args.folder), args.levels or levels))
+
+
+def _in_a_process(level: str, folder: Path) -> None:
+    """Compile a level in a process of its own."""
+    name, features = _TARGETS[level]
+    with tempfile.TemporaryDirectory() as cache:
+        environment = {
+            **os.environ,
+            "NUMBA_CPU_NAME": name,
+            "NUMBA_CPU_FEATURES": features,
+            "NUMBA_CACHE_DIR": cache,  # what numba takes from its cache has no LLVM module
+        }
+        command = [sys.executable, "-m", "umapcore.cli.precompile", "--here", level]
+        subprocess.run([*command, "--folder", str(folder)], env=environment, check=True)
 
 
 def _compile(level: str, folder: Path) -> None:

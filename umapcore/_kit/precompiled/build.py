@@ -207,6 +207,8 @@ def _write(module: Any, path: Path) -> None:
     """Compile a module for the processor that numba compiles for, and link it."""
     codegen = cpu_target.target_context.codegen()
     triple, name, features = codegen.magic_tuple()
+    if sys.platform == "win32":
+        triple = "x86_64-w64-windows-gnu"  # what MinGW's compiler links
     machine = binding.Target.from_triple(triple).create_target_machine(
         cpu=name, features=features, opt=3, reloc="pic", codemodel="default"
     )
