@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, models, overload, register_model
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import lower_builtin, models, register_model
 
 from umapcore._kit.simd import SIMD_WIDTH
 
@@ -59,24 +60,33 @@ def _define(
     *,
     compares: bool = False,
 ) -> None:
-    """Define an operator on vectors, from functions that build its LLVM instruction."""
+    """Define an operator on vectors, from functions that build its LLVM instruction.
 
-    @intrinsic
-    def apply(typingctx: Any, a: Any, b: Any) -> Any:
-        kind = kind_of(a, b)
-        build = of_floats if isinstance(kind.element, types.Float) else of_integers
-        if build is None:
-            return None
+    numba's ``overload`` would compile a function for each pair of types that meets: a second for
+    the kernels of a layout.
+    """
 
-        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            pairs = zip(signature.args, args, strict=True)
-            return build(builder, *(vector_of(context, builder, kind, *each) for each in pairs))
+    class Operator(AbstractTemplate):
+        def generic(self, args: Any, kws: Any) -> Any:
+            kind = kind_of(*args)
+            if kind is None or (of_floats if _is_real(kind) else of_integers) is None:
+                return None
+            return signature(Lanes(types.boolean) if compares else kind, *args)
 
-        return (Lanes(types.boolean) if compares else kind)(a, b), codegen
+    def write(context: Any, builder: Any, typed: Any, args: Any) -> Any:
+        kind = kind_of(*typed.args)
+        build = of_floats if _is_real(kind) else of_integers
+        assert build is not None
+        pairs = zip(typed.args, args, strict=True)
+        return build(builder, *(vector_of(context, builder, kind, *each) for each in pairs))
 
-    @overload(operation, strict=False)
-    def _(a: Any, b: Any) -> Any:
-        return (lambda a, b: apply(a, b)) if kind_of(a, b) is not None else None
+    infer_global(operation)(Operator)
+    for pair in ((Lanes, Lanes), (Lanes, types.Number), (types.Number, Lanes)):
+        lower_builtin(operation, *pair)(write)
+
+
+def _is_real(kind: Any) -> bool:
+    return isinstance(kind.element, types.Float)
 
 
 _define(operator.add, lambda on, a, b: on.fadd(a, b), lambda on, a, b: on.add(a, b))
