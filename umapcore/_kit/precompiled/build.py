@@ -222,7 +222,7 @@ def _write(module: Any, path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         compiled = Path(folder) / "kernels.o"
         compiled.write_bytes(machine.emit_object(module))
-        compiler = shlex.split(os.environ.get("CC", "cc"))
+        compiler = shlex.split(os.environ.get("CC", "gcc" if sys.platform == "win32" else "cc"))
         options = ["-shared", "-o", str(path), str(compiled)]
         done = subprocess.run([*compiler, *options], capture_output=True, text=True, check=False)
     if done.returncode != 0:
