@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import tomllib
 from pathlib import Path
 from types import SimpleNamespace
@@ -60,3 +61,10 @@ def test_list_names_tests_that_are_run(runner: Any) -> None:
     for entry in listed:
         assert entry["test"].partition("::")[0] in files
         assert entry["why"].strip()
+
+
+def test_the_tree_beside_it_is_used(runner: Any) -> None:
+    assert any(
+        (Path(folder) / "umapcore" / "version.py").is_file()
+        for folder in runner._environment()["PYTHONPATH"].split(os.pathsep)[1:2]
+    )

@@ -25,7 +25,9 @@ LENGTHS = np.sort(np.linalg.norm(POINTS[:, None] - POINTS, axis=2), axis=1)[:, :
 WEIGHTS = uc.fuzzy_simplicial_set(KNN, LENGTHS).toarray()
 DISTANCES = np.where(WEIGHTS > 0, np.linalg.norm(POINTS[:, None] - POINTS, axis=2), 0)
 # Two components, which the representation places.
-PARTS = sparse.block_diag([WEIGHTS[:12, :12], WEIGHTS[12:, 12:]], format="csr")
+PARTS = sparse.block_diag(
+    [sparse.csr_array(WEIGHTS[:12, :12]), sparse.csr_array(WEIGHTS[12:, 12:])], format="csr"
+)
 SPEC = uc.OptimizerSpec(n_epochs=3)
 DENSE = SPEC.replace(density_weight=1.0)
 

@@ -158,7 +158,7 @@ def _run(peer: Peer, source: Path, options: argparse.Namespace) -> list[Outcome]
 
 def _environment() -> dict[str, str]:
     """Import umapcore from the tree that this file is in, and the plugin from its folder."""
-    root = HERE.parents[1]
+    root = HERE.parents[2]
     paths = [str(HERE), str(root), str(root / "backends")]
     before = os.environ.get("PYTHONPATH")
     paths += [before] if before else []
