@@ -76,6 +76,21 @@ def test_a_child_process_starts_its_own_threads(monkeypatch: pytest.MonkeyPatch)
     assert ended.code == 0, ended.said
 
 
+def test_long_tasks_end_when_one_has_failed() -> None:
+    ranges, calls = Ranges(2, 1), []
+    ranges.n_threads = 2
+
+    def task(first: int, _: int) -> None:
+        calls.append(first)
+        time.sleep(0.001)
+        if first == 3:
+            raise ArithmeticError("row 3")
+
+    with pytest.raises(ArithmeticError, match="row 3"):
+        ranges.over_long(40_000, task, 10**9)
+    assert len(calls) < 1000
+
+
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_calls_run_at_the_same_time(n: int) -> None:
     met = threading.Barrier(n)
@@ -167,7 +182,8 @@ def test_without_more_threads_the_calling_one_does_it_all(
     monkeypatch.setattr(threading.Thread, "start", none)
     called: list[int] = []
     together(3, called.append, lambda: None)
-    assert called == [0]
+    run_interruptibly(lambda: called.append(1), lambda: None)
+    assert called == [0, 1]
     assert for_rows(5, 3, lambda a, b: (a, b), 2) == [(0, 2), (2, 4), (4, 5)]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -64,10 +64,12 @@ def run_interruptibly(task: Callable[[], None], stop: Callable[[], None]) -> Non
 
     thread = threading.Thread(target=run, name="umapcore")
     try:
-        thread.start()
+        if not (started := _can_start(thread)):
+            run()
         while not ended.wait(_LOOK):
             pass
-        thread.join()
+        if started:
+            thread.join()
     except BaseException:
         stop()
         ended.wait(_FAREWELL)
@@ -102,7 +104,20 @@ def for_rows(
     """
     rows_per_task = rows_per_task or ROWS_PER_TASK
     ranges = [(a, min(n, a + rows_per_task)) for a in range(0, n, rows_per_task)]
-    threads = min(thread_count(n_threads), len(ranges))
+    return _in_threads(ranges, thread_count(n_threads), task)
+
+
+def _in_threads(
+    ranges: list[tuple[int, int]],
+    threads: int,
+    task: Callable[[int, int], Any],
+    stop: Callable[[], None] = lambda: None,
+) -> list[Any]:
+    """Run a task over ranges, which threads take one after another; see `for_rows`.
+
+    `stop` is called when a task has failed, and may let the others end early.
+    """
+    threads = min(threads, len(ranges))
     if threads <= 1:
         return [task(a, b) for a, b in ranges]
     found: list[Any] = [None] * len(ranges)
@@ -129,6 +144,7 @@ def for_rows(
         _finished(others)
     except BaseException:
         left = iter(())
+        stop()
         wait(other for other in others if not other.cancel())
         raise
     return found
@@ -176,14 +192,21 @@ def _started(tasks: list[Callable[[], Any]]) -> list[Future[Any]]:
         except IndexError:
             calls = SimpleQueue()
             thread = threading.Thread(target=_serve, args=(calls,), name="umapcore", daemon=True)
-            try:
-                thread.start()
-            except (RuntimeError, MemoryError) as error:
-                logger.debug("no more threads can be started: %s", error)
+            if not _can_start(thread):
                 break
         futures.append(Future())
         calls.put((futures[-1], task))
     return futures
+
+
+def _can_start(thread: threading.Thread) -> bool:
+    """Start a thread, and return whether that was possible."""
+    try:
+        thread.start()
+    except (RuntimeError, MemoryError) as error:
+        logger.debug("no thread can be started: %s", error)
+        return False
+    return True
 
 
 def _serve(calls: _Calls) -> None:
@@ -226,7 +249,7 @@ _RANGES_PER_THREAD = 4
 
 
 class Ranges:
-    """A pool of threads that processes ranges of rows.
+    """Processes ranges of rows in threads, until it is closed.
 
     Parameters
     ----------
@@ -239,25 +262,20 @@ class Ranges:
     def __init__(self, n_threads: int | None, block: int) -> None:
         self._block = block
         self.n_threads = thread_count(n_threads)
-        self._pool = ThreadPoolExecutor(self.n_threads) if self.n_threads > 1 else None
         self._closing = False
 
     def close(self) -> None:
-        """Stop the threads."""
+        """Let long tasks that still run end early."""
         self._closing = True
-        if self._pool is not None:
-            self._pool.shutdown()
 
     def over(self, n: int, task: Callable[[int, int], Any], most: int = 2**62) -> list[Any]:
         """Run a task over ranges of rows; `most` limits their length, rounded up to blocks."""
         step = n
-        if self._pool is not None and n > _SERIAL_ROWS:
+        if self.n_threads > 1 and n > _SERIAL_ROWS:
             step = -(-n // (self.n_threads * _RANGES_PER_THREAD))
         step = -(-min(step, most) // self._block) * self._block
         ranges = [(a, min(n, a + step)) for a in range(0, n, max(1, step))]
-        if self._pool is None or len(ranges) == 1:
-            return [task(*limits) for limits in ranges]
-        return list(self._pool.map(lambda limits: task(*limits), ranges))
+        return _in_threads(ranges, self.n_threads, task, self.close)
 
     def over_long(self, n: int, task: Callable[[int, int], None], operations: int) -> None:
         """Do the same for a task whose rows take so many operations each, in shorter calls.

@@ -22,6 +22,7 @@ from umapcore_numba.layout.sample_pool import POOL_PARTS, bucket_key, draw_pool
 from umapcore_numba.layout.updates import apply_updates, slice_size
 from umapcore_numba.layout.walk import walk_group
 from umapcore_numba.layout.work_queue import (
+    MOST_SHARES,
     abandon,
     claim_row,
     claimed_rows,
@@ -94,6 +95,8 @@ def run_worker(
         scratch.meets_itself[worker],
         scratch.claims[worker],
     )
+    n_shares = min(n_workers, MOST_SHARES)
+    home = worker * n_shares // n_workers
     n_pulls = state.pulls.shape[0]
     pulls, shared = state.pulls[0], False
     n_rows = state.positions.shape[0]
@@ -132,12 +135,12 @@ def run_worker(
         else:
             count = n_slices
         done = 0
-        owner = worker
+        owner = home
         while not is_stopped(own.claims):
-            piece = next_piece(queue, owner, n_workers, phase, count)
+            piece = next_piece(queue, owner, n_shares, phase, count)
             if piece < 0:
                 break
-            owner = owner_of(piece, n_workers, count)
+            owner = owner_of(piece, n_shares, count)
             done += 1
             if done == 1 and kind == _WALK and not measuring:
                 row = claim_row(queue, worker, n_workers, n_pulls, phase)
@@ -164,4 +167,4 @@ def run_worker(
         if is_stopped(own.claims):
             abandon(queue)
             break
-        phase = end_phase(queue, n_workers, phase, done, count)
+        phase = end_phase(queue, n_shares, phase, done, count)

@@ -39,6 +39,9 @@ _NEVER = 1 << 62
 #: Index of the stop word in a worker's scratch `claims`: a word in a line that only this worker
 #: reads, so that looking at it costs one load from the nearest cache.
 STOP = 2
+#: Pieces are divided into shares, one for each worker but no more than this: who finds no piece in
+#: any share has read a cache line for each.
+MOST_SHARES = 16
 #: Number of polls before a waiting worker yields its processor: 2 to 5 microseconds. Where nobody
 #: else wants it, yielding returns in less than one. Where there are more workers than processors,
 #: a worker that polls may keep those that have work from running.
