@@ -16,6 +16,7 @@ from benchmarks import report
 from benchmarks.openproblems import data
 from benchmarks.openproblems.methods import METHODS, TRUE, Prepared
 from benchmarks.openproblems.metrics import Space, scores
+from benchmarks.openproblems.page import tables
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         cases[name] = found
         cases = {name: cases[name] for name in data.ABOUT if name in cases}
         report.write_json(options.out, {"n_seeds": options.seeds, "cases": cases})
+    print("\n\n".join(tables(cases)))
     return 0
 
 

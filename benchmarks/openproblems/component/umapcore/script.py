@@ -2,7 +2,6 @@
 
 import anndata as ad
 import numpy as np
-import scanpy as sc
 
 import umapcore
 
@@ -32,6 +31,8 @@ if par["n_hvg"]:
     matrix = matrix[:, score.argsort()[::-1][: par["n_hvg"]]]
 
 if par["n_pca_dims"]:
+    import scanpy as sc
+
     print(f"Compute {par['n_pca_dims']} principal components", flush=True)
     matrix = sc.pp.pca(matrix, n_comps=par["n_pca_dims"], svd_solver="arpack")
 
