@@ -40,8 +40,10 @@ RESOLUTIONS = tuple(i / 10 for i in range(1, 21))
 DIFFUSION_COMPONENTS = 1000
 #: The task computes distances between all cells up to this number, of which ranks fit 16 bits.
 MOST_CELLS = 50_000
-#: Eigenvectors of more cells take minutes and more.
+#: Eigenvectors of more cells take minutes and more. With nearly as many eigenvectors as cells, all
+#: distances in them are nearly equal.
 MOST_CELLS_FOR_DIFFUSION = 5_000
+LEAST_CELLS_FOR_DIFFUSION = 2_000
 _ROWS = 512
 #: Above so many dimensions, distances come from products of matrices.
 _FEW_DIMENSIONS = 10
@@ -179,7 +181,7 @@ class Pairs:
 
 
 def scores(data: Space, embedding: Space, labels: ArrayLike) -> dict[str, float]:
-    """Compute all metrics of an embedding; the one by diffusion only for few cells.
+    """Compute all metrics of an embedding; the one by diffusion only for 2,000 to 5,000 cells.
 
     Parameters
     ----------
@@ -194,7 +196,7 @@ def scores(data: Space, embedding: Space, labels: ArrayLike) -> dict[str, float]
     found = clustering(embedding, codes) | coranking(data.ranks, embedding.ranks)
     found["density_preservation"] = float(np.corrcoef(data.log_radii, embedding.log_radii)[0, 1])
     found |= distance_correlations(data, embedding, codes)
-    if len(codes) <= MOST_CELLS_FOR_DIFFUSION:
+    if LEAST_CELLS_FOR_DIFFUSION <= len(codes) <= MOST_CELLS_FOR_DIFFUSION:
         found["spectral_distance_correlation"] = float(
             np.corrcoef(data.diffusion.ranks, embedding.pairs.ranks)[0, 1]
         )

@@ -121,6 +121,7 @@ def test_diffusion() -> None:
 def test_perfect_embedding(spaces: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     space, _, codes = spaces
     monkeypatch.setattr(metrics, "clustering", lambda *_: {})
+    monkeypatch.setattr(metrics, "LEAST_CELLS_FOR_DIFFUSION", N)
     found = metrics.scores(space, space, codes)
     assert set(found) == set(metrics.METRICS[2:])
     del found["lcmc_at_k30"], found["spectral_distance_correlation"]
@@ -239,7 +240,7 @@ def test_measuring_and_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     out.write_text(json.dumps(result), encoding="utf-8")
     (text,) = page.sections(tmp_path)
     assert "| umapcore less umap-learn | cbmc8k |" in text
-    assert "Lower: continuity at 30 of umapcore on cbmc8k" in text
+    assert ": continuity at 30 of umapcore on cbmc8k; trustworthiness at 30" in text
     assert page.sections(tmp_path / "nothing") == []
 
 
