@@ -19,7 +19,10 @@ from benchmarks.openproblems.metrics import Space, scores
 from benchmarks.openproblems.page import tables
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
+    from anndata import AnnData
     from numpy.typing import NDArray
 
 N_SEEDS = 5
@@ -32,36 +35,37 @@ def main(arguments: list[str] | None = None) -> int:
     if options.out.exists():
         cases = json.loads(options.out.read_text(encoding="utf-8"))["cases"]
     for name in options.sets:
-        found = case(name, options.methods, options.seeds)
-        found["methods"] = cases.get(name, {}).get("methods", {}) | found["methods"]
-        cases[name] = found
-        cases = {name: cases[name] for name in data.ABOUT if name in cases}
-        report.write_json(options.out, {"n_seeds": options.seeds, "cases": cases})
+        adata = data.load(name)
+        of_set = cases.setdefault(name, {"methods": {}})
+        of_set["n_cells"], of_set["n_genes"] = adata.shape
+        for method, runs in measured(name, adata, options.methods, options.seeds):
+            of_set["methods"][method] = runs
+            cases = {known: cases[known] for known in data.ABOUT if known in cases}
+            report.write_json(options.out, {"n_seeds": options.seeds, "cases": cases}, tell=False)
     print("\n\n".join(tables(cases)))
     return 0
 
 
-def case(name: str, methods: list[str], n_seeds: int) -> dict[str, Any]:
-    """Compute all metrics of some methods on one set."""
-    adata = data.load(name)
+def measured(
+    name: str, adata: AnnData, methods: list[str], n_seeds: int
+) -> Iterator[tuple[str, list[dict[str, float]]]]:
+    """Compute all metrics of some methods on one set; yield them method by method."""
+    labels = adata.obs["cell_type"].astype(str).to_numpy()
+    space = Space(adata.layers["normalized"].toarray())
     with tempfile.TemporaryDirectory() as folder:
         prepared = Prepared.of(adata, Path(folder) / "dataset.h5ad")
-        labels = adata.obs["cell_type"].astype(str).to_numpy()
-        space = Space(adata.layers["normalized"].toarray())
-        found = {}
         if TRUE in methods:
-            found[TRUE] = [_judged(name, TRUE, 0, space, space, labels)]
+            yield TRUE, [_judged(name, TRUE, 0, space, space, labels)]
         for method in (METHODS[name] for name in methods if name != TRUE):
-            found[method.name] = [
-                _judged(name, method.name, seed, space, Space(method.run(prepared, seed)), labels)
-                for seed in range(n_seeds if method.seeded else 1)
-            ]
-    return {
-        "n_cells": adata.n_obs,
-        "n_genes": adata.n_vars,
-        "n_labels": len(set(labels)),
-        "methods": found,
-    }
+            yield (
+                method.name,
+                [
+                    _judged(
+                        name, method.name, seed, space, Space(method.run(prepared, seed)), labels
+                    )
+                    for seed in range(n_seeds if method.seeded else 1)
+                ],
+            )
 
 
 def _judged(
