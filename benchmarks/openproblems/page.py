@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from math import comb
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.openproblems.data import ABOUT
 from benchmarks.openproblems.methods import METHODS, PAIRS, TRUE
@@ -43,12 +43,18 @@ def tables(cases: dict[str, Any]) -> list[str]:
     return parts
 
 
-def difference(ours: Runs, theirs: Runs, metric: str) -> float | None:
-    """Return the difference of the medians, or None where the ranges over seeds overlap."""
+class Difference(NamedTuple):
+    """Difference of two medians, and whether the ranges over seeds are apart."""
+
+    value: float
+    apart: bool
+
+
+def difference(ours: Runs, theirs: Runs, metric: str) -> Difference:
+    """Compare a metric of two programs."""
     left, right = ([run[metric] for run in runs] for runs in (ours, theirs))
-    if max(left) >= min(right) and max(right) >= min(left):
-        return None
-    return median(left) - median(right)
+    apart = max(left) < min(right) or max(right) < min(left)
+    return Difference(median(left) - median(right), apart)
 
 
 def _figures(found: dict[str, Runs], methods: list[str]) -> str:
@@ -62,46 +68,57 @@ def _figures(found: dict[str, Runs], methods: list[str]) -> str:
 
 def _cell(values: list[float]) -> str:
     if len(values) < 2:
-        return "".join(f"{value:.3f}" for value in values)
-    return f"{median(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+        return "".join(_digits(value) for value in values)
+    return f"{_digits(median(values))} ({_digits(min(values))} to {_digits(max(values))})"
 
 
-def _pairs(cases: dict[str, Any]) -> list[tuple[str, str, str, list[tuple[str, float | None]]]]:
-    """Name set, method and rival, with the differences in all metrics."""
-    return [
-        (name, ours, theirs, [
-            (metric, difference(found[ours], found[theirs], metric))
-            for metric in METRICS
-            if metric in found[ours][0]
-        ])
-        for ours, theirs in PAIRS
-        for name, found in ((name, case["methods"]) for name, case in cases.items())
-        if ours in found and theirs in found
-    ]  # fmt: skip
+def _digits(value: float) -> str:
+    return f"{round(value, 3) + 0.0:.3f}"
+
+
+class Pair(NamedTuple):
+    """What two programs that do the same made of one set."""
+
+    data: str
+    ours: str
+    theirs: str
+    differences: dict[str, Difference]
+
+
+def _pairs(cases: dict[str, Any]) -> list[Pair]:
+    pairs = []
+    for ours, theirs in PAIRS:
+        for name, found in ((name, case["methods"]) for name, case in cases.items()):
+            if ours in found and theirs in found:
+                metrics = [metric for metric in METRICS if metric in found[ours][0]]
+                compared = {m: difference(found[ours], found[theirs], m) for m in metrics}
+                pairs.append(Pair(name, ours, theirs, compared))
+    return pairs
 
 
 def _compared(cases: dict[str, Any]) -> str:
     rows = []
-    for name, ours, theirs, differences in _pairs(cases):
-        found = dict(differences)
-        cells = [
-            ("=" if found[metric] is None else f"{found[metric]:+.3f}") if metric in found else ""
-            for metric in METRICS
-        ]
-        rows.append([f"{ours} less {theirs}", name, *cells])
+    for pair in _pairs(cases):
+        cells = []
+        for metric in METRICS:
+            found = pair.differences.get(metric)
+            value = f"{round(found.value, 3) + 0.0:+.3f}" if found else ""
+            cells.append(f"**{value}**" if found and found.apart else value)
+        rows.append([f"{pair.ours} less {pair.theirs}", pair.data, *cells])
     return table(("", "set", *(_SHORT[metric] for metric in METRICS)), rows)
 
 
 def _text(result: dict[str, Any]) -> str:
     versions, seeds = result["versions"], result["n_seeds"]
     every = [
-        (f"{_LABELS[metric]} of {ours} on {name}", value)
-        for name, ours, _, differences in _pairs(result["cases"])
-        for metric, value in differences
+        (f"{_LABELS[metric]} of {pair.ours} on {pair.data}", found)
+        for pair in _pairs(result["cases"])
+        for metric, found in pair.differences.items()
     ]
-    lower = [said for said, value in every if value is not None and value < 0]
-    higher = [said for said, value in every if value is not None and value > 0]
-    by_chance = len(every) * 2 / comb(2 * seeds, seeds)
+    within = [found.value for _, found in every if not found.apart]
+    lower = [said for said, found in every if found.apart and found.value < 0]
+    n_higher = len(every) - len(within) - len(lower)
+    chance = 2 / comb(2 * seeds, seeds)
     return (
         "## The openproblems task\n\n"
         "The metrics of the task *Dimensionality Reduction for Visualization* of "
@@ -133,12 +150,15 @@ def _text(result: dict[str, Any]) -> str:
         "they vary widely with the seed. Densities are kept by densMAP alone, which is made for "
         "it. Even the data themselves score low in spectral distances. No metric says whether a "
         "picture is good to read. Seconds are not compared here.\n\n"
-        "**The comparison.** Differences of the medians of two programs that do the same; `=` "
-        "where the ranges over the seeds overlap, which is no difference. Of "
-        f"{len(every)} comparisons, {len(every) - len(lower) - len(higher)} show no difference; "
-        f"of programs that do exactly the same, about {by_chance:.1f} would differ by chance. "
-        f"umapcore is higher in {len(higher)} and lower in {len(lower)}"
-        f"{': ' if lower else ''}{'; '.join(lower)}. "
+        "**The comparison.** Differences of the medians of two programs that do the same, bold "
+        "where the ranges over the seeds are apart. Others show no difference. Of programs that "
+        f"do exactly the same, {chance:.1%} of the ranges would be apart, which is "
+        f"{chance * len(every):.1f} of the {len(every)} here. They are in "
+        f"{len(lower) + n_higher}: umapcore is higher in {n_higher} and lower in {len(lower)}"
+        f"{': ' if lower else ''}{'; '.join(lower)}. Of the {len(within)} others, its median is "
+        f"higher in {sum(value > 0 for value in within)} and lower in "
+        f"{sum(value < 0 for value in within)}; many metrics move together, and {seeds} seeds "
+        "show only differences as large as the spread. "
         "`python -m benchmarks.openproblems` repeats it."
     )
 

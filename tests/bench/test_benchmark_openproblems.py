@@ -245,9 +245,11 @@ def test_measuring_and_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    ("ours", "expected"), [([0.5, 0.7], None), ([0.61, 0.7], 0.155), ([0.1, 0.3], -0.3)]
+    ("ours", "value", "apart"),
+    [([0.5, 0.7], 0.1, False), ([0.61, 0.7], 0.155, True), ([0.1, 0.3], -0.3, True)],
 )
-def test_difference(ours: list[float], expected: float | None) -> None:
+def test_difference(ours: list[float], value: float, apart: bool) -> None:
     runs = [[{"x": value} for value in values] for values in (ours, [0.4, 0.6])]
     found = page.difference(*runs, "x")
-    assert found == (expected if expected is None else pytest.approx(expected))
+    assert found.value == pytest.approx(value)
+    assert found.apart is apart
