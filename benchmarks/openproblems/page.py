@@ -115,7 +115,8 @@ def _text(result: dict[str, Any]) -> str:
         for pair in _pairs(result["cases"])
         for metric, found in pair.differences.items()
     ]
-    within = [found.value for _, found in every if not found.apart]
+    within = [(found.value, said) for said, found in every if not found.apart]
+    least, where = min(within, default=(0.0, "nothing"))
     lower = [said for said, found in every if found.apart and found.value < 0]
     n_higher = len(every) - len(within) - len(lower)
     chance = 2 / comb(2 * seeds, seeds)
@@ -132,7 +133,8 @@ def _text(result: dict[str, Any]) -> str:
         "distances are 0.1, umap-learn's default, or 0.5, scanpy's (columns *scanpy* and "
         f"*umapcore 0.5*). Medians over {seeds} seeds, with the lowest and the highest. *True "
         "features*, the data themselves, and *random features* are the task's controls, between "
-        "which it scales. Every metric is better when it is higher.\n\n"
+        "which it scales. Every metric is better when it is higher. "
+        f"{_measured_apart(result['cases'])}\n\n"
         "**What differs from the task.** The data: its own are fetched from its storage, these are "
         "smaller, and one set is generated, so nothing here can be compared with its published "
         "scores. The metrics are computed anew from their formulas, with exact nearest neighbours "
@@ -143,7 +145,7 @@ def _text(result: dict[str, Any]) -> str:
         "than 2,000 cells, where it says nothing, and for more than 5,000, where it takes minutes. "
         "None of this has been run within the task's own workflow.\n\n"
         "**What the metrics can show.** The reference is the expression of all genes, noise "
-        "included, so no embedding comes near 1. Trustworthiness, continuity, Q_NX and LCMC at 30 "
+        "included, so no embedding reaches 1. Trustworthiness, continuity, Q_NX and LCMC at 30 "
         "ask whether neighbours stay neighbours. Mutual information and Rand index ask whether "
         "clusters of the embedding are the labels, which on cbmc8k are clusters of the same counts "
         "themselves. Distances between cells and centroids are what UMAP does not try to keep: "
@@ -156,11 +158,19 @@ def _text(result: dict[str, Any]) -> str:
         f"{chance * len(every):.1f} of the {len(every)} here. They are in "
         f"{len(lower) + n_higher}: umapcore is higher in {n_higher} and lower in {len(lower)}"
         f"{': ' if lower else ''}{'; '.join(lower)}. Of the {len(within)} others, its median is "
-        f"higher in {sum(value > 0 for value in within)} and lower in "
-        f"{sum(value < 0 for value in within)}; many metrics move together, and {seeds} seeds "
-        "show only differences as large as the spread. "
+        f"higher in {sum(value > 0 for value, _ in within)} and lower in "
+        f"{sum(value < 0 for value, _ in within)}, by up to {-least:.3f} ({where}); many metrics "
+        f"move together, and {seeds} seeds show only differences as large as the spread. "
         "`python -m benchmarks.openproblems` repeats it."
     )
+
+
+def _measured_apart(cases: dict[str, Any]) -> str:
+    """Say so where some methods have been measured on some sets alone."""
+    sets = [name for name, case in cases.items() if set(_APART) <= set(case["methods"])]
+    if len(sets) == len(cases):
+        return ""
+    return f"*Genes* and densMAP have been measured on {' and '.join(sets) or 'no set'} alone."
 
 
 _LABELS = {
