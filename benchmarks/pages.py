@@ -1,7 +1,7 @@
 """Tables and plots from the measured JSON, into ``docs``: ``python -m benchmarks.pages``.
 
-Reads what ``python -m benchmarks``, ``.spectral`` and ``.neighbors.*`` wrote; nothing in the page
-is typed by hand but the words around the figures.
+Reads what ``python -m benchmarks``, ``.spectral``, ``.neighbors.*`` and ``.openproblems`` wrote;
+nothing in the page is typed by hand but the words around the figures.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.neighbors import page as neighbors
+from benchmarks.openproblems import page as openproblems
 from benchmarks.report import RESULTS, table
 from benchmarks.suite import contender_table
 
@@ -45,6 +46,7 @@ def main() -> int:
         parts.append(_growth(result))
     if "first_call" in result:
         parts.append(_first_call(result["first_call"]))
+    parts += openproblems.sections(RESULTS)
     PAGE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     print(f"wrote {PAGE}")
     return 0
