@@ -1,7 +1,7 @@
 """Tables and plots from the measured JSON, into ``docs``: ``python -m benchmarks.pages``.
 
-Reads what ``python -m benchmarks``, ``.spectral``, ``.neighbors.*`` and ``.openproblems`` wrote;
-nothing in the page is typed by hand but the words around the figures.
+Reads what ``python -m benchmarks``, ``.spectral``, ``.neighbors.*``, ``.first_call`` and
+``.openproblems`` wrote; nothing in the page is typed by hand but the words around the figures.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks import first_call
 from benchmarks.neighbors import page as neighbors
 from benchmarks.openproblems import page as openproblems
 from benchmarks.report import RESULTS, table
@@ -44,8 +45,9 @@ def main() -> int:
     if "scale" in result:
         _scale(result["scale"], PLOTS / "scale.png")
         parts.append(_growth(result))
-    if "first_call" in result:
-        parts.append(_first_call(result["first_call"]))
+    first_calls = RESULTS / first_call.RESULTS.name
+    if first_calls.exists():
+        parts.append(first_call.section(first_calls))
     parts += openproblems.sections(RESULTS)
     PAGE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     print(f"wrote {PAGE}")
@@ -227,15 +229,6 @@ def _apart(result: dict[str, Any]) -> str:
     return (
         " Measured in an earlier run on the same kind of machine, with a load average of "
         f"{apart['load_average_before']} before."
-    )
-
-
-def _first_call(found: dict[str, Any]) -> str:
-    return (
-        "## The first call\n\n"
-        f"`import umapcore`: {found['import_seconds']:.3f} s. Import and `tl.umap` of "
-        f"{found['cells']} cells in a fresh process: {found['seconds_with_cache']:.2f} s with "
-        f"compiled code on disk, {found['seconds_without_cache']:.1f} s the very first time."
     )
 
 

@@ -12,9 +12,6 @@ whole
 scale
     umapcore alone on generated graphs of 1e4 to 1e6 vertices (``--largest`` for more), by stage;
     and how time grows with epochs, dimensions and negative samples.
-first call
-    Importing, and the first call of a fresh process on 700 cells, without and with compiled code
-    on disk.
 
 The results give the quality of each embedding with its time. ``python -m benchmarks.pages`` makes
 tables and plots of the results.
@@ -35,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import contenders, cpu_lower_bound, first_call, graphs, report
+from benchmarks import contenders, cpu_lower_bound, graphs, report
 from benchmarks.baselines import uwot
 from benchmarks.metrics import figures, triplet_accuracy, trustworthiness
 from benchmarks.scale import growth, sizes
@@ -53,7 +50,6 @@ FIELDS = {
     "optimisation": ("rates", "optimisation"),
     "whole": ("whole",),
     "scale": ("scale", "growth"),
-    "first call": ("first_call",),
 }
 PARTS = tuple(FIELDS)
 ROUNDS = 3
@@ -108,9 +104,6 @@ def main(arguments: list[str] | None = None) -> int:
     if "scale" in options.parts:
         result["scale"] = sizes(options.largest, n_threads)
         result["growth"] = growth(n_threads)
-    if "first call" in options.parts:
-        result["first_call"] = first_call.measure(graphs.data_folder(options.data))
-        print(report.rounded(result["first_call"]))
     if options.again:
         result = _put_into(json.loads(options.out.read_text(encoding="utf-8")), result, options)
     report.write_json(options.out, result)

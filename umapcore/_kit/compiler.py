@@ -65,9 +65,10 @@ def inline_dispatcher(function: Callable[..., Any]) -> Any:
 def intrinsic_type(function: Callable[..., Any]) -> Any:
     """Return the type by which numba finds an intrinsic."""
     made = numba.extending.intrinsic(function)
-    context = cpu_target.typing_context
-    context.refresh()
-    return context.resolve_value_type(made)
+    # Both contexts learn what has been imported since a compilation began.
+    cpu_target.target_context.refresh()
+    cpu_target.typing_context.refresh()
+    return cpu_target.typing_context.resolve_value_type(made)
 
 
 @cache
