@@ -40,7 +40,12 @@ def start(folder: Path, before: str = "", **environment: str) -> subprocess.Comp
     path = [str(folder), *(p for p in sys.path if p)]
     return subprocess.run(
         [sys.executable, "-c", RUN.format(path=path, before=before)],
-        env={**os.environ, "NUMBA_CACHE_DIR": str(folder / "cache"), **environment},
+        env={
+            **os.environ,
+            "NUMBA_CACHE_DIR": str(folder / "cache"),
+            "UMAPCORE_KERNELS": "compile",
+            **environment,
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from umapcore._kit.later import Later
 from umapcore._kit.precompiled import library
 from umapcore._kit.precompiled.words import pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+#: What it imports declares kernels itself, so it cannot be imported here.
+compiler = Later("umapcore._kit.compiler")
 
 #: Unsigned: for signed indices numba adds Python's wrap-around, and it widens bare literals.
 U0, U1 = np.uint64(0), np.uint64(1)
@@ -68,16 +72,12 @@ class _Compilable:
 
 class _Inline(_Compilable):
     def _make(self) -> Any:
-        from umapcore._kit.compiler import inline_dispatcher
-
-        return inline_dispatcher(self.function)
+        return compiler.inline_dispatcher(self.function)
 
 
 class _Intrinsic(_Compilable):
     def _make(self) -> Any:
-        from umapcore._kit.compiler import intrinsic_type
-
-        return intrinsic_type(self.function)
+        return compiler.intrinsic_type(self.function)
 
     @property
     def _numba_type_(self) -> Any:
@@ -140,9 +140,7 @@ class Kernel(_Compilable):
         return call
 
     def _make(self) -> Any:
-        from umapcore._kit.compiler import kernel_dispatcher
-
-        return kernel_dispatcher(self)
+        return compiler.kernel_dispatcher(self)
 
 
 def kernel(
