@@ -2,8 +2,8 @@
 
 ``NUMBA_NUM_THREADS=4 python -m tests.support.thread_digests`` computes every result on one, two and
 four threads, and prints a table. ``--write FILE`` also writes it as JSON; ``--against FILE``
-compares it with one that another machine has written. Golden digests are of smaller inputs: see
-:mod:`tests.support.golden`.
+compares it with one that another machine has written. ``--only TEXT`` leaves out all results whose
+names do not contain the text. Golden digests, of smaller inputs: :mod:`tests.support.golden`.
 """
 
 from __future__ import annotations
@@ -181,11 +181,13 @@ def placements() -> Iterator[Case]:
 SECTIONS = (searches, starts, rooms, paga_starts, layouts, placements)
 
 
-def digests(threads: list[int], say: Callable[[str], object]) -> dict[str, str]:
+def digests(threads: list[int], only: str, say: Callable[[str], object]) -> dict[str, str]:
     """Give the digest of every case; where threads differ, all of them."""
     found: dict[str, str] = {}
     for section in SECTIONS:
         for name, case in section():
+            if only not in name:
+                continue
             began = time.perf_counter()
             each = []
             for n_threads in threads:
@@ -200,6 +202,7 @@ def main() -> str | None:
     """Compute, print and compare."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--only", default="", metavar="TEXT")
     parser.add_argument("--write", type=Path, metavar="FILE")
     parser.add_argument("--against", type=Path, metavar="FILE")
     options = parser.parse_args()
@@ -207,7 +210,7 @@ def main() -> str | None:
         return (
             f"Set NUMBA_NUM_THREADS to {max(options.threads)}: numba has {max_threads()} threads."
         )
-    found = digests(options.threads, sys.stderr.write)
+    found = digests(options.threads, options.only, sys.stderr.write)
     sys.stdout.write(f"| {platform.machine()} | digest on {options.threads} threads |\n|---|---|\n")
     sys.stdout.writelines(f"| {name} | `{value}` |\n" for name, value in found.items())
     if options.write is not None:
@@ -215,7 +218,7 @@ def main() -> str | None:
     wrong = [f"{name}: threads differ" for name, value in found.items() if " " in value]
     if options.against is not None:
         other = json.loads(options.against.read_text(encoding="utf-8"))
-        names = {**other, **found}
+        names = [name for name in {**other, **found} if options.only in name]
         wrong += [f"{name}: not as there" for name in names if found.get(name) != other.get(name)]
     return "\n".join(wrong) or None
 
