@@ -31,7 +31,7 @@ from umapcore.layout.plan import build_plan
 from umapcore.neighbors.fuzzy_graph import fuzzy_graph
 from umapcore.neighbors.query import nearest
 from umapcore.neighbors.search import find_neighbors
-from umapcore_numba.backend import SMALL_GRAPH_EDGES
+from umapcore_numba import backend
 from umapcore_numba.spectral.ops import NumbaSpectralOps
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def graph(name: str) -> Any:
         weights = sp.triu(sp.block_diag([*sheets, *small])).tocoo()
         weights.data = (0.01 + uniform(72, weights.nnz)).astype(np.float32)
         made = prepare_graph(sp.csr_array(weights + weights.T))
-    assert build_plan(made, OptimizerSpec()).n_edges >= SMALL_GRAPH_EDGES
+    assert build_plan(made, OptimizerSpec()).n_edges >= backend.SMALL_GRAPH_EDGES
     return made
 
 
@@ -210,6 +210,8 @@ def main() -> str | None:
         return (
             f"Set NUMBA_NUM_THREADS to {max(options.threads)}: numba has {max_threads()} threads."
         )
+    # A layout would take no more threads than there are processors.
+    backend.processors_to_use = lambda: (max_threads(), "the tests")
     found = digests(options.threads, options.only, sys.stderr.write)
     sys.stdout.write(f"| {platform.machine()} | digest on {options.threads} threads |\n|---|---|\n")
     sys.stdout.writelines(f"| {name} | `{value}` |\n" for name, value in found.items())
