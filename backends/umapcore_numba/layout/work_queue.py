@@ -11,31 +11,6 @@ The state is an int64 array in which every number has two cache lines to itself.
 phase that is open, how many of its pieces are done, and a counter of drawn pieces for each worker's
 share. The upper half of a counter holds the phase, so that a worker that is late cannot draw a
 piece of a phase that is over.
-
-Processors such as ARM's reorder memory operations unless the program forbids it. The order that a
-layout needs is: all that is read or written in a phase comes before all that is in the next one.
-Two words establish it; everything else that workers share is ordinary memory.
-
-done
-    Every worker adds its pieces when it has done them. The additions release what the worker did,
-    and acquire what those before it did, so the one that adds the last pieces has all of the phase
-    behind it. Nobody else can touch the word then: it adds only after drawing a piece of the next
-    phase, and these are handed out later. So an ordinary store sets it back to 0.
-open
-    The last one then stores the next phase, by a release. A worker acquires the word before it does
-    anything in that phase, and so has the phase before behind it, by whomever it was done.
-counters
-    A piece is drawn by compare-and-swap, which gives it to one worker under any order. A worker
-    that has acquired the open phase also sees its counter set back, since that was stored before.
-    It could do with less order than it has: either this word or `open` is enough.
-stop words
-    They say nothing of other memory, and no order is needed. NumPy sets them by ordinary stores,
-    which change one byte, from 0 to 1, so no part of a value can be read. A worker that has not
-    seen its own word in time opens another phase, in which it sees it.
-pulls that workers share, totals of densities
-    Integers that are added to in one phase and read in another: the additions need no order.
-
-`tests/layout/test_memory_order.py` tries all that two workers, and parts of what three, can do.
 """
 
 from __future__ import annotations
@@ -52,6 +27,27 @@ from umapcore._kit.atomics import (
 )
 from umapcore._kit.jit import inline
 from umapcore_numba.layout.waiting import pause, yield_processor
+
+# Processors such as ARM's reorder memory operations unless a program forbids it. The order that a
+# layout needs: all that is read or written in a phase comes before all that is in the next one. Two
+# words establish it, and everything else that workers share is ordinary memory.
+#
+# done: Every worker adds its pieces when it has done them. The additions release what the worker
+#   did, and acquire what those before it did, so the one that adds the last pieces has all of the
+#   phase behind it. Nobody else can touch the word then: a worker adds only after drawing a piece
+#   of the next phase, and these are handed out later. So an ordinary store sets it back to 0.
+# open: The last one then stores the next phase, by a release. A worker acquires the word before it
+#   does anything in that phase, and so has the phase before behind it, by whomever it was done.
+# drawn pieces: Compare-and-swap gives a piece to one worker under any order. A worker that has
+#   acquired the open phase also sees the counters set back, since they were stored before. They
+#   have more order than they need: either they or `open` would be enough.
+# stop words: They say nothing of other memory, and no order is needed. NumPy sets them by ordinary
+#   stores, which change one byte, from 0 to 1, so that no part of a value can be read. A worker
+#   that has not seen its own word in time opens another phase, in which it sees it.
+# pulls that several workers add to, totals of densities: Integers that are added to in one phase
+#   and read in another, so the additions need no order.
+#
+# tests/layout/test_memory_order.py tries all that two workers, and parts of what three, can do.
 
 #: Distance between the numbers of the state.
 STRIDE = 16
@@ -128,7 +124,7 @@ def end_phase(queue: Any, n_workers: Any, phase: Any, done: Any, count: Any) -> 
     `count`, the number of pieces of the phase, must be at least 1, or the phase would never end.
     """
     if done > 0 and fetch_add_in_order(queue, _DONE, done) + done == count:
-        queue[_DONE] = 0  # ordered by the stores that follow; nobody adds before he has read these
+        queue[_DONE] = 0
         for worker in range(n_workers):
             store_in_order(queue, _DRAWN + STRIDE * worker, (phase + 1) << _HALF)
         store_in_order(queue, _OPEN, phase + 1)
