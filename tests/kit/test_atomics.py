@@ -77,7 +77,10 @@ def test_results_and_orders(name: str) -> None:
     assert function(np.array([3, 5, 7])) == expected
     (code,) = function.inspect_llvm().values()
     lines = [line for line in code.splitlines() if instruction in line]
-    assert lines
+    if not lines:  # an ARM processor of the first generation: a loop that repeats until it succeeds
+        ordered = ORDERS[name] == "acq_rel"
+        pair = ("ldaxr", "stlxr") if ordered else ("ldxr", "stxr")
+        assert all(f"llvm.aarch64.{each}.p0" in code for each in pair), code
     # A compare-and-swap that fails reads in order too.
     order = "acq_rel acquire" if name == "compare_exchange" else ORDERS[name]
     assert all(f" {order}, align 8" in line for line in lines), lines
