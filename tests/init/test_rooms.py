@@ -17,7 +17,7 @@ from scipy.sparse import csgraph
 from tests.support.graphs import clusters, hub, path, random_tree
 from umapcore.graph.components import connected_components
 from umapcore.graph.csr import prepare_graph
-from umapcore.init.rooms import centroid_targets, component_rooms
+from umapcore.init.rooms import _product, centroid_targets, component_rooms
 
 
 @pytest.mark.parametrize("density", [0.0, 0.002, 0.01, 0.1])
@@ -248,3 +248,14 @@ def test_representations_are_checked(
     labels = (np.arange(60) % 12).astype(np.int32)
     with pytest.raises(error, match=f"^representation.*{message}"):
         centroid_targets(change(rng.random((60, 5))), labels, np.full(12, 5), 2)
+
+
+@pytest.mark.parametrize("form", ["csr", "csc"])
+def test_sums_of_products_round_after_every_operation(form: str, rng: np.random.Generator) -> None:
+    """SciPy's own, on ARM, do not round the products."""
+    x = sparse.random_array((40, 30), density=0.4, rng=rng, format=form)
+    y = rng.random((30, 3))
+    expected = np.zeros((40, 3))
+    for column in range(30):
+        expected += x.toarray()[:, column, None] * y[column]
+    np.testing.assert_array_equal(_product(x, y), expected)

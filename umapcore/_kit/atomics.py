@@ -36,27 +36,38 @@ fetch_add = intrinsic(_adder("monotonic"))
 fetch_add_in_order = intrinsic(_adder("acq_rel"))
 
 
-@intrinsic
-def load_in_order(typingctx: Any, array: Any, index: Any) -> Any:
-    """Return ``array[index]``; later reads are not moved before this one."""
+def _loader(ordering: str) -> Callable[..., Any]:
+    def load(typingctx: Any, array: Any, index: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            pointer = _element(context, builder, signature, args)
+            return builder.load_atomic(pointer, ordering, array.dtype.bitwidth // 8)
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = _element(context, builder, signature, args)
-        return builder.load_atomic(pointer, "acquire", array.dtype.bitwidth // 8)
+        return array.dtype(array, types.intp), codegen
 
-    return array.dtype(array, types.intp), codegen
+    return load
 
 
-@intrinsic
-def store_in_order(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
-    """Set ``array[index]``; a thread that reads the new value also sees all earlier writes."""
+def _storer(ordering: str) -> Callable[..., Any]:
+    def store(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            pointer = _element(context, builder, signature, args)
+            builder.store_atomic(args[2], pointer, ordering, array.dtype.bitwidth // 8)
+            return context.get_dummy_value()
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = _element(context, builder, signature, args)
-        builder.store_atomic(args[2], pointer, "release", array.dtype.bitwidth // 8)
-        return context.get_dummy_value()
+        return types.void(array, types.intp, array.dtype), codegen
 
-    return types.void(array, types.intp, array.dtype), codegen
+    return store
+
+
+#: ``load_in_order(array, index)`` returns an element; later reads are not moved before this one.
+load_in_order = intrinsic(_loader("acquire"))
+#: ``store_in_order(array, index, value)`` sets an element; a thread that reads the new value by
+#: `load_in_order` also sees all earlier writes.
+store_in_order = intrinsic(_storer("release"))
+#: The same without any order, for words that tell nothing of other memory. Unlike plain accesses
+#: they may meet others at any time: the compiler reads the word once, and no part of a value.
+load_any_order = intrinsic(_loader("monotonic"))
+store_any_order = intrinsic(_storer("monotonic"))
 
 
 @intrinsic

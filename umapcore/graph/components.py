@@ -5,6 +5,12 @@ edges of the largest component are skipped (Sutton, Ben-Nun and Barak, IPDPS 201
 each vertex join nearly all of it, then only vertices outside of it need their other edges. When
 two trees are joined, the smaller root stays a root. So in any order of the threads, the final
 root of a component is its first vertex.
+
+Parents are read and written in no particular order of memory. An old parent is also an ancestor:
+parents only ever change to ancestors, which have smaller numbers. A thread that takes a vertex for
+a root that is none any more either finds that out, since a compare-and-swap compares with the
+newest value, or joins a tree to it, which is as good as to its root. So nothing is lost and no
+circle is made, whatever a processor reorders; between two passes, all threads have ended.
 """
 
 from __future__ import annotations
@@ -14,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from umapcore._kit.arrays import read_only
-from umapcore._kit.atomics import compare_exchange
+from umapcore._kit.atomics import compare_exchange, load_any_order, store_any_order
 from umapcore._kit.jit import inline, kernel
 from umapcore._kit.parallel import for_rows
 
@@ -69,11 +75,11 @@ def _root(parent: Any, i: Any) -> Any:
 
     Parents that other threads write in the meantime are ancestors too.
     """
-    above = parent[i]
+    above = load_any_order(parent, np.int64(i))
     while above != i:
-        next_above = parent[above]
+        next_above = load_any_order(parent, np.int64(above))
         if next_above != above:
-            parent[i] = next_above
+            store_any_order(parent, np.int64(i), next_above)
         i, above = above, next_above
     return i
 
@@ -116,14 +122,15 @@ def _join(
 def _flatten(first: Any, last: Any, parent: Any) -> None:
     """Set the parent of every vertex to its root."""
     for i in range(np.uint64(first), np.uint64(last)):
-        parent[i] = _root(parent, np.uint32(i))
+        store_any_order(parent, np.int64(i), _root(parent, np.uint32(i)))
 
 
 @kernel()
 def _number(parent: Any, labels: Any) -> int:
     """Label vertices by component, and return the number of components.
 
-    The root of a component is its first vertex.
+    The root of a component is its first vertex. Parents may be other ancestors than the root, where
+    one thread has halved a path that another one was flattening.
     """
     count = 0
     for i in range(np.uint64(parent.shape[0])):

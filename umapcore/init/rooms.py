@@ -179,9 +179,20 @@ def _directions(centroids: Any, *, centred: bool) -> Any:
 
 
 def _product(x: Any, y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Multiply matrices without BLAS, whose rounding differs from machine to machine."""
-    result: NDArray[np.float64] = x @ y if is_sparse(x) else product(x, y)
-    return result
+    """Multiply matrices without BLAS, whose rounding differs from machine to machine.
+
+    So does that of SciPy's sums of products: on ARM, C compilers fuse multiplications and additions
+    unless they are told not to. Where a sum has a single product, or all factors are 1, as in the
+    other products of this module, that makes no difference.
+    """
+    if not is_sparse(x):
+        return product(x, y)
+    entries = x.tocoo()
+    columns = (
+        np.bincount(entries.row, entries.data * column[entries.col], minlength=x.shape[0])
+        for column in y.T
+    )
+    return np.stack(list(columns), axis=1)
 
 
 def _orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -29,6 +29,27 @@ from umapcore._kit.atomics import (
 from umapcore._kit.jit import inline
 from umapcore_numba.layout.waiting import pause, yield_processor
 
+# Processors such as ARM's reorder memory operations unless a program forbids it. The order that a
+# layout needs: all that is read or written in a phase comes before all that is in the next one. Two
+# words establish it, and everything else that workers share is ordinary memory.
+#
+# done: Every worker adds its pieces when it has done them. The additions release what the worker
+#   did, and acquire what those before it did, so the one that adds the last pieces has all of the
+#   phase behind it. Nobody else can touch the word then: a worker adds only after drawing a piece
+#   of the next phase, and these are handed out later. So an ordinary store sets it back to 0.
+# open: The last one then stores the next phase, by a release. A worker acquires the word before it
+#   does anything in that phase, and so has the phase before behind it, by whomever it was done.
+# drawn pieces: Compare-and-swap gives a piece to one worker under any order. A worker that has
+#   acquired the open phase also sees the counters set back, since they were stored before. They
+#   have more order than they need: either they or `open` would be enough.
+# stop words: They say nothing of other memory, and no order is needed. NumPy sets them by ordinary
+#   stores, which change one byte, from 0 to 1, so that no part of a value can be read. A worker
+#   that has not seen its own word in time opens another phase, in which it sees it.
+# pulls that several workers add to, totals of densities: Integers that are added to in one phase
+#   and read in another, so the additions need no order.
+#
+# tests/layout/test_memory_order.py tries all that two workers, and parts of what three, can do.
+
 #: Distance between the numbers of the state.
 STRIDE = 16
 _OPEN, _DONE, _DRAWN = 0, STRIDE, 2 * STRIDE
