@@ -1,8 +1,7 @@
 """The processor that kernels are compiled for: its level, and what follows for kernels.
 
 A level names the instructions that code may use, as compilers do: ``x86-64-v2`` (SSE4.2), ``-v3``
-(AVX2) and ``-v4`` (AVX-512), or ``aarch64`` (NEON). One more, ``x86-64-v4-vnni``, has the sums of
-products of integers that the search for neighbours makes (a fifth of its time). For each of them machine code can be shipped;
+(AVX2) and ``-v4`` (AVX-512), or ``aarch64`` (NEON). For each of them machine code can be shipped;
 see :mod:`umapcore._kit.precompiled.library`. Bits of results do not depend on the level.
 """
 
@@ -17,7 +16,7 @@ from typing import Any
 
 from umapcore.errors import bad_value
 
-X86_LEVELS = ("x86-64-v2", "x86-64-v3", "x86-64-v4", "x86-64-v4-vnni")
+X86_LEVELS = ("x86-64-v2", "x86-64-v3", "x86-64-v4")
 ARM_LEVELS = ("aarch64",)
 #: Environment: a level whose shipped code is taken instead of the best one, or "compile".
 CHOICE = "UMAPCORE_KERNELS"
@@ -40,7 +39,7 @@ def levels_of_this_machine() -> tuple[str, ...]:
         return X86_LEVELS[:1]
     if not has.get("X86_V4", has.get("AVX512_SKX")):
         return X86_LEVELS[:2]
-    return X86_LEVELS if has.get("AVX512VNNI") else X86_LEVELS[:3]
+    return X86_LEVELS
 
 
 def _features() -> dict[str, bool]:
