@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 OPEN, DONE, DRAWN, STRIDE = (
     getattr(work_queue, name) for name in ("_OPEN", "_DONE", "_DRAWN", "STRIDE")
 )
+#: Where the word of the first row of pulls of two workers is.
+ROWS = DRAWN + 2 * STRIDE
 
 
 class Layout:
@@ -128,7 +130,7 @@ def test_a_store_in_the_wrong_place_is_found(monkeypatch: pytest.MonkeyPatch) ->
             queue[DONE] = 0
         return found
 
-    right = work_queue.end_phase.py_func
+    right = work_queue.end_phase.function
     monkeypatch.setattr(work_queue, "end_phase", end_phase)
     with pytest.raises(RaceError):
         explore(Layout(2, (2, 1), can_be_stopped=False), monkeypatch)
@@ -195,3 +197,76 @@ def test_three_workers_with_less(what: str, weaker: str, monkeypatch: pytest.Mon
     words: dict[Any, int] = {("queue", place): 0 for place in (OPEN, DONE, DRAWN)}
     with pytest.raises(RaceError):
         Explorer(Three(what), words, orders).explore()
+
+
+class Rows:
+    """Two workers that walk, add and walk, with rows of pulls that they claim when they walk."""
+
+    KINDS, COUNTS = ("draw", "walk", "add", "walk"), (1, 2, 1, 1)
+
+    def __init__(self, n_rows: int) -> None:
+        self.n_rows = n_rows
+        self.threads = [(worker, "enter", 0, 0, -1) for worker in range(2)]
+
+    def words(self) -> dict[Any, int]:
+        return {("queue", place): 0 for place in range(0, queue_state_size(2), STRIDE)}
+
+    def call(self, local: Any, script: Iterator[int]) -> int:
+        worker, what, phase, done, _ = local
+        queue = Words(script, "queue")
+        calls = {
+            "enter": lambda: work_queue.open_phase(queue),
+            "draw": lambda: work_queue.next_piece(queue, worker, 2, phase, self.COUNTS[phase]),
+            "claim": lambda: work_queue.claim_row(queue, worker, 2, self.n_rows, phase),
+            "add": lambda: work_queue.claimed_rows(queue, 2, self.n_rows, phase - 1),
+            "end": lambda: work_queue.end_phase(queue, 2, phase, done, self.COUNTS[phase]),
+        }
+        return int(calls[what]())
+
+    def after(self, local: Any, result: int) -> tuple[Any, Sequence[Any], Sequence[Any]]:
+        worker, what, phase, done, row = local
+        if what in ("enter", "end"):
+            row = row if done and self.KINDS[phase] == "walk" else -1
+            return ((worker, "draw", result, 0, row) if result < 4 else None), (), ()
+        if what == "draw":
+            following = "end" if result < 0 else "draw"
+            writes: Sequence[int] = ()
+            if result >= 0 and self.KINDS[phase] == "add":
+                following = "add"
+            elif result >= 0 and self.KINDS[phase] == "walk":
+                following = "draw" if done else "claim"
+                writes = self._own(row) if done else ()
+            return (worker, following, phase, done + (result >= 0), row), (), writes
+        if what == "claim":
+            return (worker, "draw", phase, done, result), (), self._own(result)
+        rows = [k for k in range(self.n_rows) if result >> k & 1]
+        assert rows
+        assert row < 0 or row in rows  # what the worker itself has claimed is added
+        return (worker, "draw", phase, done, row), (), rows
+
+    def _own(self, row: int) -> Sequence[int]:
+        """Give the row as one that is written by ordinary stores, unless it is for all."""
+        return () if self.n_rows < 2 and row == self.n_rows - 1 else (row,)
+
+    def check(self, words: dict[Any, int]) -> None:
+        assert words["queue", OPEN] == 4
+
+
+@pytest.mark.parametrize("n_rows", [1, 2])
+def test_rows_of_pulls(n_rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_as_python(work_queue, monkeypatch)
+    rows = Rows(n_rows)
+    assert Explorer(rows, rows.words()).explore() > 1000
+
+
+def test_a_row_that_two_workers_claim_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    run_as_python(work_queue, monkeypatch)
+
+    def claim_row(queue: Words, worker: int, n_workers: int, n_rows: int, phase: int) -> int:
+        queue.do("store_in_order", ROWS, phase)
+        return 0
+
+    monkeypatch.setattr(work_queue, "claim_row", claim_row)
+    rows = Rows(2)
+    with pytest.raises(RaceError):
+        Explorer(rows, rows.words()).explore()

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from umapcore._kit import compile_time
+from umapcore._kit.jit import KERNELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +50,7 @@ def assembly_of(dispatcher: Any) -> Iterator[str]:
 
 def kernels() -> Iterator[tuple[str, str]]:
     """Give name and machine code of all kernels of the package that this process has called."""
-    for dispatcher in list(compile_time._watch.kernels):
-        for assembly in assembly_of(dispatcher):
-            yield f"{dispatcher.__module__}.{dispatcher.__name__}", assembly
+    for kernel in KERNELS:
+        if kernel.is_compiled:
+            for assembly in assembly_of(kernel.dispatcher):
+                yield kernel.name, assembly

@@ -20,6 +20,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from umapcore._kit import atomics
+from umapcore._kit.jit import Compilable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -93,8 +94,8 @@ def run_as_python(module: Any, patch: pytest.MonkeyPatch) -> None:
             patch.setattr(module, name, stand_in(name))
         elif name in ("pause", "yield_processor"):
             patch.setattr(module, name, waits)
-        elif hasattr(value, "py_func"):
-            patch.setattr(module, name, value.py_func)
+        elif isinstance(value, Compilable):
+            patch.setattr(module, name, value.function)
 
 
 class Program(Protocol):

@@ -30,7 +30,7 @@ U0, U1 = np.uint64(0), np.uint64(1)
 KERNELS: list[Kernel] = []
 
 
-class _Compilable:
+class Compilable:
     """A function of which numba makes an object of its own when a kernel that uses it is compiled.
 
     Parameters
@@ -70,12 +70,12 @@ class _Compilable:
         return self.dispatcher._numba_type_
 
 
-class _Inline(_Compilable):
+class _Inline(Compilable):
     def _make(self) -> Any:
         return compiler.inline_dispatcher(self.function)
 
 
-class _Intrinsic(_Compilable):
+class _Intrinsic(Compilable):
     def _make(self) -> Any:
         return compiler.intrinsic_type(self.function)
 
@@ -84,7 +84,7 @@ class _Intrinsic(_Compilable):
         return self.dispatcher
 
 
-class Kernel(_Compilable):
+class Kernel(Compilable):
     """A compiled function; see :func:`kernel`."""
 
     def __init__(

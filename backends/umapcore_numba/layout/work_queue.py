@@ -42,6 +42,10 @@ from umapcore_numba.layout.waiting import pause, yield_processor
 # drawn pieces: Compare-and-swap gives a piece to one worker under any order. A worker that has
 #   acquired the open phase also sees the counters set back, since they were stored before. They
 #   have more order than they need: either they or `open` would be enough.
+# rows of pulls: Compare-and-swap gives a row to one worker in a phase. A worker sees at least the
+#   claims of all phases before, so a swap fails only if another worker has claimed the row in this
+#   phase. With as many rows as workers one is left, therefore. Who adds the rows has acquired a
+#   later phase, and so sees all claims. No order is needed here either.
 # stop words: They say nothing of other memory, and no order is needed. NumPy sets them by ordinary
 #   stores, which change one byte, from 0 to 1, so that no part of a value can be read. A worker
 #   that has not seen its own word in time opens another phase, in which it sees it.
