@@ -142,6 +142,7 @@ def _embed(adata: AnnData, n_threads: int | None, stages: dict[str, float]) -> N
 
 
 def _say_times(first: dict[str, float], again: dict[str, float], n_threads: int | None) -> None:
+    from umapcore._kit.precompiled.library import shipped
     from umapcore._kit.threads import thread_count
 
     threads = thread_count(n_threads)
@@ -151,7 +152,10 @@ def _say_times(first: dict[str, float], again: dict[str, float], n_threads: int 
         _say_row(stage, first.get(stage), again.get(stage))
     _say_row("total", *(sum(run.get(stage, 0.0) for stage in _STAGES) for run in (first, again)))
     if first["compiling"] + again["compiling"] < 0.05:
-        _say("\n  The kernels were compiled by an earlier run; these only loaded them.")
+        if shipped() is None:
+            _say("\n  The kernels were compiled by an earlier run; these only loaded them.")
+        else:
+            _say("\n  The kernels are part of the installation; nothing was compiled.")
         return
     _say_row("compiling", first["compiling"], again["compiling"])
     _say(
