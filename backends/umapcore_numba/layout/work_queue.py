@@ -5,7 +5,7 @@ its pieces are done, by any workers; it does not need all workers to arrive. So 
 operating system has not started yet, or interrupts between two pieces, does not delay the others,
 and one worker alone can do all the work. The worker that finishes the last piece opens the next
 phase. Workers wait by polling, since a phase is shorter than the time in which a system wakes a
-thread (a region of a threading layer costs some 5 microseconds, this less than 1).
+thread (waking threads for each phase would cost some 5 microseconds, this less than 1).
 
 The state is an int64 array in which every number has two cache lines to itself. The numbers are the
 phase that is open, how many of its pieces are done, a counter of drawn pieces for each worker's
