@@ -16,6 +16,7 @@ from numba import typeof
 from umapcore._kit import processor
 from umapcore._kit.precompiled.build import form_of
 from umapcore._kit.precompiled.words import pack
+from umapcore.cli import precompile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,7 +138,7 @@ def nothing(a, b):
 def use(x):
     out = np.zeros(8, np.int64)
     found = squares(8, out[::2][:4].repeat(2)), squares(4, out[::2])
-    nothing(out, True)
+    nothing.bound(True)(out)
     nothing(out[1:], np.bool_(False))
     return scaled_sum(Bundle(x, np.float32(3)), (0, 0)), found, out.tolist()
 """
@@ -241,3 +242,9 @@ def test_failed_allocations_raise(folder: Path) -> None:
         "except MemoryError as error: print(error, 'numba' in sys.modules)"
     )
     assert run(folder, more)[0].endswith("a kernel could not allocate memory False")
+
+
+def test_only_levels_of_this_machine_are_compiled(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        precompile.main(["x86-64-v9"])
+    assert "'x86-64-v9' is not one of" in capsys.readouterr().err

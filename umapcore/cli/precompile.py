@@ -31,14 +31,14 @@ _TARGETS = {
 }
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Compile the levels that are asked for, or all of this kind of machine."""
     levels = X86_LEVELS if X86 else ARM_LEVELS
     parser = argparse.ArgumentParser(prog="python -m umapcore.cli.precompile", description=__doc__)
     parser.add_argument("levels", nargs="*", metavar="LEVEL", help=f"of {', '.join(levels)}")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where to write (%(default)s)")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     unknown = [level for level in args.levels if level not in levels]
     if unknown:
         parser.error(f"{unknown[0]!r} is not one of {', '.join(levels)}")
