@@ -244,6 +244,19 @@ def test_failed_allocations_raise(folder: Path) -> None:
     assert run(folder, more)[0].endswith("a kernel could not allocate memory False")
 
 
+@needs_linker
+def test_kernels_that_need_numbas_runtime_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "umapcore_kernels.py").write_text(
+        "from umapcore._kit.jit import kernel\n\n"
+        "@kernel()\ndef use(x):\n    return x.reshape(-1)[0]\n"
+    )
+    refused = BUILD.replace("build(", "try: build(").rstrip() + (
+        "\nexcept RuntimeError as error: print(error)"
+    )
+    said, _ = run(tmp_path, RUN.replace("[::-2]", "") + refused, UMAPCORE_KERNELS="compile")
+    assert said.endswith("kernels that call numba_attempt_nocopy_reshape cannot be shipped")
+
+
 def test_only_levels_of_this_machine_are_compiled(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         precompile.main(["x86-64-v9"])

@@ -31,6 +31,9 @@ _WORD = ir.IntType(64)
 _STATUS = ir.IntType(32)
 _BYTES = ir.IntType(8).as_pointer()
 
+#: What kernels may call: functions that are in every process.
+_SYSTEM = {"malloc", "free", "memset", "memcpy", "memmove", "sched_yield", "SwitchToThread"}
+
 # Kernels allocate with these functions of numba's runtime. A block begins with numba's description
 # of it: references, two words about its end, the address of the data, and two words more.
 _RUNTIME = """
@@ -219,6 +222,11 @@ def _write(module: Any, path: Path) -> None:
     builder = binding.create_pass_builder(machine, binding.create_pipeline_tuning_options(3))
     passes.run(module, builder)
     module.verify()
+    needed = {function.name for function in module.functions if function.is_declaration}
+    foreign = [name for name in needed - _SYSTEM if not name.startswith("llvm.")]
+    if foreign:
+        msg = f"kernels that call {', '.join(sorted(foreign))} cannot be shipped"
+        raise RuntimeError(msg)
     with tempfile.TemporaryDirectory() as folder:
         compiled = Path(folder) / "kernels.o"
         compiled.write_bytes(machine.emit_object(module))
