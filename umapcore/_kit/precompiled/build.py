@@ -31,8 +31,11 @@ _WORD = ir.IntType(64)
 _STATUS = ir.IntType(32)
 _BYTES = ir.IntType(8).as_pointer()
 
-#: What kernels may call: functions that are in every process.
-_SYSTEM = {"malloc", "free", "memset", "memcpy", "memmove", "sched_yield", "SwitchToThread"}
+#: What kernels may call: functions that are in every process, and roots, which are instructions.
+_SYSTEM = {
+    *("malloc", "free", "memset", "memcpy", "memmove", "sched_yield", "SwitchToThread"),
+    *("sqrt", "sqrtf"),
+}
 
 # Kernels allocate with these functions of numba's runtime. A block begins with numba's description
 # of it: references, two words about its end, the address of the data, and two words more.
