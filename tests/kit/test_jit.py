@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from umapcore._kit.processor import levels_of_this_machine
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -75,6 +77,17 @@ def test_a_changed_helper_is_noticed(folder: Path) -> None:
     assert run(folder) == ["11", "0"]
     (folder / "umapcore_helper.py").write_text(HELPER.format(constant=20))
     assert run(folder) == ["21", "0"]
+
+
+@pytest.mark.skipif("x86-64-v3" not in levels_of_this_machine(), reason="needs two levels")
+def test_kernels_of_another_level_are_not_taken(folder: Path) -> None:
+    """Sizes of arrays depend on the level, and both levels are compiled for the same processor."""
+    text = HELPER.replace(
+        "import inline", "import inline\nfrom umapcore._kit.processor import AVX2"
+    )
+    (folder / "umapcore_helper.py").write_text(text.format(constant="10 * (1 + AVX2)"))
+    for level, found in (("x86-64-v2", "11"), ("x86-64-v3", "21"), ("x86-64-v2", "11")):
+        assert start(folder, UMAPCORE_KERNELS=level).stdout.split()[0] == found
 
 
 @pytest.mark.parametrize("ending", [".nbc", ".nbi"])

@@ -20,6 +20,7 @@ from numba.core.registry import cpu_target
 
 from umapcore._kit import vectors  # noqa: F401 (it tells numba the operators of vectors)
 from umapcore._kit.announce import watch
+from umapcore._kit.processor import AVX2, AVX512
 from umapcore._kit.sources import digest_of
 from umapcore.logs import logger
 
@@ -89,7 +90,8 @@ class _StampedCache(FunctionCache):
         self._cache_file = IndexDataCacheFile(
             cache_path=self._cache_path,
             filename_base=self._impl.filename_base,
-            source_stamp=(self._impl.locator.get_source_stamp(), digest),
+            # What kernels may use follows from the level too, which numba does not know.
+            source_stamp=(self._impl.locator.get_source_stamp(), digest, AVX2, AVX512),
         )
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
