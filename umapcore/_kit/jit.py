@@ -18,7 +18,7 @@ from umapcore._kit.precompiled import library
 from umapcore._kit.precompiled.words import pack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 #: What it imports declares kernels itself, so it cannot be imported here.
 compiler = Later("umapcore._kit.compiler")
@@ -102,16 +102,7 @@ class Kernel(Compilable):
         KERNELS.append(self)
 
     def __call__(self, *args: Any) -> Any:
-        shipped = library.shipped()
-        if shipped is not None:
-            words: list[int] = []
-            form: list[str] = []
-            for each in args:
-                pack(each, words, form)
-            code = shipped.find(self.name, "".join(form))
-            if code is not None:
-                return code(words)
-        return self.dispatcher(*args)
+        return self._call(args, (), ((), ""))
 
     def bound(self, *last: Any) -> Callable[..., Any]:
         """Return the kernel with its last arguments fixed, for many calls.
@@ -119,28 +110,32 @@ class Kernel(Compilable):
         Arguments are described to compiled code in words, which takes a microsecond or two an
         array; here that is done once.
         """
-        words: list[int] = []
-        form: list[str] = []
-        for each in last:
-            pack(each, words, form)
-        last_form = "".join(form)
+        described = _described(last)
+        return lambda *first: self._call(first, last, described)
 
-        def call(*first: Any) -> Any:
-            shipped = library.shipped()
-            if shipped is not None:
-                own: list[int] = []
-                form: list[str] = []
-                for each in first:
-                    pack(each, own, form)
-                code = shipped.find(self.name, "".join(form) + last_form)
-                if code is not None:
-                    return code(own + words)
-            return self.dispatcher(*first, *last)
-
-        return call
+    def _call(
+        self, first: tuple[Any, ...], last: tuple[Any, ...], described: tuple[Sequence[int], str]
+    ) -> Any:
+        """Call the kernel; the last arguments have been described already."""
+        shipped = library.shipped()
+        if shipped is not None:
+            words, form = _described(first)
+            code = shipped.find(self.name, form + described[1])
+            if code is not None:
+                return code([*words, *described[0]])
+        return self.dispatcher(*first, *last)
 
     def _make(self) -> Any:
         return compiler.kernel_dispatcher(self)
+
+
+def _described(args: tuple[Any, ...]) -> tuple[list[int], str]:
+    """Return the words of arguments and the name of their types."""
+    words: list[int] = []
+    form: list[str] = []
+    for each in args:
+        pack(each, words, form)
+    return words, "".join(form)
 
 
 def kernel(
