@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numba
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 from numba.core.registry import cpu_target
 
 from umapcore._kit import vectors  # noqa: F401 (it tells numba the operators of vectors)
@@ -52,14 +54,19 @@ def kernel_dispatcher(kernel: Kernel) -> Any:
     return dispatcher
 
 
-def inline_dispatcher(function: Callable[..., Any]) -> Any:
+def inline_dispatcher(function: Callable[..., Any], optimised: bool) -> Any:
     """Return what compiles a function as part of kernels.
 
     It gets no wrapper for calls from Python: with many arguments, compiling the wrapper takes as
     long as compiling the function.
     """
     return numba.njit(
-        function, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True
+        function,
+        error_model="numpy",
+        _nrt=False,
+        no_cpython_wrapper=True,
+        no_cfunc_wrapper=True,
+        pipeline_class=_OptimisingCompiler if optimised else _InlineCompiler,
     )
 
 
@@ -70,6 +77,54 @@ def intrinsic_type(function: Callable[..., Any]) -> Any:
     cpu_target.target_context.refresh()
     cpu_target.typing_context.refresh()
     return cpu_target.typing_context.resolve_value_type(made)
+
+
+class _InlineCode(JITCodeLibrary):
+    """The code of a function that is only linked into kernels, and is optimised as part of them.
+
+    numba would also optimise each such function as a whole, with all that is linked into it, and
+    make machine code that nothing calls: a fifth of the time of all compilations. Kernels did not
+    become faster by it.
+    """
+
+    def _optimize_final_module(self) -> None:
+        pass
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        self._ensure_finalized()
+        return 0
+
+    @property
+    def codegen(self) -> Any:
+        return self
+
+    def set_env(self, env_name: str, env: Any) -> None:
+        """Do nothing: numba would write to a global variable of the machine code."""
+
+
+class _OptimisedCode(_InlineCode):
+    """Such code, but optimised first by itself as well."""
+
+    _optimize_final_module = JITCodeLibrary._optimize_final_module
+
+
+class _InlineCompiler(Compiler):
+    """numba's compiler, for code that is only linked into kernels."""
+
+    kind: type[_InlineCode] = _InlineCode
+
+    def compile_extra(self, func: Any) -> Any:
+        self.state.library = self.kind(self.state.targetctx.codegen(), func.__qualname__)
+        self.state.library.enable_object_caching()
+        return super().compile_extra(func)
+
+
+class _OptimisingCompiler(_InlineCompiler):
+    kind = _OptimisedCode
 
 
 @cache

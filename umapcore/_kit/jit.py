@@ -71,8 +71,12 @@ class Compilable:
 
 
 class _Inline(Compilable):
+    def __init__(self, function: Callable[..., Any], optimised: bool) -> None:
+        super().__init__(function)
+        self.optimised = optimised
+
     def _make(self) -> Any:
-        return compiler.inline_dispatcher(self.function)
+        return compiler.inline_dispatcher(self.function, self.optimised)
 
 
 class _Intrinsic(Compilable):
@@ -166,7 +170,15 @@ def inline(function: Callable[..., Any]) -> Any:
 
     It allocates no arrays: see `allocates` of :func:`kernel`.
     """
-    return _Inline(function)
+    return _Inline(function, optimised=False)
+
+
+def inline_loop(function: Callable[..., Any]) -> Any:
+    """Declare a function as :func:`inline` does, whose loops LLVM vectorises only by themselves.
+
+    It is optimised twice, alone and as part of kernels, so it takes longer to compile.
+    """
+    return _Inline(function, optimised=True)
 
 
 def intrinsic(function: Callable[..., Any]) -> Any:

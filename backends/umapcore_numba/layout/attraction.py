@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from umapcore._kit.jit import inline
+from umapcore._kit.jit import inline, inline_loop
 from umapcore.layout.constants import GROUP
 from umapcore_numba.floats import HALF, ZERO, clip, exp2
 from umapcore_numba.forces import attraction, curve_exponent
@@ -35,7 +35,7 @@ def take(dims: Any, d: Any, positions: Any, place: Any, other: Any, i: Any) -> N
             other[k * GROUP + i] = positions[place * np.uint64(d) + np.uint64(k)]
 
 
-@inline
+@inline_loop
 def find_tails(dims: Any, d: Any, columns: Any, m: Any, step: Any) -> None:
     """Compute how far the heads are from their tails.
 
@@ -74,7 +74,7 @@ def whole(x: Any) -> Any:
     return np.int32(x + (HALF if x >= ZERO else -HALF))
 
 
-@inline
+@inline_loop
 def attract(dims: Any, d: Any, columns: Any, pull: Any, m: Any, step: Any) -> None:
     """Move the heads, and write the pulls on their tails in whole units, d columns of int32."""
     y, apart, squared, power = columns.y, columns.apart, columns.squared, columns.power
