@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -439,7 +440,6 @@ def test_interrupted_while_it_optimises(
     assert set(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.skipif(os.name == "nt", reason="pipes break otherwise on Windows")
 def test_reader_that_goes_away() -> None:
     with _process("info") as process:
         assert process.stdout is not None
@@ -447,3 +447,22 @@ def test_reader_that_goes_away() -> None:
         assert process.stderr is not None
         assert process.stderr.read() == ""
         process.wait(timeout=60)
+
+
+@pytest.mark.parametrize("windows", [True, False])
+def test_reader_that_goes_away_on_windows(
+    windows: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    with (tmp_path / "pipe").open("w") as pipe:
+
+        class Broken:
+            fileno = pipe.fileno
+
+            def write(self, text: str) -> int:
+                raise OSError(errno.EINVAL, "Invalid argument")
+
+        monkeypatch.setattr(cli, "_WINDOWS", windows)
+        monkeypatch.setattr(sys, "stdout", Broken())
+        assert cli.main(["info"]) == cli.FAILED
+    errors = capsys.readouterr().err
+    assert errors == "" if windows else "Invalid argument" in errors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FAILED", "INTERRUPTED", "OK", "USAGE", "main", "make_parser", "program"]
 
+_WINDOWS = os.name == "nt"
 # Each module has `add`, which declares the command's options and sets the default `run`: a
 # function of the parsed arguments that returns an exit code, or None for 0. A command that uses 1
 # as an answer sets `failed` to another exit code for errors.
@@ -87,11 +89,10 @@ def _command(argv: Sequence[str] | None, signals: Signals, written: list[Path]) 
         with reporting(verbose=args.verbose):
             code: int | None = args.run(args)
             sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader of the pipe has ended (`umapcore info | head`), so no message is printed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
     except Exception as error:
+        if _reader_has_ended(error):  # no message is printed, and the end of Python is silent too
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
         if signals.received is not None:  # some code has made another error of the signal's
             raise Stop(signals.received) from error
         if args.traceback:
@@ -102,6 +103,18 @@ def _command(argv: Sequence[str] | None, signals: Signals, written: list[Path]) 
         )
         return int(getattr(args, "failed", FAILED))
     return OK if code is None else code
+
+
+def _reader_has_ended(error: Exception) -> bool:
+    """Tell whether an error is that of a pipe that nobody reads any more: `umapcore info | head`.
+
+    On Windows that is an invalid argument (https://bugs.python.org/issue35754), here of no file.
+    """
+    if isinstance(error, BrokenPipeError):
+        return True
+    if not (_WINDOWS and isinstance(error, OSError)):
+        return False
+    return error.errno == errno.EINVAL and error.filename is None
 
 
 def _complete(written: list[Path]) -> str:
