@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure a contender, judge its layout, and write its neighbours of some of the points."""
     points, rows, contender, options = task("pipeline", __doc__, arguments)
     before = resident_bytes("VmRSS", reset_peak=True)
-    adata = anndata.AnnData(obsm={"X_pca": points})
+    adata = anndata.AnnData(shape=(len(points), 0), obsm={"X_pca": points})
     steps = run(contender, adata)
     measured: dict[str, Any] = {
         "steps": {"first": steps},
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     if steps["whole"] <= options.warm_at_most:
         del adata
         gc.collect()
-        adata = anndata.AnnData(obsm={"X_pca": points})
+        adata = anndata.AnnData(shape=(len(points), 0), obsm={"X_pca": points})
         measured["steps"]["warm"] = run(contender, adata)
         measured["warm"] = measured["steps"]["warm"]["whole"]
         digests.append(_digest(adata))

@@ -110,7 +110,7 @@ def scanpy(data: Prepared, seed: int) -> Embedding:
     """Embed the principal components by scanpy's two functions, with their defaults."""
     import scanpy as sc
 
-    cells = anndata.AnnData(obsm={"X_pca": data.pca})
+    cells = anndata.AnnData(shape=(len(data.pca), 0), obsm={"X_pca": data.pca})
     sc.pp.neighbors(cells, use_rep="X_pca", random_state=seed)
     sc.tl.umap(cells, random_state=seed)
     embedding: Embedding = cells.obsm["X_umap"]

@@ -256,7 +256,7 @@ class TestEndToEnd:
         x = points.generated(300)
         embeddings = []
         for program in (OURS, EXACT):
-            adata = anndata.AnnData(obsm={"X_pca": x})
+            adata = anndata.AnnData(shape=(len(x), 0), obsm={"X_pca": x})
             pipeline.run(Contender(program, 1), adata)
             embeddings.append(adata.obsm["X_umap"])
         np.testing.assert_array_equal(*embeddings)
@@ -267,7 +267,9 @@ class TestEndToEnd:
 
         from benchmarks.neighbors.pipeline import neighbours_of
 
-        adata = anndata.AnnData(obsm={"X_pca": np.zeros((3, 2), np.float32)})
+        adata = anndata.AnnData(
+            shape=(3, 0), obsm={"X_pca": np.zeros((3, 2), np.float32)}
+        )
         adata.obsp["distances"] = sparse.csr_matrix([[0, 1, 2], [0, 0, 0], [3, 0, 0]])
         found = neighbours_of(adata, np.array([0, 1, 2]))
         assert found.tolist() == [[1, 2], [-1, -1], [0, -1]]

@@ -220,9 +220,12 @@ def _write(module: Any, path: Path) -> None:
     )
     module.triple = triple
     module.data_layout = str(machine.target_data)
-    passes = binding.create_new_module_pass_manager()
-    passes.add_global_dead_code_eliminate_pass()
     builder = binding.create_pass_builder(machine, binding.create_pipeline_tuning_options(3))
+    passes = binding.create_new_module_pass_manager()
+    if hasattr(passes, "add_global_dead_code_eliminate_pass"):
+        passes.add_global_dead_code_eliminate_pass()
+    else:  # llvmlite 0.44 has it only together with all others
+        passes = builder.getModulePassManager()
     passes.run(module, builder)
     module.verify()
     needed = {function.name for function in module.functions if function.is_declaration}
