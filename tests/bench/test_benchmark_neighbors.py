@@ -267,9 +267,7 @@ class TestEndToEnd:
 
         from benchmarks.neighbors.pipeline import neighbours_of
 
-        adata = anndata.AnnData(
-            shape=(3, 0), obsm={"X_pca": np.zeros((3, 2), np.float32)}
-        )
+        adata = anndata.AnnData(shape=(3, 0), obsm={"X_pca": np.zeros((3, 2), np.float32)})
         adata.obsp["distances"] = sparse.csr_matrix([[0, 1, 2], [0, 0, 0], [3, 0, 0]])
         found = neighbours_of(adata, np.array([0, 1, 2]))
         assert found.tolist() == [[1, 2], [-1, -1], [0, -1]]
