@@ -47,7 +47,6 @@ def in_child(
             os.dup2(writer, 2)
             # pytest's own would write to its files.
             sys.stdout, sys.stderr = (os.fdopen(k, "w", closefd=False) for k in (1, 2))
-            signal.signal(signal.SIGINT, signal.default_int_handler)
             signal.alarm(int(patience) + 5)  # also if nobody waits any more
             prepare()
             found = function()

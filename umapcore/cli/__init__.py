@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["FAILED", "INTERRUPTED", "OK", "USAGE", "main", "make_parser", "program"]
 
 _WINDOWS = os.name == "nt"
+
 # Each module has `add`, which declares the command's options and sets the default `run`: a
 # function of the parsed arguments that returns an exit code, or None for 0. A command that uses 1
 # as an answer sets `failed` to another exit code for errors.
@@ -110,11 +111,9 @@ def _reader_has_ended(error: Exception) -> bool:
 
     On Windows that is an invalid argument (https://bugs.python.org/issue35754), here of no file.
     """
-    if isinstance(error, BrokenPipeError):
-        return True
-    if not (_WINDOWS and isinstance(error, OSError)):
-        return False
-    return error.errno == errno.EINVAL and error.filename is None
+    if _WINDOWS and isinstance(error, OSError) and error.errno == errno.EINVAL:
+        return error.filename is None
+    return isinstance(error, BrokenPipeError)
 
 
 def _complete(written: list[Path]) -> str:
