@@ -125,7 +125,7 @@ def test_if_kernels_cannot_be_kept_the_user_is_told_what_helps(folder: Path, tro
 
 def test_a_wait_is_announced_once(folder: Path) -> None:
     announced = (
-        "compiling umapcore's kernels for layouts, about 20 s (once for this processor; "
+        "compiling umapcore's kernels for layouts, about 15 s (once for this processor; "
         "`umapcore warm-up` does it ahead)\n"
     )
     assert start(folder).stderr == announced

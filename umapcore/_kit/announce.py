@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from umapcore._kit.jit import Kernel
 
 #: What kernels are for, and how many seconds the usual ones take together, on an idle machine.
-_SECONDS = {"finding and weighting neighbours": 9, "layouts": 20, "placing new cells": 9}
+_SECONDS = {"finding and weighting neighbours": 8, "layouts": 15, "placing new cells": 6}
 _NEIGHBOURS, _LAYOUTS, _PLACING = _SECONDS
 #: The same by the beginning of the name of a kernel's module.
 _PURPOSES = {

@@ -64,7 +64,7 @@ def _purpose(types: Any) -> str:
     return f"layouts in {dimensions} dimensions" + (" with densities" if len(density) > 0 else "")
 
 
-@kernel(allocates=False, seconds=10, purpose=_purpose)
+@kernel(allocates=False, seconds=5, purpose=_purpose)
 def run_worker(
     worker: Any,
     span: Any,
