@@ -133,8 +133,7 @@ def _text(result: dict[str, Any]) -> str:
         "distances are 0.1, umap-learn's default, or 0.5, scanpy's (columns *scanpy* and "
         f"*umapcore 0.5*). Medians over {seeds} seeds, with the lowest and the highest. *True "
         "features*, the data themselves, and *random features* are the task's controls, between "
-        "which it scales. Every metric is better when it is higher. "
-        f"{_measured_apart(result['cases'])}\n\n"
+        "which it scales. Every metric is better when it is higher.\n\n"
         "**What differs from the task.** The data: its own are fetched from its storage, these are "
         "smaller, and one set is generated, so nothing here can be compared with its published "
         "scores. The metrics are computed anew from their formulas, with exact nearest neighbours "
@@ -163,14 +162,6 @@ def _text(result: dict[str, Any]) -> str:
         f"move together, and {seeds} seeds show only differences as large as the spread. "
         "`python -m benchmarks.openproblems` repeats it."
     )
-
-
-def _measured_apart(cases: dict[str, Any]) -> str:
-    """Say so where some methods have been measured on some sets alone."""
-    sets = [name for name, case in cases.items() if set(_APART) <= set(case["methods"])]
-    if len(sets) == len(cases):
-        return ""
-    return f"*Genes* and densMAP have been measured on {' and '.join(sets) or 'no set'} alone."
 
 
 _LABELS = {
