@@ -245,6 +245,6 @@ def test_progress_bar_on_a_terminal_only_when_the_run_lasts(
     monkeypatch.setattr(sys, "stderr", screen)
     simplicial_set_embedding(sheet, SPEC, init="random")
     assert "epoch" not in screen.getvalue()
-    monkeypatch.setattr("umapcore.runs.progress.DELAY", 0.0)
+    monkeypatch.setattr("umapcore._kit.progress.DELAY", 0.0)
     simplicial_set_embedding(sheet, SPEC, init="random")
     assert "epoch" in screen.getvalue()

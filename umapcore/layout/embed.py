@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from umapcore._kit.arrays import on_gpu
+from umapcore._kit.progress import ProgressBar
 from umapcore.device.select import fall_back, resolve_backend
 from umapcore.errors import GPUUnavailableError
 from umapcore.graph.csr import prepare_graph
@@ -14,7 +15,6 @@ from umapcore.layout.density import density_of
 from umapcore.layout.spec import OptimizerSpec
 from umapcore.runs.callbacks import Callbacks
 from umapcore.runs.job import Job, Run
-from umapcore.runs.progress import ProgressBar
 from umapcore.runs.resume import start_or_resume
 
 if TYPE_CHECKING:

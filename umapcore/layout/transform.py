@@ -8,6 +8,7 @@ import numpy as np
 
 from umapcore._kit.arrays import given_points
 from umapcore._kit.checks import check_integer
+from umapcore._kit.progress import ProgressBar
 from umapcore.device.select import fall_back, resolve_backend
 from umapcore.errors import GPUUnavailableError, bad_type
 from umapcore.layout.spec import OptimizerSpec
@@ -15,7 +16,6 @@ from umapcore.layout.transform_plan import build_transform, transform_epochs, tr
 from umapcore.logs import logger
 from umapcore.neighbors.query import checked_neighbours
 from umapcore.runs.job import Run
-from umapcore.runs.progress import ProgressBar
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

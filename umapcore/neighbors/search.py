@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from umapcore._kit.arrays import is_sparse
+from umapcore._kit.progress import ProgressBar
 from umapcore.device.select import announce_fall_back, cpu_backend, gpu_backend
 from umapcore.errors import GPUUnavailableError
 from umapcore.logs import logger
@@ -21,7 +22,6 @@ from umapcore.neighbors.metrics import (
     unknown_metric,
 )
 from umapcore.neighbors.record import ACCURACY, Found, Search
-from umapcore.runs.progress import ProgressBar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
