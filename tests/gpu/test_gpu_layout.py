@@ -18,7 +18,7 @@ from umapcore_cupy.host import programs
 from umapcore_cupy.layout import layout as layouts
 from umapcore_cupy.layout.plan import bring
 from umapcore_cupy.layout.streamed import EdgesOnHost
-from umapcore_numba.backend import NumbaLayout
+from umapcore_numba.layout.layout import NumbaLayout
 
 if TYPE_CHECKING:
     import scipy.sparse as sp

@@ -32,7 +32,8 @@ from umapcore_cupy.backend import CupyBackend
 from umapcore_cupy.host import compile as compilation
 from umapcore_cupy.host.programs import PROGRAMS, kernels_of
 from umapcore_cupy.layout import layout as layouts
-from umapcore_numba.backend import NumbaBackend, NumbaLayout
+from umapcore_numba.backend import NumbaBackend
+from umapcore_numba.layout.layout import NumbaLayout
 
 Macros = tuple[tuple[str, int | str], ...]
 

@@ -14,7 +14,7 @@ from umapcore.device.protocol import Backend
 from umapcore.graph.csr import prepare_graph
 from umapcore.layout.density import Density, density_of
 from umapcore.layout.plan import build_plan
-from umapcore_numba.backend import NumbaLayout
+from umapcore_numba.layout.layout import NumbaLayout
 
 if TYPE_CHECKING:
     import scipy.sparse as sp

@@ -13,7 +13,7 @@ from tests.support import graphs
 from umapcore import OptimizerSpec, place, simplicial_set_embedding
 from umapcore.init.jacobi import _diagonalise
 from umapcore.layout.plan import build_plan
-from umapcore_numba.backend import NumbaLayout
+from umapcore_numba.layout.layout import NumbaLayout
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from tests.support import graphs, oracle
 from umapcore import OptimizerSpec
 from umapcore.device.protocol import Backend
 from umapcore.layout.plan import build_plan
-from umapcore_numba.backend import NumbaLayout
+from umapcore_numba.layout.layout import NumbaLayout
 
 if TYPE_CHECKING:
     import scipy.sparse as sp

@@ -62,9 +62,9 @@ def test_threads(
     graph: sp.csr_array, n_components: int, two_arrays_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from umapcore.layout.plan import build_plan
-    from umapcore_numba.backend import NumbaLayout
+    from umapcore_numba.layout.layout import NumbaLayout
 
-    monkeypatch.setattr("umapcore_numba.backend.TWO_ARRAYS_BYTES", two_arrays_bytes)
+    monkeypatch.setattr("umapcore_numba.layout.layout.TWO_ARRAYS_BYTES", two_arrays_bytes)
     spec = OptimizerSpec(n_components=n_components, n_epochs=30)
     plan = build_plan(graph, spec)
     start = graphs.random_start(graph.shape[0], n_components)
@@ -83,15 +83,15 @@ def test_threads(
 def test_workers_that_are_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any of them may come late or not at all, also the first, in any number of spans."""
     from umapcore.layout.plan import build_plan
-    from umapcore_numba import backend
+    from umapcore_numba.layout import layout as layouts
 
     spec = OptimizerSpec(n_epochs=30)
     graph = graphs.surface(1200)
     plan, start = build_plan(graph, spec), graphs.random_start(1200, 2)
-    alone = backend.NumbaLayout(plan, start, spec, 1)
+    alone = layouts.NumbaLayout(plan, start, spec, 1)
     alone.advance(1, 30)
     random = np.random.default_rng(0)
-    together, came = backend.together, set()
+    together, came = layouts.together, set()
 
     def held_up(n: int, task: Callable[[int], None], stop: Callable[[], None]) -> None:
         delays = random.choice([0.0, 0.001, 0.004], n)
@@ -103,9 +103,9 @@ def test_workers_that_are_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
         together(n, call, stop)
 
-    monkeypatch.setattr(backend, "together", held_up)
+    monkeypatch.setattr(layouts, "together", held_up)
     for n_workers in (2, 5, 12):
-        running = backend.NumbaLayout(plan, start, spec, n_workers)
+        running = layouts.NumbaLayout(plan, start, spec, n_workers)
         monkeypatch.setattr(running._tuner, "threads", lambda n=n_workers: n)
         for epoch in range(1, 30):
             running.advance(epoch, epoch + 1)

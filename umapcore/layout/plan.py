@@ -81,6 +81,12 @@ class EdgePlan:
         any vertex.
     pool_size
         Number of vertices in the pool of negative samples, a power of two.
+    own_walkers
+        int64, (buckets, 2): the first walker that is walked here in each bucket, and the one after
+        the last. These are all walkers, unless the plan is a shard
+        (:func:`umapcore.layout.shards.cut`).
+    own_places
+        int64, (2,): likewise the places whose vertices are moved here.
     """
 
     n_epochs: int
@@ -93,11 +99,18 @@ class EdgePlan:
     rates: NDArray[np.uint32]
     pull_exponent: int
     pool_size: int
+    own_walkers: NDArray[np.int64]
+    own_places: NDArray[np.int64]
 
     @property
     def n_vertices(self) -> int:
         """Number of vertices."""
         return self.order.shape[0]
+
+    @property
+    def n_buckets(self) -> int:
+        """Number of buckets."""
+        return self.bucket_offsets.shape[0] - 1
 
     @property
     def n_edges(self) -> int:
@@ -141,6 +154,7 @@ def build_plan(
     tails = np.empty(int(row_offsets[-1]), np.int32)
     rates = np.empty(tails.shape[0], np.uint32)
     layout = (order, places, buckets, first_walkers, row_offsets)
+    bounds = first_walkers[bucket_offsets]
     crowds = for_rows(n, n_threads, lambda a, b: fill_rows(a, b, *source, layout, tails, rates))
     return EdgePlan(
         n_epochs=n_epochs,
@@ -153,6 +167,8 @@ def build_plan(
         rates=rates,
         pull_exponent=pull_exponent(max(crowds, default=0), longest_step(spec)),
         pool_size=pool_size(n),
+        own_walkers=np.stack([bounds[:-1], bounds[1:]], axis=1),
+        own_places=np.array([0, n]),
     )
 
 

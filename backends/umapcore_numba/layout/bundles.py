@@ -12,10 +12,14 @@ from typing import Any, NamedTuple
 
 
 class Span(NamedTuple):
-    """Epochs `first` … `stop` - 1 of `n_epochs`, and the seed of their negative samples."""
+    """Epochs from `first` on, of `n_epochs`, and the seed of their negative samples.
+
+    Phases are counted from 0, the first one of epoch `first`. The span ends before the phase
+    `end`: see :func:`umapcore_numba.layout.epochs.phases`.
+    """
 
     first: Any
-    stop: Any
+    end: Any
     n_epochs: Any
     seed: Any
 
@@ -29,6 +33,8 @@ class Plan(NamedTuple):
     row_offsets: Any
     tails: Any
     rates: Any
+    own_walkers: Any
+    own_places: Any
 
 
 class Law(NamedTuple):

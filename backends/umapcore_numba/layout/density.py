@@ -164,9 +164,20 @@ def _weigh(first: Any, last: Any, first_walkers: Any, density: Any) -> None:
 
 
 @inline
-def n_pieces(count: Any) -> Any:
+def _n_pieces(count: Any) -> Any:
     """Return the number of pieces into which `count` walkers or vertices are divided."""
     return (count + PIECE - 1) // PIECE
+
+
+@inline
+def count_pieces(stage: Any, plan: Any) -> Any:
+    """Return the number of pieces of a stage, at least 1."""
+    if stage > 0:
+        return _n_pieces(plan.first_walkers.shape[0] - 1)
+    count = 0
+    for bucket in range(plan.own_walkers.shape[0]):
+        count += _n_pieces(plan.own_walkers[bucket, 1] - plan.own_walkers[bucket, 0])
+    return max(1, count)
 
 
 @inline
@@ -185,8 +196,15 @@ def density_piece(
     if stage == 0:
         if piece == 0:
             density.totals[:] = 0
-        last = min(plan.heads.shape[0], first + PIECE)
-        _measure_walkers(dims, first, last, plan, positions, law, scratch, density.sums)
+        for bucket in range(plan.own_walkers.shape[0]):
+            first, last = plan.own_walkers[bucket, 0], plan.own_walkers[bucket, 1]
+            pieces = _n_pieces(last - first)
+            if piece < pieces:
+                first += piece * PIECE
+                last = min(last, first + PIECE)
+                _measure_walkers(dims, first, last, plan, positions, law, scratch, density.sums)
+                return
+            piece -= pieces
         return
     last = min(density.radii.shape[0], first + PIECE)
     if stage == 1:

@@ -16,7 +16,7 @@ from umapcore.layout import plan
 from umapcore_numba.floats import TWO
 from umapcore_numba.forces import CLIP
 from umapcore_numba.layout.bundles import Group, Moves, Scratch, Step
-from umapcore_numba.layout.density import DENSITY_STAGES, density_piece, n_pieces
+from umapcore_numba.layout.density import DENSITY_STAGES, count_pieces, density_piece
 from umapcore_numba.layout.lanes import dimensions
 from umapcore_numba.layout.sample_pool import POOL_PARTS, bucket_key, draw_pool
 from umapcore_numba.layout.updates import apply_updates, slice_size
@@ -36,10 +36,18 @@ from umapcore_numba.layout.work_queue import (
 
 #: The phases of a bucket, in their order, and their number.
 _DRAW, _WALK, _ADD = 0, 1, 2
-_PHASES = 3
+PHASES = 3
 
 
 _group_size = inline(plan.group_size)
+
+
+def phases(n_buckets: Any, n_stages: Any) -> Any:
+    """Return the number of phases of an epoch, which begins with some stages for densities."""
+    return n_stages + PHASES * n_buckets
+
+
+_phases = inline(phases)
 
 
 @inline
@@ -77,11 +85,11 @@ def run_worker(
     queue: Any,
     density: Any,
 ) -> None:
-    """Run the epochs of a span as one of its workers, which are numbered from 0.
+    """Run the phases of a span as one of its workers, which are numbered from 0.
 
     The bundles are described in :mod:`umapcore_numba.layout.bundles`. There are as many workers as
     rows of scratch, and each must be called only once, or not at all if another one has returned.
-    `queue` must be all 0 before the first call. Another thread can stop the workers by
+    `queue` must be all 0 before the first call, or begin at a later phase. Another thread can stop the workers by
     their stop words; positions are then those of no epoch. If `density` is ``()``, the compiler
     removes the code for densities.
     """
@@ -102,33 +110,35 @@ def run_worker(
     n_rows = state.positions.shape[0]
     d = dimensions(dims, law.n_components)
     size = (plan.first_walkers.shape[0] - 1) * d
-    a_slice = slice_size(size, n_workers)
-    n_slices = (size + a_slice - 1) // a_slice
+    own_start, own_end = plan.own_places[0] * d, plan.own_places[1] * d
+    a_slice = slice_size(own_end - own_start, n_workers)
+    # Without places, one empty slice.
+    n_slices = max(1, (own_end - own_start + a_slice - 1) // a_slice)
     n_stages = DENSITY_STAGES if len(density) > 0 else 0
-    per_epoch = n_stages + _PHASES * (plan.bucket_offsets.shape[0] - 1)
-    end = (span.stop - span.first) * per_epoch
+    per_epoch = _phases(plan.bucket_offsets.shape[0] - 1, n_stages)
     phase = open_phase(queue)
-    while phase < end:
+    while phase < span.end:
         epoch = span.first + phase // per_epoch
         stage = phase % per_epoch
         measuring = stage < n_stages
-        bucket = 0 if measuring else (stage - n_stages) // _PHASES
-        kind = (stage - n_stages) % _PHASES
+        bucket = 0 if measuring else (stage - n_stages) // PHASES
+        kind = (stage - n_stages) % PHASES
         start, stop = plan.bucket_offsets[bucket], plan.bucket_offsets[bucket + 1]
         walkers_start, walkers_end = plan.first_walkers[start], plan.first_walkers[stop]
         a_group = max(1, _group_size(walkers_end - walkers_start))
+        own_first, own_last = plan.own_walkers[bucket, 0], plan.own_walkers[bucket, 1]
         key = bucket_key(span.seed, epoch, bucket)
         # Positions may alternate between two arrays. The number of buckets is even, so an epoch
         # begins and ends in the first array.
         source = state.positions[bucket % n_rows][:size]
         target = state.positions[(bucket + 1) % n_rows][:size]
         if measuring:
-            count = n_pieces(plan.heads.shape[0] if stage == 0 else size // d)
+            count = count_pieces(stage, plan)
         elif kind == _DRAW:
             count = POOL_PARTS
         elif kind == _WALK:
-            # A bucket without heads is one empty piece.
-            count = max(1, (walkers_end - walkers_start + a_group - 1) // a_group)
+            # Without walkers, one empty piece.
+            count = max(1, (own_last - own_first + a_group - 1) // a_group)
             own.claims[0] = share_of(worker, n_workers, n_slices) * a_slice
             share_end = min(size, share_of(worker + 1, n_workers, n_slices) * a_slice)
             own.claims[1] = 0 if n_rows == 1 else share_end
@@ -150,19 +160,19 @@ def run_worker(
                     density_piece(stage, piece, dims, plan, source, law, own.floats, density)
             elif kind == _DRAW:
                 draw_pool(piece, dims, law.n_components, key, start, stop, source, pool)
-            elif kind == _WALK and start < stop:
-                first = walkers_start + piece * a_group
-                last = min(walkers_end, first + a_group)
+            elif kind == _WALK and own_first < own_last:
+                first = own_first + piece * a_group
+                last = min(own_last, first + a_group)
                 group = Group(epoch, key, first, last, walkers_start)
                 step = step_of(law, epoch, span.n_epochs)
                 moves = Moves(source, target, state.walked, pulls, shared)
                 walk_group(dims, group, plan, law, step, moves, pool, own, density)
             elif kind == _ADD:
-                first = piece * a_slice
+                first = own_start + piece * a_slice
                 claimed = claimed_rows(queue, n_workers, n_pulls, phase - 1)
                 apply_updates(
-                    first, min(size, first + a_slice), start * d, stop * d, source, target, state,
-                    claimed, law.unit, own.ints,
+                    first, min(own_end, first + a_slice), start * d, stop * d, source, target,
+                    state, claimed, law.unit, own.ints,
                 )  # fmt: skip
         if is_stopped(own.claims):
             abandon(queue)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: Numbers of dimensions for which a special kernel is compiled.
 SPECIAL_DIMENSIONS = (1, 2, 3)
 #: More coordinates of forces than this take longer than Ctrl-C should: see `LONG_EPOCH` in
-#: :mod:`umapcore_numba.backend`.
+#: :mod:`umapcore_numba.layout.layout`.
 _LONG = 50_000_000
 #: Number of heads that a thread processes at a time.
 _ROWS_PER_TASK = 1024
