@@ -21,6 +21,10 @@ class GPUError(RuntimeError):
     """Work on the GPU failed after it had started."""
 
 
+class WorkerLostError(RuntimeError):
+    """A worker ended, or could not be reached, while it ran a part of a layout."""
+
+
 def bad_value(name: str, value: object, allowed: str, hint: str = "") -> ValueError:
     """Return the error for a parameter whose value is not allowed; the caller raises it.
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from anndata import AnnData
+    from distributed import Client
     from numpy.random import Generator, RandomState
     from numpy.typing import ArrayLike, NDArray
 
@@ -69,6 +70,7 @@ def umap(
     snapshots: int | Snapshots | None = None,
     checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
     timings: dict[str, float] | None = None,
+    client: Client | None = None,
 ) -> AnnData | None:
     """Embed the neighbourhood graph by UMAP (McInnes, Healy and Melville 2018).
 
@@ -146,6 +148,9 @@ def umap(
     timings
         A dictionary that receives the seconds of each stage: read, graph, start, plan,
         optimise, write, and density if densities are preserved.
+    client
+        A ``distributed.Client``: all workers of its Dask cluster share the epochs, on their CPUs.
+        `n_threads` are then also the threads on each worker; None takes as many as it has.
 
     Returns
     -------
@@ -167,6 +172,9 @@ def umap(
         what is allowed.
     OSError
         When `checkpoint` cannot be written.
+    WorkerLostError
+        When a worker of the client ends during the run. With a `checkpoint`, the same call then
+        continues on any number of workers.
 
     Examples
     --------
@@ -184,6 +192,7 @@ def umap(
         timings=timings,
         snapshots=recorder,
         checkpoint=checkpoint,
+        client=client,
         origin=origin,
     )
     if not isinstance(copy, (bool, np.bool_)):

@@ -10,6 +10,8 @@ from umapcore.logs import logger
 from umapcore.settings import settings
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from umapcore.device.protocol import Backend
 
 #: Values of ``method`` and the device that each selects.
@@ -37,11 +39,13 @@ def check_method(method: object) -> str:
     return method
 
 
-def resolve_backend(method: str = "umap") -> Backend:
+def resolve_backend(method: str = "umap", client: Client | None = None) -> Backend:
     """Return the backend for a method.
 
     Parameters
     ----------
+    client
+        A ``distributed.Client``: its workers, which use their CPUs.
     method
         ``'umap'``: the CPU. ``'rapids'``: the GPU; if no GPU is usable, a warning gives the
         reason and the CPU is used, with the same bits. ``'auto'``: the same without a warning.
@@ -53,7 +57,12 @@ def resolve_backend(method: str = "umap") -> Backend:
     GPUUnavailableError
         For ``'rapids'`` without a usable GPU when ``settings.gpu_fallback`` is False.
     """
-    if check_method(method) == "umap":
+    check_method(method)
+    if client is not None:
+        from umapcore.cluster.backend import ClusterBackend
+
+        return ClusterBackend(client)
+    if method == "umap":
         return cpu_backend()
     try:
         return gpu_backend()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import numpy as np
+    from distributed import Client
     from numpy.typing import ArrayLike, NDArray
 
     from umapcore.device.protocol import Backend, Layout
@@ -51,6 +52,7 @@ def simplicial_set_embedding(
     start_epoch: int = 0,
     stop_epoch: int | None = None,
     timings: dict[str, float] | None = None,
+    client: Client | None = None,
 ) -> NDArray[np.float32]:
     """Lay out a weighted graph.
 
@@ -106,6 +108,9 @@ def simplicial_set_embedding(
     timings
         A dictionary that receives the seconds of each stage: graph, plan, start, optimise, and
         density if it is preserved.
+    client
+        A ``distributed.Client``: all workers of its Dask cluster share the epochs, on their CPUs.
+        `n_threads` are then also the threads on each worker; None takes as many as it has.
 
     Returns
     -------
@@ -117,6 +122,8 @@ def simplicial_set_embedding(
         For bad input; the message names the parameter, its value and what is allowed.
     GPUUnavailableError
         When a GPU is requested but not usable, and ``umapcore.settings.gpu_fallback`` is False.
+    WorkerLostError
+        When a worker of the client ends during the run.
 
     Examples
     --------
@@ -144,6 +151,7 @@ def simplicial_set_embedding(
         timings=timings,
         snapshots=snapshots,
         checkpoint=checkpoint,
+        client=client,
     )
     embedding = embed(job, run)
     run.close()
@@ -153,7 +161,7 @@ def simplicial_set_embedding(
 def embed(job: Job, run: Run) -> NDArray[np.float32]:
     """Lay out the graph of a checked job and run; see :func:`simplicial_set_embedding`."""
     spec = job.spec
-    backend = resolve_backend(run.method)
+    backend = resolve_backend(run.method, run.client)
     try:
         with _timed("graph", run.timings):
             graph = backend.adopt_graph(job.graph) if on_gpu(job.graph) else None

@@ -1,17 +1,17 @@
-"""Shards of a plan: parts of a layout that run at the same time, on several devices or machines.
+"""Shards of a plan: parts of one layout that run at the same time, in different places.
 
 In every bucket each shard walks some of the walkers, in whole groups, because the place of a walker
-in its group decides its negative samples. It has the edges of these walkers alone, which are most
-of a plan. Heads read positions that do not change until the bucket ends, and pulls are sums of
-integers. So once the shards have added up their pulls and exchanged positions, every shard has the
-bits that one device would have.
+in its group decides its negative samples. A shard has the edges of its walkers alone, which are
+most of a plan. Heads read positions that do not change before the bucket ends, and pulls are sums
+of integers. So when the shards have added up their pulls and exchanged positions, each has the bits
+that one device would have.
 
-A shard moves a range of places, which is the same in all buckets.
+Each shard also moves a part of the vertices, which is the same range of places in all buckets.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,55 +19,125 @@ import numpy as np
 from umapcore.layout.plan import group_size
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
 
+    from umapcore.device.communicator import Ranges
     from umapcore.layout.plan import EdgePlan
 
+#: Shards that share memory write to different cache lines if they begin at multiples of this.
+_PLACES = 64
 
-def cut(plan: EdgePlan, shares: list[float]) -> list[EdgePlan]:
-    """Divide a plan into shards.
+
+@dataclass(frozen=True)
+class Shard:
+    """A part of a layout.
+
+    Attributes
+    ----------
+    number
+        Number of the shard, from 0.
+    plan
+        The plan with the edges of this shard's walkers. All other arrays are whole.
+    walkers
+        int64, (buckets, shards + 1): in a bucket, shard k has the walkers from ``walkers[b, k]`` to
+        ``walkers[b, k + 1] - 1``.
+    places
+        int64, (shards + 1,): shard k moves the vertices from ``places[k]`` to
+        ``places[k + 1] - 1``, in the order of the plan.
+    """
+
+    number: int
+    plan: EdgePlan
+    walkers: NDArray[np.int64]
+    places: NDArray[np.int64]
+
+    @property
+    def n_shards(self) -> int:
+        """Number of shards of the layout."""
+        return self.places.shape[0] - 1
+
+    def moved(self, per_place: int) -> Ranges:
+        """Return which part of an array of vertices each shard writes when it moves them."""
+        ends = (self.places * per_place).tolist()
+        return [[(ends[k], ends[k + 1])] for k in range(self.n_shards)]
+
+    def walked(self, bucket: int, per_place: int) -> Ranges:
+        """Return which part of an array of vertices each shard writes when it walks a bucket.
+
+        Two shards that walk for the same head have it both, and write the same.
+        """
+        heads, ranges = self.plan.heads, []
+        for k in range(self.n_shards):
+            first, last = self.walkers[bucket, k : k + 2]
+            some = first < last
+            ranges.append(
+                [(int(heads[first]) * per_place, (int(heads[last - 1]) + 1) * per_place)]
+                if some
+                else []
+            )
+        return ranges
+
+    def measured(self, per_walker: int) -> Ranges:
+        """Return which parts of an array of walkers each shard writes."""
+        ends = self.walkers * per_walker
+        return [
+            [(int(bucket[k]), int(bucket[k + 1])) for bucket in ends] for k in range(self.n_shards)
+        ]
+
+
+def cut(plan: EdgePlan, shares: Sequence[float]) -> Iterator[Shard]:
+    """Divide a plan into shards, and make one at a time.
 
     Parameters
     ----------
     plan
         A whole plan.
     shares
-        The part of the work that each shard should get; they need not add up to 1. In every bucket
-        a shard gets whole groups, so small graphs are divided unevenly.
-
-    Returns
-    -------
-    A plan for each shard. They share all arrays with `plan` but the edges and their offsets.
+        The part of the work that each shard should get, above 0; they need not add up to 1. Groups
+        are not divided, so some shards of a small graph have nothing to walk.
     """
     ends = np.cumsum(shares) / np.sum(shares)
     ends[-1] = 1.0
-    borders = np.stack([_borders(plan, bucket, ends) for bucket in range(plan.n_buckets)])
-    places = [0, *(int(end * plan.n_vertices) for end in ends)]
-    return [
-        _shard(plan, borders[:, k : k + 2], np.array(places[k : k + 2])) for k in range(len(shares))
-    ]
+    walkers = _borders(plan, ends)
+    n = plan.n_vertices
+    places = np.minimum(n, np.rint(np.append(0.0, ends) * n / _PLACES).astype(np.int64) * _PLACES)
+    places[-1] = n
+    for k in range(len(shares)):
+        part = _part(plan, walkers[:, k : k + 2], places[k : k + 2])
+        yield Shard(k, part, walkers, places)
 
 
-def ranges_of(shards: list[EdgePlan], bucket: int) -> tuple[list[tuple[int, int]], ...]:
-    """TODO"""
+def _borders(plan: EdgePlan, ends: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the walkers at which the shards' parts of each bucket begin, and the bucket's end.
+
+    `ends` are the parts of the work that the first shard, the first two, … should have. Edges that
+    fire would be a better measure of work than edges, but all edges are looked at, and where there
+    are many of them, many fire.
+    """
+    found = np.empty((plan.n_buckets, ends.shape[0] + 1), np.int64)
+    total, given = 0, np.zeros(ends.shape[0], np.int64)
+    for bucket in range(plan.n_buckets):
+        start, end = plan.first_walkers[plan.bucket_offsets[bucket : bucket + 2]]
+        size = max(1, group_size(int(end - start)))
+        borders = np.append(np.arange(start, end, size), end)
+        work = plan.row_offsets[borders] + borders
+        work -= work[0]
+        total += work[-1]
+        # What a shard had too little of in one bucket, it gets in the next.
+        wanted = np.maximum.accumulate(ends * total - given)
+        chosen = np.searchsorted((work[1:] + work[:-1]) / 2, wanted)
+        chosen[-1] = borders.shape[0] - 1
+        given += work[chosen]
+        found[bucket] = np.append(start, borders[chosen])
+    return found
 
 
-def _borders(plan: EdgePlan, bucket: int, ends: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the walkers at which the shards' parts of a bucket begin, and its end."""
-    start, end = plan.first_walkers[plan.bucket_offsets[bucket : bucket + 2]]
-    size = max(1, group_size(int(end - start)))
-    groups = np.append(np.arange(start, end, size), end)
-    # A walker takes time too, if less than an edge that fires. The fires would be a better measure
-    # than the edges, but walkers with many of both come first in any case.
-    work = plan.row_offsets[groups] + groups
-    nearest = np.searchsorted(work, work[0] + ends * (work[-1] - work[0]))
-    return np.concatenate([[start], groups[np.minimum(nearest, groups.shape[0] - 1)]])
-
-
-def _shard(
+def _part(
     plan: EdgePlan, own_walkers: NDArray[np.int64], own_places: NDArray[np.int64]
 ) -> EdgePlan:
-    """Return the part of a plan that has some of its walkers."""
+    """Return a plan that has the edges of some of the walkers alone."""
     counts = np.zeros(plan.heads.shape[0], np.int64)
     edges = []
     for first, last in own_walkers:
@@ -81,5 +151,5 @@ def _shard(
         tails=np.concatenate([plan.tails[part] for part in edges]),
         rates=np.concatenate([plan.rates[part] for part in edges]),
         own_walkers=np.ascontiguousarray(own_walkers),
-        own_places=own_places,
+        own_places=np.ascontiguousarray(own_places),
     )

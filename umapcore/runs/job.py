@@ -9,8 +9,9 @@ import numpy as np
 
 from umapcore._kit.checks import check_integer
 from umapcore._kit.threads import thread_count
+from umapcore.cluster.workers import check_client
 from umapcore.device.select import check_method
-from umapcore.errors import bad_type
+from umapcore.errors import bad_type, bad_value
 from umapcore.layout.spec import OptimizerSpec
 from umapcore.runs.checkpoint import Keeper, check_checkpoint
 from umapcore.runs.snapshots import check_snapshots
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
+    from distributed import Client
     from numpy.typing import NDArray
 
     from umapcore.runs.checkpoint import Checkpoint
@@ -81,6 +83,8 @@ class Run:
         As for :func:`umapcore.simplicial_set_embedding`.
     snapshots, checkpoint, timings
         Likewise; the run writes to each of them.
+    client
+        A ``distributed.Client`` whose workers run the epochs, or None.
     origin
         Receives the digests of graph and start.
     keeper
@@ -102,6 +106,7 @@ class Run:
     timings: dict[str, float] | None = None
     snapshots: Snapshots | None = None
     checkpoint: str | os.PathLike[str] | Checkpoint | None = None
+    client: Client | None = None
     origin: Origin | None = None
     keeper: Keeper | None = field(default=None, init=False)
 
@@ -120,6 +125,10 @@ class Run:
         check_snapshots(self.snapshots)
         checkpoint = check_checkpoint(self.checkpoint)
         check_method(self.method)
+        if self.client is not None:
+            check_client(self.client)
+            if self.method == "rapids":
+                raise bad_value("method", self.method, "'umap' for the workers of a client")
         if checkpoint is not None:
             object.__setattr__(self, "keeper", Keeper(checkpoint))
 

@@ -89,9 +89,9 @@ def run_worker(
 
     The bundles are described in :mod:`umapcore_numba.layout.bundles`. There are as many workers as
     rows of scratch, and each must be called only once, or not at all if another one has returned.
-    `queue` must be all 0 before the first call, or begin at a later phase. Another thread can stop the workers by
-    their stop words; positions are then those of no epoch. If `density` is ``()``, the compiler
-    removes the code for densities.
+    `queue` must be all 0 before the first call, or begin at a later phase. Another thread can stop
+    the workers by their stop words; positions are then those of no epoch. If `density` is ``()``,
+    the compiler removes the code for densities.
     """
     n_workers = scratch.floats.shape[0]
     own = Scratch(

@@ -16,7 +16,7 @@ over.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from umapcore._kit.atomics import (
 )
 from umapcore._kit.jit import inline
 from umapcore_numba.layout.waiting import pause, yield_processor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # Processors such as ARM's reorder memory operations unless a program forbids it. The order that a
 # layout needs: all that is read or written in a phase comes before all that is in the next one. Two
@@ -76,6 +79,13 @@ _LOOKS = 100
 def queue_state_size(n_workers: int) -> int:
     """Return how many numbers are in the state of a queue; all of them begin at 0."""
     return (2 + 2 * n_workers) * STRIDE
+
+
+def begin_at(queue: NDArray[np.int64], n_workers: int, phase: int) -> None:
+    """Let a queue begin at a phase; no worker may run."""
+    queue[:] = 0
+    queue[_OPEN] = phase
+    queue[_DRAWN : _DRAWN + STRIDE * n_workers : STRIDE] = phase << _HALF
 
 
 @inline

@@ -1,0 +1,147 @@
+"""The workers of a Dask cluster, as the process that has the client sees them."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from umapcore.errors import WorkerLostError, bad_type, bad_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+#: Seconds between two looks at whether all workers are still there.
+_LOOK = 1.0
+#: Seconds in which the other tasks end after one has failed.
+_FAREWELL = 5.0
+
+
+def check_client(client: Any) -> None:
+    """Check that `client` is a client that functions can wait for.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is not.
+    """
+    allowed = "a distributed.Client (of the extra umapcore[dask]) or None"
+    distributed = sys.modules.get("distributed")  # whoever has a client has loaded it
+    if distributed is None or not isinstance(client, distributed.Client):
+        raise bad_type("client", client, allowed)
+    if client.asynchronous:
+        raise bad_value("client", client, allowed + ", and not asynchronous")
+    if client.status != "running":
+        raise bad_value("client", client, allowed + ", and connected")
+
+
+class Workers:
+    """All workers that a client's cluster has now. No others take part later.
+
+    Parameters
+    ----------
+    client
+        A ``distributed.Client``.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        threads: dict[str, int] = client.nthreads()
+        if not threads:
+            msg = f"client={client!r} has no workers: it must have at least one."
+            raise ValueError(msg)
+        self._addresses = sorted(threads)
+        self.n_threads = [threads[address] for address in self._addresses]
+
+    def __len__(self) -> int:
+        return len(self._addresses)
+
+    def give(self, values: Iterable[Any]) -> list[Any]:
+        """Send each worker its value; return futures."""
+        return [
+            self._client.scatter(value, workers=[address], hash=False)
+            for value, address in zip(values, self._addresses, strict=True)
+        ]
+
+    def give_all(self, value: Any) -> list[Any]:
+        """Send all workers the same value; return futures."""
+        future = self._client.scatter(value, workers=self._addresses, broadcast=True, hash=False)
+        return [future] * len(self)
+
+    def each(self, function: Callable[..., Any], *args: Sequence[Any]) -> list[Any]:
+        """Call a function on each worker, with that worker's element of each argument, and wait.
+
+        If the arguments have fewer elements than there are workers, only the first ones call it.
+
+        Returns
+        -------
+        Futures; the results stay on the workers.
+
+        Raises
+        ------
+        WorkerLostError
+            When a worker has ended or cannot be reached.
+        Exception
+            When a call fails.
+        """
+        futures = self._submit(function, args)
+        self._wait(futures)
+        return futures
+
+    def results(self, function: Callable[..., Any], *args: Sequence[Any]) -> list[Any]:
+        """Do the same as `each`, and return the results."""
+        found: list[Any] = self._client.gather(self.each(function, *args))
+        return found
+
+    def tell(self, function: Callable[..., Any], *args: Sequence[Any]) -> None:
+        """Call a function as `each` does, on the workers that are there, and wait a little."""
+        from distributed import wait
+
+        wait(self._submit(function, args), timeout=_FAREWELL)
+
+    def _submit(self, function: Callable[..., Any], args: Sequence[Sequence[Any]]) -> list[Any]:
+        calls = zip(*args, strict=True) if args else [()] * len(self)
+        return [
+            self._client.submit(function, *values, workers=[address], pure=False)
+            for values, address in zip(calls, self._addresses, strict=False)
+        ]
+
+    def _wait(self, futures: list[Any]) -> None:
+        from distributed import wait
+
+        patience = 1
+        while patience > 0:
+            try:
+                wait(futures, timeout=_LOOK)
+                break
+            except TimeoutError:
+                if self._lost() or any(future.status == "error" for future in futures):
+                    patience -= 1
+        failed = [future for future in futures if future.status != "finished"]
+        if failed:
+            raise self._error(failed)
+
+    def _lost(self) -> list[str]:
+        here = self._client.nthreads()
+        return [address for address in self._addresses if address not in here]
+
+    def _error(self, failed: list[Any]) -> BaseException:
+        """Return the error to raise for calls that failed or did not end."""
+        from distributed import KilledWorker
+
+        errors = [future.exception() for future in failed if future.status == "error"]
+        for error in errors:
+            if not isinstance(error, (WorkerLostError, KilledWorker)):
+                return error
+        lost = self._lost()
+        what = f"{len(lost)} of {len(self)} workers have ended ({', '.join(lost)})"
+        if not lost:
+            what = "; ".join(map(str, errors))
+        return WorkerLostError(
+            f"{what}: the layout has ended. With `checkpoint`, the same call goes on from where it "
+            "was last saved, on any number of workers."
+        )
