@@ -78,6 +78,9 @@ class ClusterLayout:
         The whole plan; and start positions, specification and density.
     """
 
+    #: Giving tasks to the workers takes a hundredth of a second. Ctrl-C is handled meanwhile.
+    span_seconds = 1.0
+
     def __init__(
         self, workers: Workers, threads: list[int], plan: EdgePlan, start: tasks.Start
     ) -> None:

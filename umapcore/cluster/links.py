@@ -44,7 +44,7 @@ class DaskLinks:
         self._number = number
         self._on_loop(self._connect, addresses)
 
-    def exchange(self, outgoing: Sequence[NDArray[Any]]) -> Sequence[NDArray[Any]]:
+    def exchange(self, outgoing: Sequence[NDArray[np.uint32]]) -> Sequence[NDArray[np.uint32]]:
         """Send each shard its array, and return what each sent to this one."""
         return self._on_loop(self._exchange, outgoing)
 
@@ -96,14 +96,17 @@ class DaskLinks:
                 self._changed.wait_for(lambda: len(self._comms) == len(addresses) - 1), _PATIENCE
             )
 
-    async def _exchange(self, outgoing: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    async def _exchange(self, outgoing: Sequence[NDArray[np.uint32]]) -> list[NDArray[np.uint32]]:
         from distributed.protocol import to_serialize
 
         async def send(number: int, comm: Any) -> None:
             await comm.write(to_serialize(outgoing[number]))
 
         async def receive(number: int, comm: Any) -> None:
-            incoming[number] = await comm.read()
+            received = await comm.read()
+            # It begins at any address, and may be read-only: for each such kind of array, numba
+            # would compile the kernels again.
+            incoming[number] = np.require(received, requirements=["A", "W"])
 
         incoming = [_NOTHING] * len(outgoing)
         tasks = [way(*link) for link in self._comms.items() for way in (send, receive)]
@@ -116,6 +119,6 @@ class DaskLinks:
             await comm.close()
 
 
-_NOTHING = np.empty(0, np.uint8)
+_NOTHING = np.empty(0, np.uint32)
 #: Seconds in which the other shards must have connected.
 _PATIENCE = 60

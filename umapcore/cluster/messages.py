@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from umapcore.cluster.packing import pack, unpack
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -17,10 +19,10 @@ if TYPE_CHECKING:
 class Links(Protocol):
     """Connections of one shard to all others."""
 
-    def exchange(self, outgoing: Sequence[NDArray[Any]]) -> Sequence[NDArray[Any]]:
+    def exchange(self, outgoing: Sequence[NDArray[np.uint32]]) -> Sequence[NDArray[np.uint32]]:
         """Send each shard its array, and return what each sent to this one.
 
-        The entry of this shard itself has no meaning. Incoming arrays are bytes, (n,) uint8.
+        All are uint32, flat. The entry of this shard itself has no meaning.
 
         Raises
         ------
@@ -33,7 +35,7 @@ class Links(Protocol):
 
 
 class Messages:
-    """A communicator that sends and receives over links.
+    """A communicator that sends over links what has changed.
 
     Parameters
     ----------
@@ -41,15 +43,21 @@ class Messages:
         The links of this shard.
     number, size
         Number of this shard, and of all shards.
+    n_threads
+        Number of threads that pack and unpack.
     """
 
-    def __init__(self, links: Links, number: int, size: int) -> None:
+    def __init__(self, links: Links, number: int, size: int, n_threads: int) -> None:
         self.number, self.size = number, size
-        self._links = links
+        self._links, self._n_threads = links, n_threads
+        #: What the other shards have of this shard's ranges, by the address of the replica.
+        self._sent: dict[int, NDArray[np.uint32]] = {}
 
     def replica(self, length: int, dtype: Any) -> NDArray[Any]:
-        """Make an array that all shards have."""
-        return np.zeros(length, dtype)
+        """Make an array that all shards have, of numbers of 32 bits."""
+        made = np.zeros(length, dtype)
+        self._sent[made.ctypes.data] = np.zeros(length, np.uint32)
+        return made
 
     def partial_sums(self, length: int) -> NDArray[np.int32]:
         """Make an array for `reduce_scatter`."""
@@ -57,41 +65,49 @@ class Messages:
 
     def reduce_scatter(self, sums: NDArray[np.int32], ranges: Ranges) -> None:
         """Add up sums; see :class:`.Communicator`."""
-        outgoing = [_packed(sums, parts) for parts in ranges]
-        for number, parts in enumerate(ranges):
-            if number != self.number:
-                for first, last in parts:
-                    sums[first:last] = 0
+        words = sums.view(np.uint32)
+        outgoing = [
+            _NOTHING if number == self.number else self._packed(words, None, parts)
+            for number, parts in enumerate(ranges)
+        ]
         for number, incoming in enumerate(self._links.exchange(outgoing)):
             if number != self.number:
-                for part, (first, last) in _unpacked(incoming, sums.dtype, ranges[self.number]):
-                    sums[first:last] += part
+                self._unpack(incoming, words, ranges[self.number], add=True)
 
     def all_gather(self, replica: NDArray[Any], ranges: Ranges) -> None:
         """Send the own ranges of a replica to all, and write theirs."""
-        own = _packed(replica, ranges[self.number])
+        words = replica.view(np.uint32)
+        own = self._packed(words, self._sent[replica.ctypes.data], ranges[self.number])
         for number, incoming in enumerate(self._links.exchange([own] * self.size)):
             if number != self.number:
-                for part, (first, last) in _unpacked(incoming, replica.dtype, ranges[number]):
-                    replica[first:last] = part
+                self._unpack(incoming, words, ranges[number], add=False)
 
     def leave(self) -> None:
         """Let all shards fail that wait for this one, now or later."""
         self._links.close()
 
+    def _packed(
+        self,
+        new: NDArray[np.uint32],
+        old: NDArray[np.uint32] | None,
+        ranges: list[tuple[int, int]],
+    ) -> NDArray[np.uint32]:
+        parts = [
+            pack(new[first:last], None if old is None else old[first:last], self._n_threads)
+            for first, last in ranges
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate([_NOTHING, *parts])
 
-def _packed(array: NDArray[Any], ranges: list[tuple[int, int]]) -> NDArray[np.uint8]:
-    """Return the bytes of some ranges of an array."""
-    return np.concatenate([array[:0], *(array[first:last] for first, last in ranges)]).view(
-        np.uint8
-    )
+    def _unpack(
+        self,
+        packed: NDArray[np.uint32],
+        target: NDArray[np.uint32],
+        ranges: list[tuple[int, int]],
+        *,
+        add: bool,
+    ) -> None:
+        for first, last in ranges:
+            packed = unpack(packed, target[first:last], self._n_threads, add=add)
 
 
-def _unpacked(
-    incoming: NDArray[np.uint8], dtype: Any, ranges: list[tuple[int, int]]
-) -> Iterator[tuple[NDArray[Any], tuple[int, int]]]:
-    """Yield the parts that were packed, and where they belong."""
-    array, begin = incoming.view(dtype), 0
-    for first, last in ranges:
-        yield array[begin : begin + last - first], (first, last)
-        begin += last - first
+_NOTHING = np.empty(0, np.uint32)

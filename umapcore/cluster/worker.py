@@ -9,7 +9,7 @@ import mmap
 import os
 import select
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from umapcore.layout.density import Density
+    from umapcore.layout.plan import EdgePlan
     from umapcore.layout.shards import Shard
     from umapcore.layout.spec import OptimizerSpec
 
@@ -137,6 +138,8 @@ class RunningShard:
         from umapcore_numba.layout.shard import NumbaShard
 
         self.communicator = communicator
+        # Arrays that were received begin at any address, which numba would compile kernels for.
+        shard = replace(shard, plan=_copied(shard.plan))
         self.layout = NumbaShard(
             shard, start.positions, start.spec, communicator, n_threads, start.density
         )
@@ -144,6 +147,11 @@ class RunningShard:
     def __reduce__(self) -> Any:
         msg = "a shard of a layout stays on its worker"
         raise TypeError(msg)
+
+
+def _copied(plan: EdgePlan) -> EdgePlan:
+    arrays = {name: value for name, value in vars(plan).items() if isinstance(value, np.ndarray)}
+    return replace(plan, **{name: value.copy() for name, value in arrays.items()})
 
 
 def open_with_memory(
@@ -168,7 +176,7 @@ def open_with_links(
 
     secede()  # as in `advance`
     links.connect(shard.number, addresses)
-    communicator = Messages(links, shard.number, shard.n_shards)
+    communicator = Messages(links, shard.number, shard.n_shards, n_threads)
     return RunningShard(shard, start, communicator, n_threads)
 
 

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
 
 class Layout(Protocol):
-    """A running layout on a device."""
+    """A running layout on a device.
+
+    Attributes
+    ----------
+    span_seconds
+        How long a call of `advance` should take. The progress bar and Ctrl-C are handled between
+        calls.
+    """
+
+    span_seconds: float
 
     def advance(self, first_epoch: int, stop_epoch: int) -> None:
         """Run the epochs `first_epoch` … `stop_epoch` - 1."""

@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from umapcore.runs.job import Callback
     from umapcore.runs.snapshots import Snapshots
 
-#: Target duration of a span in seconds; the progress bar and Ctrl-C are handled between spans.
-_SPAN_SECONDS = 0.1
-
 
 def simplicial_set_embedding(
     graph: Any,
@@ -226,7 +223,7 @@ def _carry_out(
             # No edge fires in epoch 0: the schedule starts at 1, as in umap-learn.
             layout.advance(max(1, epoch), end)
             seconds = time.perf_counter() - began
-            fitting = int(_SPAN_SECONDS * (end - epoch) / max(seconds, 1e-6))
+            fitting = int(layout.span_seconds * (end - epoch) / max(seconds, 1e-6))
             span = max(1, min(fitting, 2 * span))
             bar.update(end - epoch)
             epoch = end

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from umapcore.device.communicator import Ranges
     from umapcore.layout.plan import EdgePlan
 
+#: Time of an edge that fires, where that of looking whether one fires is 1. Measured with 5 negative
+#: samples.
+_FIRE = 4.0
 #: Shards that share memory write to different cache lines if they begin at multiples of this.
 _PLACES = 64
 
@@ -112,18 +115,19 @@ def cut(plan: EdgePlan, shares: Sequence[float]) -> Iterator[Shard]:
 def _borders(plan: EdgePlan, ends: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the walkers at which the shards' parts of each bucket begin, and the bucket's end.
 
-    `ends` are the parts of the work that the first shard, the first two, … should have. Edges that
-    fire would be a better measure of work than edges, but all edges are looked at, and where there
-    are many of them, many fire.
+    `ends` are the parts of the work that the first shard, the first two, … should have.
     """
     found = np.empty((plan.n_buckets, ends.shape[0] + 1), np.int64)
-    total, given = 0, np.zeros(ends.shape[0], np.int64)
+    total, given = 0.0, np.zeros(ends.shape[0])
     for bucket in range(plan.n_buckets):
         start, end = plan.first_walkers[plan.bucket_offsets[bucket : bucket + 2]]
         size = max(1, group_size(int(end - start)))
         borders = np.append(np.arange(start, end, size), end)
-        work = plan.row_offsets[borders] + borders
-        work -= work[0]
+        edges = plan.row_offsets[borders]
+        work = (edges - edges[0]).astype(np.float64)
+        for k in range(borders.shape[0] - 1):
+            fires = plan.rates[edges[k] : edges[k + 1]].sum(dtype=np.float64) / 2.0**32
+            work[k + 1 :] += _FIRE * fires
         total += work[-1]
         # What a shard had too little of in one bucket, it gets in the next.
         wanted = np.maximum.accumulate(ends * total - given)

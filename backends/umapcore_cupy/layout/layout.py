@@ -54,6 +54,8 @@ class DeviceLayout:
         Density of the data, if it must be preserved.
     """
 
+    span_seconds = 0.1
+
     def __init__(
         self,
         device: Device,

@@ -54,6 +54,8 @@ class NumbaLayout:
         Density of the data, if the layout must preserve it.
     """
 
+    span_seconds = 0.1
+
     def __init__(
         self,
         plan: EdgePlan,
