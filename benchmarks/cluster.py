@@ -8,7 +8,6 @@ messages over TCP as between machines. The programs take turns, and all must giv
 from __future__ import annotations
 
 import argparse
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -47,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         def run(way: str, stop_epoch: int) -> float:
             separate = "umapcore.cluster.backend._shared_memory"
             timings: dict[str, float] = {}
-            with mock.patch(separate, lambda *_: None) if "messages" in way else _nothing():
+            with mock.patch(separate, return_value=None) if "messages" in way else _nothing():
                 embedding = simplicial_set_embedding(
                     graph, spec, init="random", progress=False, timings=timings,
                     stop_epoch=stop_epoch, **ways[way],
@@ -86,7 +85,7 @@ def _cluster(n_workers: int) -> Iterator[Client]:
 
     with (
         LocalCluster(
-            n_workers=n_workers, threads_per_worker=1, memory_limit=0, dashboard_address=None
+            n_workers=n_workers, threads_per_worker=1, memory_limit=0, dashboard_address=":0"
         ) as cluster,
         Client(cluster) as client,
     ):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
+    from umapcore.device.protocol import Layout
     from umapcore.layout.density import Density
     from umapcore.layout.plan import EdgePlan
     from umapcore.layout.spec import OptimizerSpec
@@ -83,7 +84,7 @@ class NumbaBackend:
         *,
         density: Density | None = None,
         n_threads: int | None = None,
-    ) -> NumbaLayout:
+    ) -> Layout:
         """Begin a layout; see :class:`umapcore.device.protocol.Backend`."""
         workers = useful_workers(plan, thread_count(n_threads))
         return NumbaLayout(plan, start, spec, workers, density)

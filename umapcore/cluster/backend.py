@@ -45,7 +45,7 @@ class ClusterBackend(NumbaBackend):
         *,
         density: Density | None = None,
         n_threads: int | None = None,
-    ) -> ClusterLayout:  # type: ignore[override]
+    ) -> ClusterLayout:
         """Begin a layout; see :class:`umapcore.device.protocol.Backend`.
 
         `n_threads` are those on each worker; None takes as many as the worker has.
@@ -95,7 +95,7 @@ class ClusterLayout:
         starts = workers.give_all(start)
         if shared:
             memory, name, processes = shared
-            same = [[name] * len(workers), [processes] * len(workers)]
+            same: list[list[Any]] = [[name] * len(workers), [processes] * len(workers)]
             self._running = workers.each(tasks.open_with_memory, shards, starts, threads, *same)
             del memory
         else:
@@ -118,8 +118,8 @@ class ClusterLayout:
 
     def positions(self) -> NDArray[np.float32]:
         """Copy the positions, n × d, in the order of the graph's vertices."""
-        (found,) = self._workers.results(tasks.positions, self._running[:1])
-        return found
+        found: list[NDArray[np.float32]] = self._workers.results(tasks.positions, self._running[:1])
+        return found[0]
 
     def close(self) -> None:
         """Let the workers forget the layout, also if it still runs."""
@@ -155,9 +155,7 @@ def _shared_memory(
         return None
     n_coordinates = start.positions.size
     n_walkers = plan.heads.shape[0] if start.density is not None else 0
-    memory = workers.each(
-        tasks.make_memory, [len(workers)], [n_coordinates], [n_walkers]
-    )
+    memory = workers.each(tasks.make_memory, [len(workers)], [n_coordinates], [n_walkers])
     (name,) = workers.results(tasks.name_of, memory)
     if name is None or not all(workers.results(tasks.can_open, [name] * len(workers))):
         return None

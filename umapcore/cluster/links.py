@@ -46,18 +46,20 @@ class DaskLinks:
 
     def exchange(self, outgoing: Sequence[NDArray[np.uint32]]) -> Sequence[NDArray[np.uint32]]:
         """Send each shard its array, and return what each sent to this one."""
-        return self._on_loop(self._exchange, outgoing)
+        incoming: list[NDArray[np.uint32]] = self._on_loop(self._exchange, outgoing)
+        return incoming
 
     def close(self) -> None:
         """Close all connections; shards that wait for this one fail then."""
         self._on_loop(self._close)
 
     def _on_loop(self, function: Any, *args: Any) -> Any:
+        """Run a coroutine on the worker's event loop, and wait for it."""
         from distributed.utils import sync
 
         try:
             return sync(self._worker.loop, function, *args)
-        except (OSError, asyncio.TimeoutError) as error:
+        except (OSError, TimeoutError) as error:
             msg = f"shard {self._number} has lost its connection to another one: {error}"
             raise WorkerLostError(msg) from error
 
@@ -97,13 +99,15 @@ class DaskLinks:
             )
 
     async def _exchange(self, outgoing: Sequence[NDArray[np.uint32]]) -> list[NDArray[np.uint32]]:
-        from distributed.protocol import to_serialize
+        from distributed.protocol import Serialize, to_serialize
 
         async def send(number: int, comm: Any) -> None:
             await comm.write(to_serialize(outgoing[number]))
 
         async def receive(number: int, comm: Any) -> None:
             received = await comm.read()
+            if isinstance(received, Serialize):  # between workers of one process
+                received = received.data
             # It begins at any address, and may be read-only: for each such kind of array, numba
             # would compile the kernels again.
             incoming[number] = np.require(received, requirements=["A", "W"])

@@ -86,9 +86,7 @@ def _count_changes(first: Any, last: Any, new: Any, old: Any, clear: Any) -> int
 
 
 @kernel(allocates=False)
-def _pack(
-    first: Any, last: Any, new: Any, old: Any, clear: Any, bits: Any, words: Any
-) -> None:
+def _pack(first: Any, last: Any, new: Any, old: Any, clear: Any, bits: Any, words: Any) -> None:
     place = U0
     for begin in range(first, last, _BITS):
         changed = U0

@@ -43,10 +43,11 @@ class Place:
 
 def place_of_worker() -> Place:
     """Return where this worker runs."""
-    return Place(__version__, _machine(), os.getpid())
+    return Place(__version__, machine(), os.getpid())
 
 
-def _machine() -> str:
+def machine() -> str:
+    """Return a name that processes have in common which can share memory, or ``''``."""
     if not sys.platform.startswith("linux"):
         return ""
     try:
@@ -150,8 +151,11 @@ class RunningShard:
 
 
 def _copied(plan: EdgePlan) -> EdgePlan:
-    arrays = {name: value for name, value in vars(plan).items() if isinstance(value, np.ndarray)}
-    return replace(plan, **{name: value.copy() for name, value in arrays.items()})
+    """Return a plan whose arrays are copies."""
+    copies: dict[str, Any] = {
+        name: value.copy() for name, value in vars(plan).items() if isinstance(value, np.ndarray)
+    }
+    return replace(plan, **copies)
 
 
 def open_with_memory(

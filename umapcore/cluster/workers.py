@@ -104,6 +104,7 @@ class Workers:
         wait(self._submit(function, args), timeout=_FAREWELL)
 
     def _submit(self, function: Callable[..., Any], args: Sequence[Sequence[Any]]) -> list[Any]:
+        """Let workers call a function; return futures."""
         calls = zip(*args, strict=True) if args else [()] * len(self)
         return [
             self._client.submit(function, *values, workers=[address], pure=False)
@@ -111,21 +112,26 @@ class Workers:
         ]
 
     def _wait(self, futures: list[Any]) -> None:
+        """Wait until all tasks have ended; raise an error if any has failed or cannot end."""
         from distributed import wait
+        from distributed.client import CancelledError
 
-        patience = 1
-        while patience > 0:
+        # Tasks whose worker is gone do not end, or are cancelled since their input is lost.
+        some_failed = False
+        while not some_failed:
+            some_failed = any(future.status not in ("pending", "finished") for future in futures)
+            some_failed = some_failed or bool(self._lost())
             try:
                 wait(futures, timeout=_LOOK)
                 break
-            except TimeoutError:
-                if self._lost() or any(future.status == "error" for future in futures):
-                    patience -= 1
+            except (TimeoutError, CancelledError):
+                continue
         failed = [future for future in futures if future.status != "finished"]
         if failed:
             raise self._error(failed)
 
     def _lost(self) -> list[str]:
+        """Return the addresses of workers that the cluster has no more."""
         here = self._client.nthreads()
         return [address for address in self._addresses if address not in here]
 
@@ -136,7 +142,8 @@ class Workers:
         errors = [future.exception() for future in failed if future.status == "error"]
         for error in errors:
             if not isinstance(error, (WorkerLostError, KilledWorker)):
-                return error
+                failed_so: BaseException = error
+                return failed_so
         lost = self._lost()
         what = f"{len(lost)} of {len(self)} workers have ended ({', '.join(lost)})"
         if not lost:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from umapcore.device.communicator import Ranges
     from umapcore.layout.plan import EdgePlan
 
-#: Time of an edge that fires, where that of looking whether one fires is 1. Measured with 5 negative
-#: samples.
+#: Time of an edge that fires, where that of looking whether it fires is 1 (measured with 5 negative
+#: samples).
 _FIRE = 4.0
 #: Shards that share memory write to different cache lines if they begin at multiples of this.
 _PLACES = 64
@@ -59,7 +59,7 @@ class Shard:
     @property
     def n_shards(self) -> int:
         """Number of shards of the layout."""
-        return self.places.shape[0] - 1
+        return len(self.places) - 1
 
     def moved(self, per_place: int) -> Ranges:
         """Return which part of an array of vertices each shard writes when it moves them."""

@@ -1,4 +1,4 @@
-"""One shard of a layout that runs on several devices or machines; see :mod:`umapcore.layout.shards`.
+"""One shard of a layout that runs in several places; see :mod:`umapcore.layout.shards`.
 
 A shard runs the same kernel as a whole layout, in pieces of few phases. Between them it exchanges
 pulls and positions with the other shards.
@@ -57,11 +57,12 @@ class NumbaShard(NumbaLayout):
         self._moved = shard.moved(d)
         self._walked = [shard.walked(bucket, d) for bucket in range(shard.plan.n_buckets)]
         self._measured = shard.measured(2)
-        if self._density:
-            self._all_sums = communicator.replica(self._density.sums.shape[0], np.float32)
+        if density is not None:
+            self._all_sums = communicator.replica(2 * shard.plan.heads.shape[0], np.float32)
         self._bound_kernels: dict[tuple[bool, bool], Callable[..., None]] = {}
 
     def _empty_state(self, size: int) -> bundles.State:
+        """Make the arrays that change, for `size` coordinates, of which shards exchange most."""
         positions = self._communicator.replica(size, np.float32)
         walked = self._communicator.replica(size, np.float32)
         self._sums = self._communicator.partial_sums(size)
@@ -71,11 +72,12 @@ class NumbaShard(NumbaLayout):
         return bundles.State(positions.reshape(1, -1), walked, pulls)
 
     def _advance(self, first_epoch: int, stop_epoch: int, density: Any) -> None:
+        """Run some epochs; `density` is ``()`` or the arrays of the density term."""
         for epoch in range(first_epoch, stop_epoch):
             self._advance_one(epoch, density)
 
     def _advance_one(self, epoch: int, density: Any) -> None:
-        """Run one epoch; `density` is ``()`` or the arrays of the density term."""
+        """Run one epoch."""
         exchange, state = self._communicator, self._state
         phase = 0
         if density:
