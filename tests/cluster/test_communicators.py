@@ -13,7 +13,8 @@ from umapcore.cluster.shared_memory import SharedMemory, bytes_for
 from umapcore.errors import WorkerLostError
 
 if TYPE_CHECKING:
-    from umapcore.device.communicator import Communicator, Ranges
+    from umapcore.device.communicator import Communicator
+    from umapcore.layout.shards import Ranges
 
 LENGTH = 70_001
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from umapcore.device.communicator import Ranges
+    from umapcore.layout.shards import Ranges
 
 
 class Links(Protocol):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from umapcore.device.communicator import Ranges
+    from umapcore.layout.shards import Ranges
 
 #: Arrays and words begin at multiples of so many bytes: two cache lines, as processors fetch pairs.
 _ALIGNED = 128

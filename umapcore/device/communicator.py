@@ -8,8 +8,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: The parts of an array, as pairs of a first index and the one after the last, by shard.
-Ranges = list[list[tuple[int, int]]]
+    from umapcore.layout.shards import Ranges
 
 
 class Communicator(Protocol):

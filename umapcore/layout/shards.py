@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from umapcore.device.communicator import Ranges
     from umapcore.layout.plan import EdgePlan
+
+#: The parts of an array, as pairs of a first index and the one after the last, by shard.
+Ranges = list[list[tuple[int, int]]]
 
 #: Time of an edge that fires, where that of looking whether it fires is 1 (measured with 5 negative
 #: samples).
