@@ -29,7 +29,7 @@ from umapcore.version import __version__
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from anndata import AnnData
     from distributed import Client
@@ -70,6 +70,7 @@ def umap(
     snapshots: int | Snapshots | None = None,
     checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
     timings: dict[str, float] | None = None,
+    devices: Sequence[int] | None = None,
     client: Client | None = None,
 ) -> AnnData | None:
     """Embed the neighbourhood graph by UMAP (McInnes, Healy and Melville 2018).
@@ -148,6 +149,9 @@ def umap(
     timings
         A dictionary that receives the seconds of each stage: read, graph, start, plan,
         optimise, write, and density if densities are preserved.
+    devices
+        Numbers of the GPUs that share the epochs, for `method` ``'rapids'`` or ``'auto'``; None:
+        CuPy's current one.
     client
         A ``distributed.Client``: all workers of its Dask cluster share the epochs, on their CPUs.
         `n_threads` are then also the threads on each worker; None takes as many as it has.
@@ -192,6 +196,7 @@ def umap(
         timings=timings,
         snapshots=recorder,
         checkpoint=checkpoint,
+        devices=devices,
         client=client,
         origin=origin,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from umapcore.errors import GPUMemoryError
+from umapcore.errors import GPUMemoryError, bad_value
 from umapcore.layout.plan import build_plan
 from umapcore.logs import logger
 from umapcore_cupy.host.device import Array
@@ -13,6 +13,7 @@ from umapcore_cupy.host.memory import estimate, in_words
 from umapcore_cupy.layout.graph import DeviceGraph, adopt_graph, bring_graph, to_host
 from umapcore_cupy.layout.layout import DeviceLayout
 from umapcore_cupy.layout.plan import DevicePlan, bring, build_on_device
+from umapcore_cupy.layout.shards import ShardedLayout
 from umapcore_cupy.layout.start import adopt_start
 from umapcore_cupy.layout.streamed import EdgesOnDevice, EdgesOnHost
 from umapcore_cupy.neighbors.knn import approximate, nearest
@@ -20,17 +21,42 @@ from umapcore_cupy.spectral.ops import CupySpectralOps
 from umapcore_cupy.transform.transformer import DeviceTransform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
     from scipy import sparse
 
+    from umapcore.device.protocol import Layout
     from umapcore.layout.density import Density
     from umapcore.layout.spec import OptimizerSpec
     from umapcore.neighbors.knn import KNN
     from umapcore_cupy.host.device import Device
     from umapcore_cupy.host.memory import Place
+    from umapcore_cupy.layout.shards import Links
     from umapcore_cupy.layout.streamed import Edges
+
+
+def open_backend(devices: Sequence[int] | None = None) -> CupyBackend:
+    """Return the backend for some GPUs, given by CUDA's numbers; None: CuPy's current one.
+
+    Raises
+    ------
+    ValueError
+        If this machine does not have them.
+    """
+    if devices is None:
+        return CupyBackend()
+    from umapcore_cupy.host.compile import import_cupy
+    from umapcore_cupy.host.cupy_device import CupyDevice
+    from umapcore_cupy.host.nccl import NcclLinks
+
+    count = int(import_cupy().cuda.runtime.getDeviceCount())
+    if max(devices) >= count:
+        allowed = f"different numbers below {count}, as many GPUs as CUDA sees"
+        raise bad_value("devices", list(devices), allowed)
+    if len(devices) == 1:
+        return CupyBackend(lambda: CupyDevice(devices[0]))
+    return SeveralGPUs(lambda: [CupyDevice(number) for number in devices], NcclLinks)
 
 
 @dataclass(frozen=True)
@@ -92,7 +118,7 @@ class CupyBackend:
         """Return the operations of the spectral start."""
         return CupySpectralOps(self.device, self._bring)
 
-    def plan(self, graph: Any, spec: OptimizerSpec, *, n_threads: int | None = None) -> GPUPlan:
+    def plan(self, graph: Any, spec: OptimizerSpec, *, n_threads: int | None = None) -> Any:
         """Plan a layout, with as much of it on the device as memory allows.
 
         Raises
@@ -133,13 +159,13 @@ class CupyBackend:
 
     def begin(
         self,
-        plan: GPUPlan,
+        plan: Any,
         start: Any,
         spec: OptimizerSpec,
         *,
         density: Density | None = None,
         n_threads: int | None = None,
-    ) -> DeviceLayout:
+    ) -> Layout:
         """Begin a layout; see :class:`umapcore.device.protocol.Backend`."""
         with self.device.at_work():
             return DeviceLayout(self.device, plan.plan, plan.edges, start, spec, density)
@@ -195,3 +221,61 @@ class CupyBackend:
         logger.info("the GPU has too little memory for the edges: every epoch streams them")
         brought = bring(device, plan, with_edges=False)
         return GPUPlan(place, brought, EdgesOnHost(device, plan))
+
+
+class SeveralGPUs(CupyBackend):
+    """Layouts on several CUDA devices of this machine; everything else runs on the first.
+
+    Parameters
+    ----------
+    open_devices
+        Returns the devices, when the first is needed.
+    connect
+        Connects the devices.
+    """
+
+    name = "cupy on several devices"
+
+    def __init__(
+        self,
+        open_devices: Callable[[], Sequence[Device]],
+        connect: Callable[[Sequence[Device]], Links],
+    ) -> None:
+        super().__init__(self._open_first)
+        self._open_all, self._connect = open_devices, connect
+        self._devices: Sequence[Device] = ()
+        self._links: Links | None = None
+
+    def plan(self, graph: Any, spec: OptimizerSpec, *, n_threads: int | None = None) -> Any:
+        """Plan a layout on the host."""
+        self._brought = None
+        return build_plan(self.graph_to_host(graph), spec, n_threads=n_threads)
+
+    def begin(
+        self,
+        plan: Any,
+        start: Any,
+        spec: OptimizerSpec,
+        *,
+        density: Density | None = None,
+        n_threads: int | None = None,
+    ) -> Layout:
+        """Begin a layout; see :class:`umapcore.device.protocol.Backend`."""
+        start = self.start_to_host(start, (plan.n_vertices, spec.n_components))
+        if self._links is None:
+            self._links = self._connect([self.device, *self._devices[1:]])
+        return ShardedLayout(self._devices, self._links, plan, start, spec, density)
+
+    def close(self) -> None:
+        """Free everything that is held on the devices."""
+        if self._links is not None:
+            self._links.close()
+            self._links = None
+        super().close()
+        for device in self._devices[1:]:
+            device.close()
+        self._devices = ()
+
+    def _open_first(self) -> Device:
+        self._devices = self._open_all()
+        return self._devices[0]

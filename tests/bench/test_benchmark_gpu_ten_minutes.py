@@ -375,7 +375,7 @@ def test_threads_of_the_cpu(tmp_path: Path) -> None:
 def test_a_users_call_on_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("umapcore.device.select.gpu_problem", lambda: None)
     monkeypatch.setattr(
-        "umapcore.device.select._open_gpu", lambda: CupyBackend(cuda_host.HostDevice)
+        "umapcore.device.select._open_gpu", lambda *_: CupyBackend(cuda_host.HostDevice)
     )
     results = Results(tmp_path / "cross.json", 1000.0)
     assert cross_backend.compare(results, sizes=[300], warm=200) == 0

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support import cuda_host, elf, fake_cupy, graphs, nvrtc
+from tests.support import cuda_host, density_cases, elf, fake_cupy, graphs, nvrtc
 from umapcore import OptimizerSpec, simplicial_set_embedding
 from umapcore.device.select import gpu_problem
 from umapcore.errors import GPUError, GPUMemoryError
@@ -18,6 +18,7 @@ from umapcore.neighbors.search import nearest_neighbors
 from umapcore_cupy.backend import CupyBackend
 from umapcore_cupy.host import compile as compilation
 from umapcore_cupy.host import cupy_device
+from umapcore_cupy.host.nccl import import_nccl
 from umapcore_cupy.layout import layout
 from umapcore_cupy.layout.layout import DeviceLayout
 from umapcore_cupy.layout.plan import bring
@@ -151,6 +152,57 @@ def test_too_little_memory(gpu: fake_cupy.State, sheet: Any, expected: np.ndarra
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.fixture
+def two_gpus(gpu: fake_cupy.State, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Give NCCL."""
+    gpu.n_devices = 2
+    module = cupy_device.import_cupy()
+    monkeypatch.setattr("umapcore_cupy.host.compile.import_cupy", lambda: module)
+    monkeypatch.setattr("umapcore_cupy.host.nccl.import_nccl", lambda: module.nccl)
+    return module.nccl
+
+
+@pytest.mark.parametrize("d", [2, 3])
+def test_two_gpus(two_gpus: Any, gpu: fake_cupy.State, d: int) -> None:
+    gpu.dimensions = d
+    graph, distances = density_cases.blobs(800)
+    spec = OptimizerSpec(n_components=d, n_epochs=12, density_weight=2.0)
+    options: Any = {"distances": distances, "init": "random"}
+    found = simplicial_set_embedding(graph, spec, method="rapids", devices=[1, 0], **options)
+    expected = simplicial_set_embedding(graph, spec, **options)
+    np.testing.assert_array_equal(found.view(np.int32), expected.view(np.int32))
+    assert [link.destroyed for link in two_gpus.links] == [True, True]
+    assert gpu.stream is None
+    assert len(gpu.allocators) == 1
+
+
+def test_one_gpu_by_its_number(two_gpus: Any, sheet: Any, expected: np.ndarray) -> None:
+    found = simplicial_set_embedding(sheet, SPEC, init="random", method="rapids", devices=[1])
+    np.testing.assert_array_equal(found, expected)
+    assert not hasattr(two_gpus, "links")
+
+
+def test_gpus_that_are_not_there(two_gpus: Any, sheet: Any) -> None:
+    with pytest.raises(ValueError, match=r"^devices=\[0, 2\] is not allowed: .* numbers below 2"):
+        simplicial_set_embedding(sheet, SPEC, method="rapids", devices=[0, 2])
+
+
+def test_without_nccl_the_cpu_runs(
+    two_gpus: Any, sheet: Any, expected: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(two_gpus, "available", False)
+    options: Any = {"init": "random", "method": "rapids", "devices": [0, 1]}
+    with pytest.warns(UserWarning, match="several GPUs need NCCL"):
+        found = simplicial_set_embedding(sheet, SPEC, **options)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_an_exchange_that_fails(two_gpus: Any, sheet: Any) -> None:
+    two_gpus.fails = True
+    with pytest.raises(GPUError, match="exchange between GPUs failed: NCCL_ERROR"):
+        simplicial_set_embedding(sheet, SPEC, method="rapids", devices=[0, 1])
+
+
 def test_a_failing_kernel_is_an_error_of_ours(gpu: fake_cupy.State, sheet: Any) -> None:
     backend = CupyBackend()
     running = backend.begin(backend.plan(sheet, SPEC), graphs.random_start(1500, 2), SPEC)
@@ -188,12 +240,21 @@ def test_cupy_has_what_its_stand_in_has() -> None:
         "cuda.runtime.hostRegister",
         "cuda.runtime.hostUnregister", "cuda.MemoryPointer.memset_async",
         "cuda.MemoryPointer.copy_from_host_async", "ndarray.get", "ndarray.set", "ndarray.sort",
-        "ndarray.device",
+        "ndarray.device", "ndarray.size", "ndarray.itemsize", "cuda.MemoryPointer.ptr",
+        "cuda.runtime.getDeviceCount",
     ):  # fmt: skip
         found: Any = cupy
         for name, _ in pairwise([*path.split("."), ""]):
             assert hasattr(found, name), path
             found = getattr(found, name)
+    nccl = import_nccl()
+    if nccl.available:
+        for name in ("initAll", "allReduce", "broadcast", "destroy"):
+            assert hasattr(nccl.NcclCommunicator, name)
+        for name in ("groupStart", "groupEnd", "NcclError"):
+            assert hasattr(nccl, name)
+        for name in ("NCCL_INT32", "NCCL_UINT64", "NCCL_FLOAT32", "NCCL_SUM"):
+            assert getattr(nccl, name) == getattr(fake_cupy.Nccl, name)
     assert cupy.cuda.runtime.streamCaptureModeThreadLocal == 1
     # What RawKernel.kernel gives, without a module. What it does not know is a TypeError.
     function = cupy.cuda.Function.__new__(cupy.cuda.Function)

@@ -62,7 +62,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> list[cuda_host.HostDevice]:
         return opened[-1]
 
     monkeypatch.setattr("umapcore.device.select.gpu_problem", lambda: None)
-    monkeypatch.setattr("umapcore.device.select._open_gpu", lambda: CupyBackend(open_device))
+    monkeypatch.setattr("umapcore.device.select._open_gpu", lambda *_: CupyBackend(open_device))
     HOST_COPIES.clear()
     return opened
 

@@ -53,7 +53,7 @@ def on_device(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[cuda_host.H
             return opened[-1]
 
         monkeypatch.setattr("umapcore.device.select.gpu_problem", lambda: None)
-        monkeypatch.setattr("umapcore.device.select._open_gpu", lambda: CupyBackend(open_device))
+        monkeypatch.setattr("umapcore.device.select._open_gpu", lambda *_: CupyBackend(open_device))
         return opened
 
     return choose

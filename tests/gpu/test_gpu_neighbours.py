@@ -250,7 +250,7 @@ def test_search_takes_the_gpu(exact: bool, metric: str, monkeypatch: pytest.Monk
         return opened[-1]
 
     monkeypatch.setattr("umapcore.device.select.gpu_problem", lambda: None)
-    monkeypatch.setattr("umapcore.device.select._open_gpu", lambda: CupyBackend(open_device))
+    monkeypatch.setattr("umapcore.device.select._open_gpu", lambda *_: CupyBackend(open_device))
     points = points_of("normal", 600, 6)
     found = find_neighbors(points, 8, metric=metric, exact=exact, method="rapids")
     expected = find_neighbors(points, 8, metric=metric, exact=exact)

@@ -246,7 +246,7 @@ def test_from_graph_to_embedding(
     graph = prepare_graph({"surface": graphs.surface(700), "clusters": graphs.clusters(220)}[name])
     spec = OptimizerSpec(n_epochs=12)
     expected = simplicial_set_embedding(graph, spec, progress=False)
-    monkeypatch.setattr("umapcore.layout.embed.resolve_backend", lambda method: gpu_backend)
+    monkeypatch.setattr("umapcore.layout.embed.resolve_backend", lambda method, **_: gpu_backend)
     brought = []
 
     def bring(device: Any, host: Any) -> Any:
@@ -272,7 +272,7 @@ def test_the_cpu_steps_in(
     graph, spec = prepare_graph(graphs.surface(700)), OptimizerSpec(n_epochs=12)
     expected = simplicial_set_embedding(graph, spec, progress=False)
     backend: Any = CupyBackend(cuda_host.HostDevice)
-    monkeypatch.setattr("umapcore.layout.embed.resolve_backend", lambda method: backend)
+    monkeypatch.setattr("umapcore.layout.embed.resolve_backend", lambda method, **_: backend)
 
     def fail(*_: object) -> None:
         raise GPUMemoryError("there is no more")

@@ -25,7 +25,7 @@ SPEC = OptimizerSpec(n_epochs=20)
 @pytest.fixture
 def on_each_backend(open_backend: Callable[[], Backend], monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every method run on a backend, one after the other."""
-    monkeypatch.setattr("umapcore.layout.embed.resolve_backend", lambda method: open_backend())
+    monkeypatch.setattr("umapcore.layout.embed.resolve_backend", lambda method, **_: open_backend())
 
 
 @pytest.fixture(scope="module")

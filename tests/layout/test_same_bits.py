@@ -115,7 +115,7 @@ def test_workers_that_are_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def on_each_backend(open_backend: Callable[[], Backend], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("umapcore.layout.embed.resolve_backend", lambda method: open_backend())
+    monkeypatch.setattr("umapcore.layout.embed.resolve_backend", lambda method, **_: open_backend())
 
 
 @pytest.mark.usefixtures("on_each_backend")

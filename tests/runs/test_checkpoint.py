@@ -119,7 +119,7 @@ def test_continued_on_every_backend(
 ) -> None:
     start: Any = graphs.random_start(graph.shape[0], 2) if init == "array" else init
     expected = simplicial_set_embedding(graph, SPEC, init=start)
-    monkeypatch.setattr("umapcore.layout.embed.resolve_backend", lambda method: open_backend())
+    monkeypatch.setattr("umapcore.layout.embed.resolve_backend", lambda method, **_: open_backend())
     stopped(graph, path, init=start)
     found = simplicial_set_embedding(graph, SPEC, init=start, checkpoint=path)
     np.testing.assert_array_equal(found, expected)

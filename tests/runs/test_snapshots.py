@@ -25,7 +25,7 @@ def run(seen: Snapshots, spec: OptimizerSpec = SPEC, n: int = 300, **more: Any) 
 def test_start_every_kth_and_result(
     open_backend: Callable[[], Backend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("umapcore.layout.embed.resolve_backend", lambda method: open_backend())
+    monkeypatch.setattr("umapcore.layout.embed.resolve_backend", lambda method, **_: open_backend())
     seen = Snapshots(6)
     embedding = run(seen)
     assert seen.epochs.tolist() == [0, 6, 12, 18, 20]

@@ -49,6 +49,7 @@ class State:
         self.loaded: list[str] = []
         self.kernel_fails = False
         self.refuses_cooperation = False
+        self.n_devices = 1
         # Blocks of every launch, and whether it was cooperative.
         self.started: list[tuple[int, bool]] = []
 
@@ -58,13 +59,12 @@ N_BLOCKS = 4
 
 
 class Device:
-    id = 0
     compute_capability = "90"
     attributes = {"CooperativeLaunch": 1, "MultiProcessorCount": N_BLOCKS // 2}  # noqa: RUF012
     entered = 0
 
-    def __init__(self, number: int = 0) -> None:
-        assert number == 0
+    def __init__(self, number: int | None = None) -> None:
+        self.id = number or 0
 
     def __enter__(self) -> Device:
         Device.entered += 1
@@ -83,7 +83,86 @@ class Event:
     pass
 
 
+class NcclError(RuntimeError):
+    pass
+
+
+class Nccl:
+    """NCCL, with the numbers that CuPy gives to types and operations; streams are not used."""
+
+    available = True
+    NcclError = NcclError
+    NCCL_INT32, NCCL_UINT64, NCCL_FLOAT32, NCCL_SUM = 2, 5, 7, 0
+    TYPES = {2: np.int32, 5: np.uint64, 7: np.float32}  # noqa: RUF012
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.group: list[tuple[str, NcclLink, list[np.ndarray], int]] | None = None
+        self.NcclCommunicator = SimpleNamespace(initAll=self.connect)
+        self.fails = False
+
+    def connect(self, devices: list[int]) -> list[NcclLink]:
+        if len(set(devices)) < len(devices):
+            raise NcclError("NCCL_ERROR_INVALID_USAGE: duplicate GPU")
+        self.links = [NcclLink(self, rank) for rank in range(len(devices))]
+        return self.links
+
+    def groupStart(self) -> None:  # noqa: N802 - CuPy's name
+        assert self.group is None
+        self.group = []
+
+    def groupEnd(self) -> None:  # noqa: N802 - CuPy's name
+        group, self.group = self.group, None
+        assert group is not None
+        if self.fails:
+            raise NcclError("NCCL_ERROR_UNHANDLED_CUDA_ERROR")
+        assert [link.rank for _, link, _, _ in group] == list(range(len(self.links)))
+        assert (
+            len({(what, arrays[0].dtype, arrays[0].size, root) for what, _, arrays, root in group})
+            == 1
+        )
+        what, _, _, root = group[0]
+        given = [arrays[0].copy() for _, _, arrays, _ in group]
+        found = given[root] if what == "broadcast" else sum(given[1:], given[0])
+        for _, _, arrays, _ in group:
+            arrays[1][:] = found
+
+
+class NcclLink:
+    """The communicator of one device."""
+
+    def __init__(self, nccl: Nccl, rank: int) -> None:
+        self.nccl, self.rank, self.destroyed = nccl, rank, False
+
+    def allReduce(  # noqa: N802 - CuPy's name
+        self, sendbuf: int, recvbuf: int, count: int, datatype: int, op: int, stream: int
+    ) -> None:
+        assert op == Nccl.NCCL_SUM
+        self._add("sum", (sendbuf, recvbuf), count, datatype, 0)
+
+    def broadcast(
+        self, sendbuff: int, recvbuff: int, count: int, datatype: int, root: int, stream: int
+    ) -> None:
+        self._add("broadcast", (sendbuff, recvbuff), count, datatype, root)
+
+    def destroy(self) -> None:
+        self.destroyed = True
+
+    def _add(
+        self, what: str, buffers: tuple[int, int], count: int, datatype: int, root: int
+    ) -> None:
+        kind = np.dtype(Nccl.TYPES[datatype])
+        arrays = [
+            np.frombuffer((ctypes.c_char * (count * kind.itemsize)).from_address(buffer), kind)
+            for buffer in buffers
+        ]
+        assert self.nccl.group is not None
+        self.nccl.group.append((what, self, arrays, root))
+
+
 class Stream:
+    ptr = 1
+
     def __init__(self, state: State, *, non_blocking: bool = False) -> None:
         self.state, self.outer = state, []
         assert non_blocking
@@ -153,7 +232,7 @@ class MemoryPool:
 
 class MemoryPointer:
     def __init__(self, array: np.ndarray) -> None:
-        self.array = array
+        self.array, self.ptr = array, array.ctypes.data
 
     def memset_async(self, value: int, size: int, stream: Stream) -> None:
         assert stream.state.captured is None
@@ -174,6 +253,7 @@ class ndarray:  # noqa: N801 - CuPy's name
     def __init__(self, values: np.ndarray) -> None:
         self.values = values
         self.dtype, self.nbytes, self.shape = values.dtype, values.nbytes, values.shape
+        self.size, self.itemsize = values.size, values.itemsize
 
     def __getitem__(self, part: slice) -> ndarray:
         return ndarray(self.values[part])
@@ -293,6 +373,7 @@ def fake_cupy() -> tuple[Any, State]:
         memGetInfo=lambda: (state.memory, 1 << 40),
         hostRegister=lambda address, size, flags: state.registered.append(address),
         hostUnregister=state.registered.remove,
+        getDeviceCount=lambda: state.n_devices,
     )
     cuda = SimpleNamespace(
         Device=Device,
@@ -312,5 +393,6 @@ def fake_cupy() -> tuple[Any, State]:
         cuda=cuda,
         empty=empty,
         get_default_memory_pool=lambda: default_pool,
+        nccl=Nccl(state),
     )
     return module, state

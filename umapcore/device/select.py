@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from umapcore.errors import GPUUnavailableError, bad_type, did_you_mean
+from umapcore._kit.checks import check_integer
+from umapcore.errors import GPUUnavailableError, bad_type, bad_value, did_you_mean
 from umapcore.logs import logger
 from umapcore.settings import settings
 
@@ -39,21 +41,48 @@ def check_method(method: object) -> str:
     return method
 
 
-def resolve_backend(method: str = "umap", client: Client | None = None) -> Backend:
-    """Return the backend for a method.
-
-    Parameters
-    ----------
-    client
-        A ``distributed.Client``: its workers, which use their CPUs.
-    method
-        ``'umap'``: the CPU. ``'rapids'``: the GPU; if no GPU is usable, a warning gives the
-        reason and the CPU is used, with the same bits. ``'auto'``: the same without a warning.
+def check_devices(devices: object, method: str) -> tuple[int, ...]:
+    """Return the numbers of GPUs.
 
     Raises
     ------
     ValueError, TypeError
-        When `method` is unknown.
+        If they are not different integers from 0 on, or if the method does not use a GPU.
+    """
+    allowed = "None, or a list of different numbers of GPUs, such as [0, 1]"
+    if isinstance(devices, str) or not isinstance(devices, Iterable):
+        raise bad_type("devices", devices, allowed)
+    numbers = tuple(check_integer("devices", each, 0) for each in devices)
+    if not numbers or len(set(numbers)) < len(numbers):
+        raise bad_value("devices", devices, allowed)
+    if method == "umap":
+        raise bad_value("devices", devices, "None for method='umap', which uses the CPU")
+    return numbers
+
+
+def resolve_backend(
+    method: str = "umap",
+    *,
+    client: Client | None = None,
+    devices: Sequence[int] | None = None,
+) -> Backend:
+    """Return the backend for a method.
+
+    Parameters
+    ----------
+    method
+        ``'umap'``: the CPU. ``'rapids'``: the GPU; if no GPU is usable, a warning gives the
+        reason and the CPU is used, with the same bits. ``'auto'``: the same without a warning.
+
+    client
+        A ``distributed.Client``: its workers, which use their CPUs.
+    devices
+        Numbers of the GPUs; None: CuPy's current one.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When `method` is unknown, or there are not so many GPUs.
     GPUUnavailableError
         For ``'rapids'`` without a usable GPU when ``settings.gpu_fallback`` is False.
     """
@@ -65,7 +94,7 @@ def resolve_backend(method: str = "umap", client: Client | None = None) -> Backe
     if method == "umap":
         return cpu_backend()
     try:
-        return gpu_backend()
+        return gpu_backend(devices)
     except GPUUnavailableError as error:
         return fall_back(method, str(error))
 
@@ -136,8 +165,8 @@ def cpu_backend() -> Backend:
     return NumbaBackend()
 
 
-def gpu_backend() -> Backend:
-    """Return the GPU backend.
+def gpu_backend(devices: Sequence[int] | None = None) -> Backend:
+    """Return the GPU backend, for some GPUs or CuPy's current one.
 
     Raises
     ------
@@ -147,13 +176,13 @@ def gpu_backend() -> Backend:
     problem = gpu_problem()
     if problem is not None:
         raise GPUUnavailableError(problem)
-    return _open_gpu()
+    return _open_gpu(devices)
 
 
-def _open_gpu() -> Backend:
-    from umapcore_cupy.backend import CupyBackend
+def _open_gpu(devices: Sequence[int] | None) -> Backend:
+    from umapcore_cupy.backend import open_backend
 
-    return CupyBackend()
+    return open_backend(devices)
 
 
 def _outside() -> int:

@@ -19,7 +19,7 @@ from umapcore.runs.resume import start_or_resume
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy as np
     from distributed import Client
@@ -49,6 +49,7 @@ def simplicial_set_embedding(
     start_epoch: int = 0,
     stop_epoch: int | None = None,
     timings: dict[str, float] | None = None,
+    devices: Sequence[int] | None = None,
     client: Client | None = None,
 ) -> NDArray[np.float32]:
     """Lay out a weighted graph.
@@ -105,6 +106,9 @@ def simplicial_set_embedding(
     timings
         A dictionary that receives the seconds of each stage: graph, plan, start, optimise, and
         density if it is preserved.
+    devices
+        Numbers of the GPUs that share the epochs, for `method` ``'rapids'`` or ``'auto'``; None:
+        CuPy's current one.
     client
         A ``distributed.Client``: all workers of its Dask cluster share the epochs, on their CPUs.
         `n_threads` are then also the threads on each worker; None takes as many as it has.
@@ -148,6 +152,7 @@ def simplicial_set_embedding(
         timings=timings,
         snapshots=snapshots,
         checkpoint=checkpoint,
+        devices=devices,
         client=client,
     )
     embedding = embed(job, run)
@@ -158,7 +163,7 @@ def simplicial_set_embedding(
 def embed(job: Job, run: Run) -> NDArray[np.float32]:
     """Lay out the graph of a checked job and run; see :func:`simplicial_set_embedding`."""
     spec = job.spec
-    backend = resolve_backend(run.method, run.client)
+    backend = resolve_backend(run.method, client=run.client, devices=run.devices)
     try:
         with _timed("graph", run.timings):
             graph = backend.adopt_graph(job.graph) if on_gpu(job.graph) else None

@@ -10,7 +10,7 @@ import numpy as np
 from umapcore._kit.checks import check_integer
 from umapcore._kit.threads import thread_count
 from umapcore.cluster.workers import check_client
-from umapcore.device.select import check_method
+from umapcore.device.select import check_devices, check_method
 from umapcore.errors import bad_type, bad_value
 from umapcore.layout.spec import OptimizerSpec
 from umapcore.runs.checkpoint import Keeper, check_checkpoint
@@ -18,7 +18,7 @@ from umapcore.runs.snapshots import check_snapshots
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from distributed import Client
     from numpy.typing import NDArray
@@ -83,8 +83,8 @@ class Run:
         As for :func:`umapcore.simplicial_set_embedding`.
     snapshots, checkpoint, timings
         Likewise; the run writes to each of them.
-    client
-        A ``distributed.Client`` whose workers run the epochs, or None.
+    client, devices
+        Likewise: the workers of a ``distributed.Client``, or the GPUs that run the epochs.
     origin
         Receives the digests of graph and start.
     keeper
@@ -107,6 +107,7 @@ class Run:
     snapshots: Snapshots | None = None
     checkpoint: str | os.PathLike[str] | Checkpoint | None = None
     client: Client | None = None
+    devices: Sequence[int] | None = None
     origin: Origin | None = None
     keeper: Keeper | None = field(default=None, init=False)
 
@@ -129,6 +130,10 @@ class Run:
             check_client(self.client)
             if self.method == "rapids":
                 raise bad_value("method", self.method, "'umap' for the workers of a client")
+        if self.devices is not None:
+            object.__setattr__(self, "devices", check_devices(self.devices, self.method))
+            if self.client is not None:
+                raise bad_value("devices", self.devices, "None for the workers of a client")
         if checkpoint is not None:
             object.__setattr__(self, "keeper", Keeper(checkpoint))
 

@@ -36,16 +36,21 @@ _SMALL = 64 << 10
 
 
 class CupyDevice:
-    """The device that is CuPy's current one when this is created; others are not used.
+    """A device; others are not used.
 
     Work goes to a stream of its own. Memory comes from a pool of its own, so that all of it can
     be freed at the end, or from the allocator that the user has chosen, for example RMM's.
     See :class:`umapcore_cupy.host.device.Device` for the methods.
+
+    Parameters
+    ----------
+    number
+        CUDA's number of the device; None: CuPy's current one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, number: int | None = None) -> None:
         self._cupy = cupy = import_cupy()
-        self._device = cupy.cuda.Device()
+        self._device = cupy.cuda.Device(number)
         # The caller's stream may still be computing the caller's arrays.
         cupy.cuda.get_current_stream().synchronize()
         with self._device:
@@ -62,6 +67,11 @@ class CupyDevice:
         self._ready: list[Any] = [None] * _N_SLOTS
         self._used: list[Any] = [None] * _N_SLOTS
         self._pinned: list[int] = []
+
+    @property
+    def number(self) -> int:
+        """CUDA's number of the device."""
+        return int(self._device.id)
 
     @property
     def stream(self) -> Any:

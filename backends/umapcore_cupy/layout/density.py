@@ -28,11 +28,15 @@ class DeviceDensity:
         Those of the layout.
     density
         Density of the data, on the host.
+    positions
+        The positions of the layout, which change.
 
     Attributes
     ----------
     terms
         float32, two per vertex: the result of :meth:`measure`.
+    sums
+        float32, two per walker: the result of :meth:`measure_walkers`.
     """
 
     def __init__(
@@ -42,13 +46,15 @@ class DeviceDensity:
         edges: Edges,
         spec: OptimizerSpec,
         density: Density,
+        positions: Array,
     ) -> None:
         self._device, self._plan, self._edges = device, plan, edges
+        self._positions = positions
         device.compile("density", spec.n_components, spec.negative_sample_rate)
         n = plan.n_vertices
         order = device.download(plan.order)
         self._radii = device.upload(density.radii[order])
-        self._sums = device.empty(2 * plan.n_walkers, np.float32)
+        self.sums: Array = device.empty(2 * plan.n_walkers, np.float32)
         self._logs = device.empty(n, np.float32)
         self._totals = device.zeros(3, np.uint64)
         self.terms: Array = device.zeros(2 * n, np.float32)
@@ -60,24 +66,33 @@ class DeviceDensity:
             np.float64(density.n_counted),
         )
 
-    def measure(self, positions: Array) -> None:
+    def measure(self) -> None:
         """Compute the terms of all vertices from their positions."""
+        self.measure_walkers()
+        self.measure_vertices()
+
+    def measure_walkers(self) -> None:
+        """Sum over the edges of each walker."""
         plan, launch = self._plan, self._device.launch
-        n = np.int64(plan.n_vertices)
 
         def walk(first: int, last: int, first_edge: int, tails: Array, rates: Array) -> None:
             launch(
                 "measure_walkers", last - first, np.int64(first), np.int64(last), plan.heads,
-                plan.row_offsets, np.int64(first_edge), tails, positions, *self._curve,
-                self._sums, self._totals,
+                plan.row_offsets, np.int64(first_edge), tails, self._positions,
+                *self._curve, self.sums, self._totals,
             )  # fmt: skip
 
         self._edges.walk(0, plan.n_walkers, 1, walk)
+
+    def measure_vertices(self) -> None:
+        """Compute the terms of all vertices from the sums of all walkers."""
+        plan, launch = self._plan, self._device.launch
+        n = np.int64(plan.n_vertices)
         launch(
-            "log_radii", min(plan.n_vertices, _SUM_THREADS), n, plan.first_walkers, self._sums,
+            "log_radii", min(plan.n_vertices, _SUM_THREADS), n, plan.first_walkers, self.sums,
             self._radii, self._logs, self._totals,
         )  # fmt: skip
         launch(
-            "weigh", plan.n_vertices, n, plan.first_walkers, self._sums, self._radii, self._logs,
+            "weigh", plan.n_vertices, n, plan.first_walkers, self.sums, self._radii, self._logs,
             self._totals, *self._constants, self.terms,
         )  # fmt: skip

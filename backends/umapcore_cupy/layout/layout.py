@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,6 +51,13 @@ class DeviceLayout:
         Parameters of the optimiser.
     density
         Density of the data, if it must be preserved.
+
+    Attributes
+    ----------
+    walked, pulls
+        Coordinates of a bucket's heads after their walk, and pulls on vertices.
+    density
+        The density term, if there is one.
     """
 
     span_seconds = 0.1
@@ -75,9 +81,9 @@ class DeviceLayout:
         device.launch("gather_positions", n, np.int64(n), plan.order, given, self._positions)
         del given
         most_heads = int(np.diff(plan.bucket_offsets).max(initial=1))
-        self._walked = device.empty(most_heads * d, np.float32)
+        self.walked = device.empty(most_heads * d, np.float32)
         # Two dimensions share one word of 64 bits.
-        self._pulls = device.zeros(n, np.uint64) if d == 2 else device.zeros(n * d, np.int32)
+        self.pulls = device.zeros(n, np.uint64) if d == 2 else device.zeros(n * d, np.int32)
         self._pool_places = device.empty(plan.pool_size, np.int32)
         self._pool = device.empty(plan.pool_size * d, np.float32)
         epochs = np.arange(plan.n_epochs, dtype=np.float64)
@@ -99,10 +105,10 @@ class DeviceLayout:
             unit,
         )
         self._seed = np.uint64(spec.seed)
-        self._density = None
+        self.density: DeviceDensity | None = None
         self._density_epoch = plan.n_epochs
         if density is not None:
-            self._density = DeviceDensity(device, plan, edges, spec, density)
+            self.density = DeviceDensity(device, plan, edges, spec, density, self._positions)
             self._density_epoch = spec.density_epoch(plan.n_epochs)
         # Recordings of epochs without and with densities.
         self._recordings: dict[bool, Recording | None] = {}
@@ -128,7 +134,7 @@ class DeviceLayout:
                 for first in range(first_epoch, stop_epoch, EPOCHS_A_LAUNCH):
                     self._launch_epochs(first, min(first + EPOCHS_A_LAUNCH, stop_epoch))
             else:
-                self._device.launch("set_epoch", 1, self._epoch, np.int32(first_epoch))
+                self.set_epoch(first_epoch)
                 for epoch in range(first_epoch, stop_epoch):
                     self._run_epoch(with_density=epoch >= self._density_epoch)
             self._device.synchronize()
@@ -151,13 +157,13 @@ class DeviceLayout:
         self._device.launch(
             "walk_epochs", n_threads, np.int32(first_epoch), np.int32(stop_epoch), self._buckets,
             self._steps, self._seed, plan.first_walkers, plan.heads, plan.row_offsets, plan.tails,
-            plan.rates, self._positions, self._walked, self._pulls, np.int64(n),
+            plan.rates, self._positions, self.walked, self.pulls, np.int64(n),
             np.int32(plan.pool_size), *self._constants, self._unit,
         )  # fmt: skip
 
     def _run_epoch(self, *, with_density: bool) -> None:
         def launch() -> None:
-            self._launch_epoch(self._density if with_density else None)
+            self._launch_epoch(self.density if with_density else None)
 
         # The first epoch is not recorded: it loads the kernels.
         loaded = self._epochs_run[with_density] > 0
@@ -171,28 +177,49 @@ class DeviceLayout:
         self._epochs_run[with_density] += 1
 
     def _launch_epoch(self, density: DeviceDensity | None) -> None:
-        plan, launch = self._plan, self._device.launch
-        n = np.int64(plan.n_vertices)
         if density is not None:
-            density.measure(self._positions)
-        for bucket, (start, end) in enumerate(pairwise(plan.bucket_offsets)):
-            if start == end:
-                continue
-            first, last = plan.bucket_walkers[bucket : bucket + 2]
-            draws_pool = last - first <= BLOCKS_THAT_DRAW * GROUP
-            if not draws_pool:
-                launch(
-                    "draw_pool", plan.pool_size // 2, self._epoch, self._seed, np.int32(bucket),
-                    np.int32(plan.pool_size), n, self._positions, self._pool_places, self._pool,
-                )  # fmt: skip
-            size = group_size(int(last - first))
-            walk = self._walker(bucket, size, density, draws_pool=draws_pool)
-            self._edges.walk(int(first), int(last), size, walk)
-            launch(
-                "apply_updates", plan.n_vertices, np.int64(start), np.int64(end), n,
-                self._positions, self._walked, self._pulls, self._unit,
+            density.measure()
+        for bucket in range(self._plan.bucket_offsets.shape[0] - 1):
+            self.walk_bucket(bucket, density)
+            self.move_after(bucket)
+        self.next_epoch()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let `epoch` be the next one."""
+        self._device.launch("set_epoch", 1, self._epoch, np.int32(epoch))
+
+    def next_epoch(self) -> None:
+        """End an epoch."""
+        self._device.launch("next_epoch", 1, self._epoch)
+
+    def walk_bucket(self, bucket: int, density: DeviceDensity | None) -> None:
+        """Walk the plan's own walkers of a bucket."""
+        plan = self._plan
+        begin, end = plan.bucket_walkers[bucket : bucket + 2]
+        first, last = plan.own_walkers[bucket]
+        if first == last:
+            return
+        draws_pool = end - begin <= BLOCKS_THAT_DRAW * GROUP
+        if not draws_pool:
+            self._device.launch(
+                "draw_pool", plan.pool_size // 2, self._epoch, self._seed, np.int32(bucket),
+                np.int32(plan.pool_size), np.int64(plan.n_vertices), self._positions,
+                self._pool_places, self._pool,
             )  # fmt: skip
-        launch("next_epoch", 1, self._epoch)
+        size = group_size(int(end - begin))
+        walk = self._walker(bucket, size, density, draws_pool=draws_pool)
+        self._edges.walk(int(first), int(last), size, walk)
+
+    def move_after(self, bucket: int) -> None:
+        """Move all vertices when a bucket ends."""
+        plan = self._plan
+        start, end = plan.bucket_offsets[bucket : bucket + 2]
+        if start == end:
+            return
+        self._device.launch(
+            "apply_updates", plan.n_vertices, np.int64(start), np.int64(end),
+            np.int64(plan.n_vertices), self._positions, self.walked, self.pulls, self._unit,
+        )  # fmt: skip
 
     def _walker(
         self, bucket: int, size: int, density: DeviceDensity | None, *, draws_pool: bool
@@ -210,7 +237,7 @@ class DeviceLayout:
                 np.int64(plan.bucket_offsets[bucket]), np.int64(plan.bucket_walkers[bucket]),
                 np.int64(first), np.int64(last), np.int32(size), plan.first_walkers, plan.heads,
                 plan.row_offsets, np.int64(first_edge), tails, rates,
-                self._positions, self._walked, self._pulls, np.int64(plan.n_vertices),
+                self._positions, self.walked, self.pulls, np.int64(plan.n_vertices),
                 np.int32(plan.pool_size), *pool, *self._constants, *more,
             )  # fmt: skip
 
@@ -219,5 +246,5 @@ class DeviceLayout:
 
 def epochs_together(device: Device, plan: DevicePlan, density: Density | None) -> bool:
     """Return whether many epochs run in one launch."""
-    few = plan.n_vertices <= MOST_TOGETHER
+    few = plan.n_vertices <= MOST_TOGETHER and plan.is_whole
     return few and density is None and plan.tails is not None and device.cooperates()

@@ -31,6 +31,8 @@ class DevicePlan:
         Sizes.
     bucket_walkers
         int64, (buckets + 1,), on the host like `bucket_offsets`: first walker of each bucket.
+    own_walkers
+        int64, (buckets, 2), on the host.
     tails, rates
         None if edges stay on the host.
     """
@@ -41,6 +43,7 @@ class DevicePlan:
     n_walkers: int
     bucket_offsets: NDArray[np.int64]
     bucket_walkers: NDArray[np.int64]
+    own_walkers: NDArray[np.int64]
     order: Array
     first_walkers: Array
     heads: Array
@@ -49,6 +52,11 @@ class DevicePlan:
     rates: Array | None
     pull_exponent: int
     pool_size: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is no shard."""
+        return int(np.diff(self.own_walkers).sum()) == self.n_walkers
 
 
 def build_on_device(device: Device, graph: DeviceGraph, spec: OptimizerSpec) -> DevicePlan:
@@ -108,6 +116,7 @@ def build_on_device(device: Device, graph: DeviceGraph, spec: OptimizerSpec) -> 
         n_walkers=n_walkers,
         bucket_offsets=bucket_offsets,
         bucket_walkers=bucket_walkers,
+        own_walkers=np.stack([bucket_walkers[:-1], bucket_walkers[1:]], axis=1),
         order=order,
         first_walkers=first_walkers,
         heads=heads,
@@ -128,6 +137,7 @@ def bring(device: Device, plan: EdgePlan, *, with_edges: bool) -> DevicePlan:
         n_walkers=plan.heads.shape[0],
         bucket_offsets=plan.bucket_offsets,
         bucket_walkers=plan.first_walkers[plan.bucket_offsets],
+        own_walkers=plan.own_walkers,
         order=device.upload(plan.order),
         first_walkers=device.upload(plan.first_walkers),
         heads=device.upload(plan.heads),
