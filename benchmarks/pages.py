@@ -1,7 +1,7 @@
 """Tables and plots from the measured JSON, into ``docs``: ``python -m benchmarks.pages``.
 
-Reads what ``python -m benchmarks``, ``.spectral``, ``.neighbors.*``, ``.first_call`` and
-``.openproblems`` wrote; nothing in the page is typed by hand but the words around the figures.
+Reads what ``python -m benchmarks``, ``.spectral``, ``.neighbors.*``, ``.first_call``,
+``.cluster.*`` and ``.openproblems`` wrote; nothing in the page is typed by hand but the words around the figures.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import first_call
+from benchmarks.cluster import page as cluster
 from benchmarks.neighbors import page as neighbors
 from benchmarks.openproblems import page as openproblems
 from benchmarks.report import RESULTS, table
@@ -48,6 +49,7 @@ def main() -> int:
     first_calls = RESULTS / first_call.RESULTS.name
     if first_calls.exists():
         parts.append(first_call.section(first_calls))
+    parts += cluster.sections(RESULTS)
     parts += openproblems.sections(RESULTS)
     PAGE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     print(f"wrote {PAGE}")

@@ -1,4 +1,4 @@
-"""One layout on several workers, beside one process: ``python -m benchmarks.cluster``.
+"""One layout on several workers, beside one process: ``python -m benchmarks.cluster.measure``.
 
 A generated graph is laid out by this process, on one thread and on as many as there are workers,
 and by the workers of a ``LocalCluster`` with one thread each: by memory that they share, and by
@@ -98,7 +98,7 @@ def _nothing() -> Iterator[None]:
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benchmarks.cluster", description=__doc__)
+    parser = argparse.ArgumentParser(prog="benchmarks.cluster.measure", description=__doc__)
     parser.add_argument("--vertices", type=int, default=VERTICES)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--components", type=int, default=2)
