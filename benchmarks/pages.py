@@ -1,7 +1,8 @@
 """Tables and plots from the measured JSON, into ``docs``: ``python -m benchmarks.pages``.
 
 Reads what ``python -m benchmarks``, ``.spectral``, ``.neighbors.*``, ``.first_call``,
-``.cluster.*`` and ``.openproblems`` wrote; nothing in the page is typed by hand but the words around the figures.
+``.cluster.*`` and ``.openproblems`` wrote; nothing in the page is typed by hand but the words
+around the figures.
 """
 
 from __future__ import annotations

@@ -43,8 +43,8 @@ def _measured(result: dict[str, Any]) -> str:
         seconds = median(each["seconds"] for each in runs)
         times = ", ".join(f"{each['seconds']:.1f}" for each in runs)
         once = median(each["of_which_once"] for each in runs)
-        rows.append((way, f"{seconds:.1f}", times, f"{once:.2f}", f"{one / seconds:.2f} ×"))
-    header = ("epochs on", "median, s", "runs, s", "once, s", "speed of one thread")
+        rows.append((way, f"{seconds:.1f}", times, f"{once:.2f}", f"{one / seconds:.2f}"))
+    header = ("epochs on", "median, s", "runs, s", "once, s", "times one thread's speed")
     return (
         "## One layout on several workers\n\n"
         f"The epochs of a generated graph of {result['n_vertices']:,} vertices and "

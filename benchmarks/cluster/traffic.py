@@ -72,7 +72,9 @@ def main(arguments: list[str] | None = None) -> int:
         by_shard = run(plan, spec, n_shards, options.epochs)
         # Each number is sent to one shard or to all others; so say what a shard sends.
         sent[n_shards] = max(by_shard) / (plan.n_buckets * (options.epochs - 1))
-        print(f"{n_shards} shards: {sent[n_shards] / plan.n_vertices:.3f} bytes a vertex", flush=True)
+        print(
+            f"{n_shards} shards: {sent[n_shards] / plan.n_vertices:.3f} bytes a vertex", flush=True
+        )
     content = {
         "n_vertices": plan.n_vertices, "n_edges": plan.n_edges, "epochs": options.epochs,
         "bytes_sent_by_a_shard_in_a_bucket": sent, "load": report.load_average(),

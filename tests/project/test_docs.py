@@ -10,7 +10,7 @@ import re
 import shlex
 import shutil
 import tomllib
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,9 +66,30 @@ def folder(
     for name in ("n_threads", "gpu_fallback"):
         monkeypatch.setattr(umapcore.settings, name, getattr(umapcore.settings, name))
     level = logging.getLogger("umapcore").level
-    with mpl.rc_context({"backend": "agg"}):
+    with mpl.rc_context({"backend": "agg"}), small_clusters(monkeypatch):
         yield tmp_path
     logging.getLogger("umapcore").setLevel(level)
+
+
+@contextmanager
+def small_clusters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the pages' clients have a cluster in this process; close them at the end."""
+    if importlib.util.find_spec("distributed") is None:
+        yield
+        return
+    import distributed
+
+    opened = []
+
+    class Client(distributed.Client):
+        def __init__(self, *_: object) -> None:
+            super().__init__(n_workers=2, processes=False, dashboard_address=":0")
+            opened.append(self)
+
+    monkeypatch.setattr(distributed, "Client", Client)
+    yield
+    for client in opened:
+        client.close()
 
 
 @pytest.mark.parametrize(

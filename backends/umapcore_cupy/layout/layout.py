@@ -51,6 +51,8 @@ class DeviceLayout:
         Parameters of the optimiser.
     density
         Density of the data, if it must be preserved.
+    in_steps
+        Whether buckets are walked and moved by calls from outside, as those of a shard.
 
     Attributes
     ----------
@@ -70,11 +72,13 @@ class DeviceLayout:
         start: Any,
         spec: OptimizerSpec,
         density: Density | None = None,
+        *,
+        in_steps: bool = False,
     ) -> None:
         self._device, self._plan, self._edges = device, plan, edges
         n, d = plan.n_vertices, spec.n_components
         self._d = d
-        self._together = epochs_together(device, plan, density)
+        self._together = not in_steps and epochs_together(device, plan, density)
         device.compile("epochs" if self._together else "layout", d, spec.negative_sample_rate)
         given = device.upload(start) if isinstance(start, np.ndarray) else start
         self._positions = device.empty(n * d, np.float32)
@@ -246,5 +250,5 @@ class DeviceLayout:
 
 def epochs_together(device: Device, plan: DevicePlan, density: Density | None) -> bool:
     """Return whether many epochs run in one launch."""
-    few = plan.n_vertices <= MOST_TOGETHER and plan.is_whole
+    few = plan.n_vertices <= MOST_TOGETHER
     return few and density is None and plan.tails is not None and device.cooperates()

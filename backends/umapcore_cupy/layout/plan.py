@@ -31,8 +31,8 @@ class DevicePlan:
         Sizes.
     bucket_walkers
         int64, (buckets + 1,), on the host like `bucket_offsets`: first walker of each bucket.
-    own_walkers
-        int64, (buckets, 2), on the host.
+    own_walkers, own_places
+        int64, on the host.
     tails, rates
         None if edges stay on the host.
     """
@@ -44,6 +44,7 @@ class DevicePlan:
     bucket_offsets: NDArray[np.int64]
     bucket_walkers: NDArray[np.int64]
     own_walkers: NDArray[np.int64]
+    own_places: NDArray[np.int64]
     order: Array
     first_walkers: Array
     heads: Array
@@ -52,11 +53,6 @@ class DevicePlan:
     rates: Array | None
     pull_exponent: int
     pool_size: int
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether it is no shard."""
-        return int(np.diff(self.own_walkers).sum()) == self.n_walkers
 
 
 def build_on_device(device: Device, graph: DeviceGraph, spec: OptimizerSpec) -> DevicePlan:
@@ -117,6 +113,7 @@ def build_on_device(device: Device, graph: DeviceGraph, spec: OptimizerSpec) -> 
         bucket_offsets=bucket_offsets,
         bucket_walkers=bucket_walkers,
         own_walkers=np.stack([bucket_walkers[:-1], bucket_walkers[1:]], axis=1),
+        own_places=np.array([0, n]),
         order=order,
         first_walkers=first_walkers,
         heads=heads,
@@ -138,6 +135,7 @@ def bring(device: Device, plan: EdgePlan, *, with_edges: bool) -> DevicePlan:
         bucket_offsets=plan.bucket_offsets,
         bucket_walkers=plan.first_walkers[plan.bucket_offsets],
         own_walkers=plan.own_walkers,
+        own_places=plan.own_places,
         order=device.upload(plan.order),
         first_walkers=device.upload(plan.first_walkers),
         heads=device.upload(plan.heads),

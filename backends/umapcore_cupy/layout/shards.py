@@ -75,7 +75,9 @@ class ShardedLayout:
             with device.at_work():
                 brought = bring(device, shard.plan, with_edges=True)
                 edges = EdgesOnDevice(brought)
-                self._shards.append(DeviceLayout(device, brought, edges, start, spec, density))
+                self._shards.append(
+                    DeviceLayout(device, brought, edges, start, spec, density, in_steps=True)
+                )
         d = spec.n_components
         starts = plan.bucket_offsets * d
         # For each bucket, which of the walked coordinates each device has.
