@@ -16,7 +16,7 @@ import umapcore as uc
 from tests.support.anndatas import assert_equal_contents, contents, put_neighbors
 from tests.support.graphs import knn_graph
 from umapcore.anndata_io import shared_space
-from umapcore.anndata_io.labels import vote
+from umapcore.anndata_io.labels import named, vote
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -238,12 +238,12 @@ def test_all_or_nothing(ref: AnnData, new: AnnData) -> None:
 def test_votes() -> None:
     labels = pd.Series(pd.Categorical(["a", "b", "b", None, "c", "a"], categories=["c", "b", "a"]))
     indices = np.array([[0, 1, 2, 3], [0, 1, 4, 3], [4, 0, 1, 3], [3, 3, -1, -1], [3, 3, 1, -1]])
-    found = vote(labels, indices.astype(np.int32), list("vwxyz"))
+    found = named(labels, vote(labels, indices.astype(np.int32)), list("vwxyz"))
     assert found.tolist()[:3] == ["b", "a", "c"]  # ties go to the nearest
     assert found.isna().tolist() == [False, False, False, True, False]
     assert list(found.cat.categories) == ["c", "b", "a"]
-    flags = vote(pd.Series([True, False, True]), np.array([[0, 1, 2]], np.int32), ["x"])
-    assert flags.tolist() == [True]
+    flags = pd.Series([True, False, True])
+    assert named(flags, vote(flags, np.array([[0, 1, 2]], np.int32)), ["x"]).tolist() == [True]
 
 
 @pytest.mark.parametrize(

@@ -127,13 +127,24 @@ def given_array(
         raise bad_type(name, value, allowed) from None
     if array.ndim == 0:
         raise bad_type(name, value, allowed)
+    check_form(array, name, allowed, kinds=kinds, ndim=ndim)
+    return array
+
+
+def check_form(array: Any, name: str, allowed: str, *, kinds: str = REAL, ndim: int = 2) -> None:
+    """Check the dtype and the number of dimensions of any array, without a look at its values.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When they are not as :func:`given_array` requires.
+    """
     if array.dtype.kind not in kinds and array.size:
         msg = f"{name} has dtype {array.dtype}: it must be {allowed}."
         raise TypeError(msg)
     if array.ndim != ndim:
         msg = f"{name} has shape {array.shape}: it must be {allowed}."
         raise ValueError(msg)
-    return array
 
 
 def given_points(

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from umapcore._kit.arrays import in_memory
+from umapcore._kit.blocks import computed, is_lazy
 from umapcore._kit.checks import check_integer
 from umapcore._kit.seeds import seed_from, stored_seed
 from umapcore._kit.stored import plain, stored_column, stored_integer, stored_text
-from umapcore.anndata_io.labels import check_labels, vote
+from umapcore.anndata_io.labels import check_labels, named, vote
 from umapcore.anndata_io.read import read_metric, read_params
 from umapcore.anndata_io.shared_space import shared_representation
 from umapcore.anndata_io.write import check_object, check_target, copied, write_transaction
@@ -179,14 +180,21 @@ def ingest(
         indices, distances = _given(knn, adata.n_obs, adata_ref.n_obs)
         source = "knn"
 
-    results: list[tuple[str, str, Any]] = []
-    if projected is not None:
-        results.append(("obsm", "X_pca", projected))
+    placed = None
     if "umap" in methods:
         placed = place(
             reference, indices, distances, spec,
             n_epochs=maxiter, method=method, n_threads=n_threads, progress=progress,
         )  # fmt: skip
+    labels = [stored_column(adata_ref.obs, column) for column in columns]
+    votes = [vote(of_reference, indices) for of_reference in labels]
+    if columns and is_lazy(indices):
+        # Columns of obs are in memory. The pass over the new cells that this takes places them.
+        placed, *votes = computed(placed, *votes)
+    results: list[tuple[str, str, Any]] = []
+    if projected is not None:
+        results.append(("obsm", "X_pca", projected))
+    if placed is not None:
         written = {"a": curve[0], "b": curve[1]} | stored_seed(random_state)
         epochs = transform_epochs(spec, maxiter)
         how = {
@@ -197,13 +205,13 @@ def ingest(
             "metric": metric,
             "representation": source,
             "reference": {"digest": positions_digest(reference, n_threads=n_threads)},
-            "embedding": {"digest": positions_digest(placed, n_threads=n_threads)},
         }
+        if not is_lazy(placed):
+            how["embedding"] = {"digest": positions_digest(placed, n_threads=n_threads)}
         results.append(("obsm", key_obsm, placed))
         results.append(("uns", key_uns, {"params": written, "placement": how}))
-    for column in columns:
-        labels = stored_column(adata_ref.obs, column)
-        results.append(("obs", column, vote(labels, indices, adata.obs.index)))
+    for column, of_reference, chosen in zip(columns, labels, votes, strict=True):
+        results.append(("obs", column, named(of_reference, chosen, adata.obs.index)))
         colors = in_memory(adata_ref.uns.get(f"{column}_colors"))
         if colors is not None:
             results.append(("uns", f"{column}_colors", np.array(colors)))
@@ -269,7 +277,7 @@ def _count(n_neighbors: Any, params: Mapping[str, Any], n_reference: int, name: 
     return min(_N_NEIGHBORS if found is None else found, n_reference)
 
 
-def _given(knn: Any, n: int, n_reference: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+def _given(knn: Any, n: int, n_reference: int) -> tuple[Any, Any]:
     allowed = f"None or two arrays of {n} rows: row numbers in the reference, and distances"
     if not isinstance(knn, (tuple, list)) or len(knn) != 2:
         raise bad_type("knn", knn, allowed)

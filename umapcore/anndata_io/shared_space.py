@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from umapcore._kit.arrays import given_points, in_memory
+from umapcore._kit.blocks import by_blocks, is_lazy, whole_rows
 from umapcore._kit.stored import plain, stored_integer, stored_text
 from umapcore.anndata_io.representation import FEW_VARIABLES, n_variables, x_of
 from umapcore.errors import bad_type, did_you_mean
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _PROBES = 200
 #: Largest difference allowed, as a share of the largest coordinate.
 _ALIKE = 1e-2
+_ALLOWED = "a matrix of real numbers, one row per cell"
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,11 @@ class Shared:
     ----------
     name
         Where the coordinates come from.
-    reference, new
-        (n_reference, d) and (n, d), finite.
+    reference
+        (n_reference, d), finite, in memory.
+    new
+        (n, d), finite: in memory, or a Dask array with blocks of whole rows, as the coordinates or
+        variables of the new cells are. Its values are checked when they are computed.
     n_used
         Number of leading columns, of d, in which neighbours are searched.
     projected
@@ -42,7 +47,7 @@ class Shared:
 
     name: str
     reference: NDArray[Any]
-    new: NDArray[Any]
+    new: Any
     n_used: int
     projected: bool
 
@@ -52,7 +57,7 @@ class Shared:
         return self.reference[:, : self.n_used]
 
     @property
-    def new_to_search(self) -> NDArray[Any]:
+    def new_to_search(self) -> Any:
         """Return the used columns of the new cells."""
         return self.new[:, : self.n_used]
 
@@ -94,9 +99,9 @@ def shared_representation(
         key = "X" if few else "X_pca"
     if key == "X":
         _check_variables(adata, adata_ref)
-        reference, new = _dense(x_of(adata_ref), "adata_ref.X"), _dense(x_of(adata), "adata.X")
+        reference, new = _dense(x_of(adata_ref), "adata_ref.X"), _points(x_of(adata), "adata.X")
         return Shared("X", reference, new, new.shape[1], projected=False)
-    reference = _from_obsm(adata_ref, key, "adata_ref")
+    reference = _dense(*_from_obsm(adata_ref, key, "adata_ref"))
     n_pcs = n_pcs if n_pcs is not None and n_pcs > 0 else None
     n_used = reference.shape[1] if n_pcs is None else n_pcs
     if key == "X_pca" and use_rep is None:
@@ -117,7 +122,7 @@ def shared_representation(
             key,
             new_or_reason,
         )
-    new = _from_obsm(adata, key, "adata")
+    new = _points(*_from_obsm(adata, key, "adata"))
     if new.shape[1] < n_used or (n_pcs is None and new.shape[1] != n_used):
         msg = (
             f"adata.obsm[{key!r}] has {new.shape[1]} columns and adata_ref.obsm[{key!r}] "
@@ -127,15 +132,47 @@ def shared_representation(
     return Shared(key, reference, new, n_used, projected=False)
 
 
-def _from_obsm(adata: AnnData, key: str, name: str) -> NDArray[Any]:
+def _from_obsm(adata: AnnData, key: str, name: str) -> tuple[Any, str]:
+    """Return coordinates as they are stored, and what messages call them."""
     if key not in adata.obsm:
         msg = f"Did not find {name}.obsm[{key!r}], the coordinates for the neighbour search."
         raise ValueError(msg + did_you_mean(key, adata.obsm))
-    return _dense(adata.obsm[key], f"{name}.obsm[{key!r}]")
+    return adata.obsm[key], f"{name}.obsm[{key!r}]"
 
 
 def _dense(stored: Any, name: str) -> NDArray[Any]:
-    return given_points(stored, name, "a matrix of real numbers, one row per cell")
+    return given_points(stored, name, _ALLOWED)
+
+
+def _points(stored: Any, name: str) -> Any:
+    """Return coordinates of new cells, finite; lazily, if they are a Dask array."""
+    if not is_lazy(stored):
+        return _dense(stored, name)
+    points = whole_rows(stored, name, _ALLOWED)
+    return by_blocks("points", _Check(name), [points], points.shape[1], np.float32)
+
+
+@dataclass(frozen=True)
+class _Check:
+    """Checks the coordinates of a block."""
+
+    name: str
+
+    def __call__(self, block: Any) -> NDArray[np.float32]:
+        points = given_points(block, self.name, _ALLOWED, shape=block.shape)
+        return np.asarray(points, np.float32)
+
+
+@dataclass(frozen=True)
+class _Projection:
+    """Projects cells on the reference's components."""
+
+    components: NDArray[np.float64]
+    shift: NDArray[np.float64]
+
+    def __call__(self, x: Any) -> NDArray[np.float32]:
+        with np.errstate(invalid="ignore", over="ignore"):  # the result is checked
+            return np.asarray(np.asarray(in_memory(x) @ self.components) - self.shift, np.float32)
 
 
 def _check_variables(adata: AnnData, adata_ref: AnnData) -> None:
@@ -150,9 +187,7 @@ def _check_variables(adata: AnnData, adata_ref: AnnData) -> None:
         raise ValueError(msg)
 
 
-def _projected(
-    adata: AnnData, adata_ref: AnnData, coordinates: NDArray[Any]
-) -> NDArray[np.float32] | str:
+def _projected(adata: AnnData, adata_ref: AnnData, coordinates: NDArray[Any]) -> Any:
     """Project new cells as the reference was projected, or return why that is not possible.
 
     scanpy centres new cells by their own means. If their composition differs from that of the
@@ -178,7 +213,12 @@ def _projected(
     wanted = np.asarray(coordinates[probes], np.float64)
     if not np.abs(seen - wanted).max() <= _ALIKE * np.abs(wanted).max():
         return "adata_ref.X is not what the reference's components were computed from"
-    return np.asarray(np.asarray(in_memory(x) @ components) - shift, np.float32)
+    project, name = _Projection(components, shift), "adata.X on the reference's components"
+    if is_lazy(x):
+        x = whole_rows(x, "adata.X", _ALLOWED)
+        x = by_blocks("project", project, [x], components.shape[1], np.float32)
+        return _points(x, name)
+    return _points(project(in_memory(x)), name)
 
 
 def _was_centred(pca: Any) -> bool:

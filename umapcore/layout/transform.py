@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from umapcore._kit.arrays import given_points
+from umapcore._kit.blocks import by_blocks, is_lazy
 from umapcore._kit.checks import check_integer
 from umapcore._kit.progress import ProgressBar
 from umapcore.device.select import fall_back, resolve_backend
@@ -47,6 +49,11 @@ def place(
     specification. It does not depend on the number or order of the other new points, on threads
     or on the method. The bits are the same on every processor.
 
+    If `knn_indices` or `knn_distances` is a Dask array, so is the result. Its blocks are computed
+    when they are asked for, each from the same block of neighbours, wherever Dask computes them.
+    The bits are those of arrays in memory. Values are checked then too, so an error of them names
+    rows of a block.
+
     Parameters
     ----------
     reference_embedding
@@ -66,15 +73,17 @@ def place(
     method
         ``'umap'``, ``'rapids'`` or ``'auto'``: see :func:`umapcore.tl.umap`.
     n_threads
-        Threads on the CPU; None takes ``umapcore.settings.n_threads``, then numba's number.
+        Threads on the CPU; None takes ``umapcore.settings.n_threads``, then numba's number. For
+        each block of Dask arrays, None takes one, because Dask computes several at a time.
     progress
         True or False shows or hides a progress bar. None shows it on a terminal or in a notebook,
-        for long runs.
+        for long runs. With Dask arrays there is none.
 
     Returns
     -------
-    float32, n × d. A point without neighbours gets NaN as its position, as in umap-learn; the
-    number of such points is logged.
+    float32, n × d: an array in memory, or a Dask array with as many rows in each block as
+    `knn_indices`, or else `knn_distances`, has. A point without neighbours gets NaN as its
+    position, as in umap-learn; the number of such points is logged.
 
     Raises
     ------
@@ -99,18 +108,15 @@ def place(
         n_epochs = check_integer("n_epochs", n_epochs, 0, or_none=True)
     run = Run(method=method, n_threads=n_threads, progress=progress)
     reference = checked_reference(reference_embedding, "reference_embedding")
-    indices, distances = checked_neighbours(knn_indices, knn_distances, reference.shape[0])
     spec = spec.replace(n_components=reference.shape[1])
-    backend = resolve_backend(run.method)
-    epochs = transform_epochs(spec, n_epochs)
-    try:
-        try:
-            return _place(backend, reference, indices, distances, spec, epochs, run)
-        except GPUUnavailableError as error:
-            cpu = fall_back(method, str(error))
-        return _place(cpu, reference, indices, distances, spec, epochs, run)
-    finally:
-        backend.close()
+    indices, distances = checked_neighbours(knn_indices, knn_distances, reference.shape[0])
+    n_epochs = transform_epochs(spec, n_epochs)
+    if not is_lazy(indices):
+        return _Placement(reference, spec, n_epochs, run)(indices, distances)
+    run = Run(method=method, n_threads=n_threads or 1, progress=False)
+    placement, d = _Placement(reference, spec, n_epochs, run), reference.shape[1]
+    placed: NDArray[np.float32] = by_blocks("place", placement, [indices, distances], d, np.float32)
+    return placed
 
 
 def checked_reference(embedding: Any, name: str) -> NDArray[np.float32]:
@@ -125,15 +131,39 @@ def checked_reference(embedding: Any, name: str) -> NDArray[np.float32]:
     return np.ascontiguousarray(given_points(embedding, name, allowed), np.float32)
 
 
+@dataclass(frozen=True)
+class _Placement:
+    """Places points of which the neighbours are known and checked."""
+
+    reference: NDArray[np.float32]
+    spec: OptimizerSpec
+    n_epochs: int
+    run: Run
+
+    def __call__(
+        self, indices: NDArray[np.int32], distances: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        # As blocks of Dask arrays, they are fields of one array.
+        indices, distances = np.ascontiguousarray(indices), np.ascontiguousarray(distances)
+        backend = resolve_backend(self.run.method)
+        try:
+            try:
+                return _place(backend, self, indices, distances)
+            except GPUUnavailableError as error:
+                cpu = fall_back(self.run.method, str(error))
+            return _place(cpu, self, indices, distances)
+        finally:
+            backend.close()
+
+
 def _place(
     backend: Backend,
-    reference: NDArray[np.float32],
+    placement: _Placement,
     indices: NDArray[np.int32],
     distances: NDArray[np.float32],
-    spec: OptimizerSpec,
-    n_epochs: int,
-    run: Run,
 ) -> NDArray[np.float32]:
+    reference, spec, run = placement.reference, placement.spec, placement.run
+    n_epochs = placement.n_epochs
     n, d = indices.shape[0], reference.shape[1]
     placed = np.empty((n, d), np.float32)
     running: Transform | None = None

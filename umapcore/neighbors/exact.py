@@ -78,7 +78,7 @@ def exact_knn(
     if is_sparse(points):
         indices, squares = knn_by_products(points, n_neighbors, n_threads)
     else:
-        indices, squares = knn_by_tiles(points, None, n_neighbors, n_threads, report)
+        indices, squares = knn_by_tiles(points, n_neighbors, n_threads, report)
     return KNN(indices, from_squares(squares, own))
 
 

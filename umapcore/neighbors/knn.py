@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from umapcore._kit.arrays import given_array
+from umapcore._kit.blocks import is_lazy, whole_rows
 from umapcore._kit.jit import kernel
 from umapcore._kit.parallel import for_rows
 from umapcore.logs import logger
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 _UNSORTED = 4
 _SELF_NOT_FIRST = 8
 _SELF_SOMEWHERE = 16
+_ALLOWED = "a matrix of {}, one row a point and one column a neighbour"
+#: NumPy's kinds of the dtypes of neighbours and of their distances, and what is allowed.
+_INDICES = ("iu", _ALLOWED.format("integers"))
+_DISTANCES = ("iuf", _ALLOWED.format("real numbers"))
 #: Rows that a thread inspects at a time.
 _ROWS_PER_TASK = 16_384
 
@@ -150,18 +155,11 @@ def given_neighbours(
     ValueError, TypeError
         The message names the array.
     """
-    allowed = "a matrix of {}, one row a point and one column a neighbour"
-    rows = given_array(indices, f"{name}_indices", allowed.format("integers"), kinds="iu")
-    lengths = given_array(
-        distances, f"{name}_distances", allowed.format("real numbers"), kinds="iuf"
+    rows, lengths = (
+        given_array(value, f"{name}_{what}", allowed, kinds=kinds)
+        for what, value, (kinds, allowed) in _named(indices, distances)
     )
-    if rows.shape != lengths.shape:
-        msg = f"{name}_indices has shape {rows.shape} and {name}_distances {lengths.shape}: "
-        msg += "they must be equal."
-        raise ValueError(msg)
-    if rows.shape[1] == 0:
-        msg = f"{name}_indices has shape {rows.shape}: there are no neighbours in it."
-        raise ValueError(msg)
+    _check_shapes(rows.shape, lengths.shape, name)
     count = rows.shape[0] if n_points is None else n_points
     if rows.size and not (int(rows.min()) >= -1 and int(rows.max()) < count):
         msg = f"{name}_indices has entries outside of 0 to {count - 1}; -1 stands for none."
@@ -185,6 +183,46 @@ def given_neighbours(
     if present.all():
         return KNN(rows, narrow)
     return KNN(np.where(present, rows, np.int32(-1)), np.where(present, narrow, np.float32(np.inf)))
+
+
+def lazy_neighbours(indices: Any, distances: Any, name: str = "knn") -> tuple[Any, Any]:
+    """Return neighbours as two Dask arrays with the same blocks, of whole rows.
+
+    Parameters
+    ----------
+    indices, distances, name
+        As for :func:`given_neighbours`; at least one is a Dask array.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When shapes or dtypes are not those of neighbours. Values are not looked at.
+    """
+    found: dict[str, Any] = {}
+    like = None
+    # A Dask array comes first: the other one gets its blocks.
+    for what, value, (kinds, allowed) in sorted(
+        _named(indices, distances), key=lambda given: not is_lazy(given[1])
+    ):
+        found[what] = whole_rows(value, f"{name}_{what}", allowed, kinds=kinds, like=like)
+        like = f"{name}_{what}", found[what]
+    rows, lengths = found["indices"], found["distances"]
+    _check_shapes(rows.shape, (rows.shape[0], *lengths.shape[1:]), name)
+    return rows, lengths
+
+
+def _named(indices: Any, distances: Any) -> list[tuple[str, Any, tuple[str, str]]]:
+    return [("indices", indices, _INDICES), ("distances", distances, _DISTANCES)]
+
+
+def _check_shapes(rows: tuple[int, ...], lengths: tuple[int, ...], name: str) -> None:
+    if rows != lengths:
+        msg = f"{name}_indices has shape {rows} and {name}_distances {lengths}: "
+        msg += "they must be equal."
+        raise ValueError(msg)
+    if rows[1] == 0:
+        msg = f"{name}_indices has shape {rows}: there are no neighbours in it."
+        raise ValueError(msg)
 
 
 def _found(knn: KNN, n_threads: int | None) -> int:

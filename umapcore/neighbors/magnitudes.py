@@ -33,17 +33,30 @@ def small_exponent(metric: Any, *matrices: Any) -> int:
     """
     if not isinstance(metric, str) or OWN_METRICS.get(metric) not in {"euclidean", "sqeuclidean"}:
         return 0
-    largest = 0.0
-    for matrix in matrices:
-        values = matrix.data if is_sparse(matrix) else matrix
-        largest = max(largest, float(values.max(initial=0.0)), -float(values.min(initial=0.0)))
-    most = math.sqrt(float(np.finfo(np.float32).max) / (4 * max(1, matrices[0].shape[1])))
+    largest = max(largest_coordinate(matrix) for matrix in matrices)
+    check_squares(largest, matrices[0].shape[1], metric)
+    return exponent_of(largest)
+
+
+def largest_coordinate(matrix: Any) -> float:
+    """Return the largest absolute value of points, dense or sparse."""
+    values = matrix.data if is_sparse(matrix) else matrix
+    return max(float(values.max(initial=0.0)), -float(values.min(initial=0.0)))
+
+
+def check_squares(largest: float, n_columns: int, metric: str) -> None:
+    """Refuse coordinates that are so large that squares of distances may be beyond float32."""
+    most = math.sqrt(float(np.finfo(np.float32).max) / (4 * max(1, n_columns)))
     if largest > most:
         msg = (
             f"the representation has coordinates of up to {largest:.3g}: above {most:.3g}, squares "
             f"of distances (metric={metric!r}) may be beyond float32. Scale the coordinates."
         )
         raise ValueError(msg)
+
+
+def exponent_of(largest: float) -> int:
+    """Return the k for which such points × 2**-k are large enough; 0 if they are."""
     exponent = math.frexp(largest)[1]
     return exponent if largest > 0.0 and exponent < _LEAST_EXPONENT else 0
 

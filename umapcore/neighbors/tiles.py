@@ -69,27 +69,31 @@ class Search(NamedTuple):
 
 def knn_by_tiles(
     points: NDArray[np.float32],
-    queries: NDArray[np.float32] | None,
     k: int,
     n_threads: int | None,
     report: Callable[[float], None] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Find neighbours among dense points, with squared distances.
+    """Find the neighbours of dense points, each first in its own row, with squared distances.
 
-    If `queries` is None, the neighbours are those of the points, each first in its own row.
     `report` is called with each share of the work that has been done.
     """
     rows = as_rows(points, None, n_threads)
-    if queries is None:
-        own = np.arange(points.shape[0], dtype=np.int32)
-        found = nearest_lists(rows, rows, own, k - 1, n_threads, report)
-        return unpack(found, None, n_threads)
-    found = nearest_lists(rows, as_rows(queries, None, n_threads), None, k, n_threads, report)
+    own = np.arange(points.shape[0], dtype=np.int32)
+    found = nearest_lists(rows, rows, own, k - 1, n_threads, report)
+    return unpack(found, None, n_threads)
+
+
+def nearest_by_tiles(
+    search: Search, queries: NDArray[np.float32], k: int, n_threads: int | None
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Find the neighbours of other dense points, with squared distances."""
+    rows = as_rows(queries, None, n_threads)
+    found = nearest_lists(search, rows, None, k, n_threads)
     return unpack(found, None, n_threads, own=False)
 
 
 def nearest_lists(
-    points: Points,
+    points: Points | Search,
     queries: Points,
     own: NDArray[np.int32] | None,
     k: int,
@@ -101,7 +105,7 @@ def nearest_lists(
     Parameters
     ----------
     points, queries
-        Rows of the same length.
+        Rows of the same length; the points may have been prepared.
     own
         int32: numbers of the points that the queries are, which are not their own neighbours; None
         if they are others.
@@ -120,7 +124,7 @@ def nearest_lists(
         return found
     if own is None:
         own = np.full(n, -1, np.int32)
-    search = _prepare(points, n_threads)
+    search = points if isinstance(points, Search) else prepare(points, n_threads)
     stopped = Event()
 
     def work(a: int, b: int) -> None:
@@ -132,14 +136,14 @@ def nearest_lists(
     def all_work() -> None:
         for_rows(n, n_threads, work, _ROWS_PER_TASK)
 
-    if _ROWS_PER_TASK * points.rows.shape[0] > _LONG:
+    if _ROWS_PER_TASK * search.points.rows.shape[0] > _LONG:
         run_interruptibly(all_work, stopped.set)
     else:
         all_work()
     return found
 
 
-def _prepare(points: Points, n_threads: int | None) -> Search:
+def prepare(points: Points, n_threads: int | None) -> Search:
     """Round the points. How it is done decides only how fast the search is."""
     n, stride = points.number(), int(points.stride)
     rows = points.rows.reshape(n, stride)
