@@ -1,6 +1,6 @@
 """New cells in Dask arrays: ``umapcore.tl.ingest`` is lazy, and gives the bits of cells in memory.
 
-The cells may lie in files (read_elem_lazy) or be computed by anything else.
+They may lie in files or be computed by anything else.
 """
 
 from __future__ import annotations
@@ -69,14 +69,15 @@ def test_projection(ref: AnnData, new: AnnData, form: Any) -> None:
     assert not lazy.obsm
     uc.tl.ingest(lazy, ref)
     assert isinstance(lazy.obsm["X_pca"], da.Array)
-    found = lazy.to_memory()
+    # Not X: some versions of Dask cannot join sparse blocks.
+    found = AnnData(obs=new.obs[[]], obsm={"X_pca": lazy.obsm["X_pca"].compute()})
+    found.obsm["X_umap"] = lazy.obsm["X_umap"].compute()
     np.testing.assert_allclose(found.obsm["X_pca"], whole.obsm["X_pca"], rtol=1e-4, atol=1e-5)
     if form is not np.asarray:  # the products of dense matrices are those of a BLAS
         np.testing.assert_array_equal(found.obsm["X_pca"], whole.obsm["X_pca"])
         np.testing.assert_array_equal(bits(found), bits(whole))
-    # What was projected gives what is placed, in the same graph.
-    uc.tl.ingest(found, ref, use_rep="X_pca", key_added=None)
-    np.testing.assert_array_equal(bits(found), lazy.obsm["X_umap"].compute().view(np.int32))
+    again = uc.tl.ingest(found, ref, use_rep="X_pca", inplace=False)
+    np.testing.assert_array_equal(bits(again), bits(found))
 
 
 def test_labels_are_computed_with_the_embedding(ref: AnnData, new: AnnData) -> None:
@@ -159,17 +160,16 @@ def test_cells_that_are_not_finite(ref: AnnData, new: AnnData) -> None:
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")
 @pytest.mark.parametrize("kind", ["zarr", "h5ad"])
 def test_files(ref: AnnData, new: AnnData, kind: str, tmp_path: Path) -> None:
-    read_elem_lazy = pytest.importorskip(
-        "anndata.experimental", reason="anndata has no read_elem_lazy"
-    ).read_elem_lazy
+    experimental: Any = anndata.experimental
+    read = getattr(experimental, "read_elem_lazy", None) or experimental.read_elem_as_dask  # 0.11
     opened: Any = pytest.importorskip("zarr" if kind == "zarr" else "h5py")
     new.X, new.obsm["X_pca"] = sparse.csr_matrix(new.X), new.X[:, :8].copy()
     path, out = tmp_path / f"new.{kind}", tmp_path / f"placed.{kind}"
     getattr(new, f"write_{kind}")(path)
     uc.tl.ingest(new, ref)
     group = opened.open(path, mode="r") if kind == "zarr" else opened.File(path)
-    lazy = AnnData(read_elem_lazy(group["X"], chunks=(25, 60)), obs=new.obs[[]].copy())
-    lazy.obsm["given"] = read_elem_lazy(group["obsm/X_pca"], chunks=(25, 8))
+    lazy = AnnData(read(group["X"], chunks=(25, 60)), obs=new.obs[[]].copy())
+    lazy.obsm["given"] = read(group["obsm/X_pca"], chunks=(25, 8))
     assert isinstance(lazy.X, da.Array)
     uc.tl.ingest(lazy, ref)
     getattr(lazy, f"write_{kind}")(out)

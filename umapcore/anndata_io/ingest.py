@@ -69,6 +69,11 @@ def ingest(
     cells, the number of threads, the processor or the method. Any failure, a keyboard interrupt
     included, leaves `adata` unchanged.
 
+    If the new cells' coordinates are a Dask array (X, the entry of `obsm`, or an array of `knn`),
+    the results are Dask arrays with the same blocks of cells. They are computed when they are asked
+    for, by any of Dask's schedulers, and with the same bits as in memory. Only labels are computed
+    at once: see `obs`. The reference is in memory.
+
     Parameters
     ----------
     adata
@@ -78,7 +83,9 @@ def ingest(
         the entry of ``pp.neighbors``.
     obs
         Columns of ``adata_ref.obs`` to transfer: each new cell gets the most frequent label of
-        its neighbours. In a tie it gets the tied label of the nearest neighbour.
+        its neighbours. In a tie it gets the tied label of the nearest neighbour. Columns of `obs`
+        are in memory: with a Dask array, one pass over its blocks computes the labels and the
+        embedding, which is then in memory too, while the coordinates never are as a whole.
     embedding_method
         ``'umap'``, ``'pca'`` or both. ``'pca'`` writes the new cells' principal components if
         they are computed.
@@ -113,26 +120,30 @@ def ingest(
     a, b
         Parameters of the curve; None uses those of the reference's embedding.
     method, n_threads, progress
-        As for :func:`umapcore.tl.umap`. The search for neighbours runs on the CPU.
+        As for :func:`umapcore.tl.umap`. The search for neighbours runs on the CPU. With Dask arrays
+        there is no progress bar, and `n_threads` is the number for one block, by default one.
 
     Returns
     -------
     None, or the new object when `inplace` is false. It holds:
 
     ``.obsm['X_umap' | key_added]``
-        Embedding, float32, n_obs × n_components.
+        Embedding, float32, n_obs × n_components; a Dask array if the coordinates are one and no
+        labels are asked for.
     ``.obsm['X_pca']``
-        Principal components, if the new cells were projected.
+        Principal components, if the new cells were projected; a Dask array if X is one.
     ``.obs[…]``
         Labels, categorical, with the reference's categories. The reference's colours, if it has
         them, are copied to ``.uns``.
     ``.uns['umap' | key_added]``
-        ``{'params': {'a': …, 'b': …}, 'placement': …}``: the parameters of the placement.
+        ``{'params': {'a': …, 'b': …}, 'placement': …}``: the parameters of the placement, and the
+        digests of both embeddings; that of a Dask array is not known and left out.
 
     Raises
     ------
     ValueError, TypeError
-        For bad input; the message names the parameter, its value and what is allowed.
+        For bad input; the message names the parameter, its value and what is allowed. The values in
+        a Dask array are checked when its blocks are computed.
 
     Examples
     --------

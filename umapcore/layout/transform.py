@@ -50,9 +50,9 @@ def place(
     or on the method. The bits are the same on every processor.
 
     If `knn_indices` or `knn_distances` is a Dask array, so is the result. Its blocks are computed
-    when they are asked for, each from the same block of neighbours, wherever Dask computes them.
-    The bits are those of arrays in memory. Values are checked then too, so an error of them names
-    rows of a block.
+    when they are asked for, each from the same block of neighbours, by any of Dask's schedulers,
+    and with the same bits as in memory. Values are checked then too; the row that an error names is
+    counted from the first one of its block.
 
     Parameters
     ----------
