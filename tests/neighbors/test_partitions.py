@@ -302,7 +302,7 @@ def test_rows_beyond_the_last_query_are_not_touched() -> None:
     points = as_rows(_outlier(131))
     own = np.arange(131, dtype=np.int32)
     found = lists.empty_lists(131, 5)
-    tiles._search(0, 50, tiles._prepare(points, 1), points, own, found)
+    tiles._search(0, 50, tiles.prepare(points, 1), points, own, found)
     assert (found.matrix()[50:] == lists.NO_KEY).all()
     assert (found.matrix()[:50] != lists.NO_KEY).all()
 

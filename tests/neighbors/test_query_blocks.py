@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -76,3 +77,11 @@ def test_a_reference_is_prepared_once(metric: str, monkeypatch: pytest.MonkeyPat
     again = pickle.loads(pickle.dumps(index))
     assert len(pickle.dumps(index)) < 2 * 300 * 7 * 4
     assert_equal(again.nearest(new), expected)
+
+
+def test_a_reference_is_freed_at_once() -> None:
+    index = Index(points(300, 7), 4)
+    index.nearest(points(2, 7))
+    kept = weakref.ref(index)
+    del index
+    assert kept() is None, "only the garbage collector would free what it has prepared"

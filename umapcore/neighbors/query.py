@@ -205,13 +205,8 @@ class Index:
         self._metric_kwds = dict(metric_kwds or {})
         self._kept: dict[str, Any] = {}
         self._lock = RLock()
-        if metric in OWN_METRICS:
-            self._search = self._by_tiles
-        elif has_exact(metric, is_sparse=False):
-            self._search = self._by_scipy
-        else:
+        if not has_exact(metric, is_sparse=False):
             _check_descent(metric)
-            self._search = self._by_pynndescent
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self._arguments()
@@ -226,7 +221,12 @@ class Index:
         self, new: NDArray[Any], n_threads: int | None = None
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Find the nearest points of new ones; see :func:`nearest`."""
-        return self._search(np.ascontiguousarray(new, np.float32), n_threads)
+        queries = np.ascontiguousarray(new, np.float32)
+        if self._metric in OWN_METRICS:
+            return self._by_tiles(queries, n_threads)
+        if has_exact(self._metric, is_sparse=False):
+            return self._by_scipy(queries)
+        return self._by_pynndescent(queries)
 
     def _once(self, what: str, make: Callable[[], _T]) -> _T:
         """Return what `make` returned when it was called for the first time."""
@@ -284,7 +284,7 @@ class Index:
         return indices, unscaled(from_squares(squares, OWN_METRICS[metric]), exponent, metric)
 
     def _by_scipy(
-        self, queries: NDArray[np.float32], n_threads: int | None
+        self, queries: NDArray[np.float32]
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         k, metric = self._k, self._metric
         name, options = self._once(
@@ -308,7 +308,7 @@ class Index:
         return indices, distances
 
     def _by_pynndescent(
-        self, queries: NDArray[np.float32], n_threads: int | None
+        self, queries: NDArray[np.float32]
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         with self._lock:  # pynndescent's own index is for one thread
             index = self._once("descent", self._descent)
