@@ -133,6 +133,8 @@ def _shared_memory(
 ) -> tuple[Any, str, list[int]] | None:
     """Make memory for all workers, if they are processes of one machine.
 
+    If it is this machine, they are also sent their shards directly.
+
     Returns
     -------
     The memory, which must be kept until all have opened it; its name; the workers' processes.
@@ -153,6 +155,8 @@ def _shared_memory(
     machines = {place.machine for place in places}
     if len(machines) > 1 or "" in machines:
         return None
+    if machines == {tasks.machine()}:
+        workers.direct = True
     n_coordinates = start.positions.size
     n_walkers = plan.heads.shape[0] if start.density is not None else 0
     memory = workers.each(tasks.make_memory, [len(workers)], [n_coordinates], [n_walkers])

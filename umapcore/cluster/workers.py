@@ -42,11 +42,21 @@ class Workers:
     client
         A ``distributed.Client``.
 
+    Attributes
+    ----------
+    n_threads
+        Threads of each worker.
+    direct
+        Whether this process sends to workers directly: None leaves it to the client's settings,
+        which usually send all by way of the scheduler.
+
     Raises
     ------
     ValueError
         If there are none.
     """
+
+    direct: bool | None = None
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -63,13 +73,15 @@ class Workers:
     def give(self, values: Iterable[Any]) -> list[Any]:
         """Send each worker its value; return futures."""
         return [
-            self._client.scatter(value, workers=[address], hash=False)
+            self._client.scatter(value, workers=[address], hash=False, direct=self.direct)
             for value, address in zip(values, self._addresses, strict=True)
         ]
 
     def give_all(self, value: Any) -> list[Any]:
         """Send all workers the same value; return futures."""
-        future = self._client.scatter(value, workers=self._addresses, broadcast=True, hash=False)
+        future = self._client.scatter(
+            value, workers=self._addresses, broadcast=True, hash=False, direct=self.direct
+        )
         return [future] * len(self)
 
     def each(self, function: Callable[..., Any], *args: Sequence[Any]) -> list[Any]:
@@ -94,7 +106,7 @@ class Workers:
 
     def results(self, function: Callable[..., Any], *args: Sequence[Any]) -> list[Any]:
         """Do the same as `each`, and return the results."""
-        found: list[Any] = self._client.gather(self.each(function, *args))
+        found: list[Any] = self._client.gather(self.each(function, *args), direct=self.direct)
         return found
 
     def tell(self, function: Callable[..., Any], *args: Sequence[Any]) -> None:
