@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from tests.support.shards import KINDS, communicators, in_threads
 from umapcore.cluster.packing import pack, unpack
 from umapcore.cluster.shared_memory import SharedMemory, bytes_for
+from umapcore.cluster.sockets import SocketLinks
 from umapcore.errors import WorkerLostError
 
 if TYPE_CHECKING:
@@ -59,6 +61,8 @@ def test_sums_and_replicas(kind: str, size: int) -> None:
 
     links = communicators(kind, size, n_bytes)
     results = in_threads([lambda link=link: run(link) for link in links])
+    for link in links:
+        link.leave()
     for number, (sums, replica, other) in enumerate(results):
         own = np.zeros(LENGTH, bool)
         for first, last in ranges[number]:
@@ -85,6 +89,8 @@ def test_a_shard_that_leaves_ends_the_wait_of_the_others(kind: str) -> None:
 
     found = in_threads([lambda: wait(links[0]), lambda: wait(links[1]), links[2].leave])
     assert [type(each) for each in found] == [WorkerLostError, WorkerLostError, type(None)]
+    for link in links:
+        link.leave()
 
 
 def test_who_waits_for_a_shard_looks_after_it() -> None:
@@ -100,6 +106,34 @@ def test_who_waits_for_a_shard_looks_after_it() -> None:
     with pytest.raises(WorkerLostError):
         link.all_gather(link.replica(2, np.float32), [[(0, 1)], [(1, 2)]])
     assert looked == [1, 1, 1]
+
+
+def test_strangers_are_not_shards() -> None:
+    """They call too, before the shard that is waited for, and say nothing or something wrong."""
+    links = [SocketLinks("127.0.0.1") for _ in range(2)]
+    addresses = [link.address for link in links]
+    strangers = [socket.create_connection(addresses[0][:2]) for _ in range(3)]
+    strangers[0].sendall(bytes(24))
+    strangers[1].close()
+    strangers[2].sendall(b"GET / HTTP/1.0\r\n\r\n12345678")
+    found = in_threads([lambda k=k: links[k].connect(k, addresses) for k in range(2)])
+    assert found == [None, None]
+    outgoing = [np.arange(3, dtype=np.uint32)] * 2
+    received = in_threads(
+        [lambda link=link: link.exchange(outgoing)[1] for link in links[:1]]
+        + [lambda: links[1].exchange(outgoing)[0]]
+    )
+    for words in received:
+        assert words.tolist() == [0, 1, 2]
+    for link in [*links, *strangers]:
+        link.close()
+
+
+def test_a_shard_that_nobody_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("umapcore.cluster.sockets.PATIENCE", 0.2)
+    link = SocketLinks("127.0.0.1")
+    with pytest.raises(WorkerLostError, match="shard 0 cannot be connected with all others"):
+        link.connect(0, [link.address] * 2)
 
 
 @pytest.mark.parametrize("n", [0, 1, 31, 32, 33, 65_536, 65_537, 200_001])

@@ -52,7 +52,7 @@ def test_same_bits(name: str, n_components: int, density_weight: float) -> None:
     alone.advance(1, EPOCHS)
     wanted = alone.positions()
     assert not np.array_equal(wanted, start)
-    for kind in KINDS:
+    for kind in KINDS[:2]:
         for n_shards, shares in SHARES.items():
             found = run_shards(
                 kind, shares, plan, start, spec, density=density, spans=[(1, 3), (3, EPOCHS)],

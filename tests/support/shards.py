@@ -10,6 +10,7 @@ import numpy as np
 
 from umapcore.cluster.messages import Messages
 from umapcore.cluster.shared_memory import SharedMemory, bytes_for
+from umapcore.cluster.sockets import SocketLinks
 from umapcore.errors import WorkerLostError
 from umapcore.layout.shards import cut
 from umapcore_numba.layout.shard import NumbaShard
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from umapcore.layout.plan import EdgePlan
     from umapcore.layout.spec import OptimizerSpec
 
-KINDS = ("shared memory", "messages")
+KINDS = ("shared memory", "messages", "sockets")
 
 
 class QueueLinks:
@@ -57,6 +58,14 @@ def communicators(kind: str, size: int, n_bytes: int, n_threads: int = 1) -> lis
     if kind == "shared memory":
         memory = np.zeros(n_bytes, np.uint8)
         return [SharedMemory(memory, number, size) for number in range(size)]
+    if kind == "sockets":
+        links = [SocketLinks("127.0.0.1") for _ in range(size)]
+        addresses = [link.address for link in links]
+        connected = in_threads(
+            [lambda k=k: links[k].connect(k, addresses) for k in range(size)]  # type: ignore[misc]
+        )
+        assert connected == [None] * size
+        return [Messages(links[number], number, size, n_threads) for number in range(size)]
     queues: list[list[SimpleQueue[Any]]] = [
         [SimpleQueue() for _ in range(size)] for _ in range(size)
     ]
@@ -105,6 +114,8 @@ def run_shards(
         return running.positions()
 
     found = in_threads([lambda shard=shard: run(shard) for shard in cut(plan, shares)])
+    for link in links:
+        link.leave()
     for result in found:
         if isinstance(result, Exception):
             raise result

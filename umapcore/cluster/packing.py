@@ -41,17 +41,17 @@ def pack(
     n = new.shape[0]
     clear = old is None
     old = new if old is None else old
-    counts = for_rows(n, n_threads, lambda a, b: _count_changes(a, b, new, old, clear), _PART)
-    n_bits = -(-n // _BITS)
-    packed = np.empty(len(counts) + n_bits + sum(counts) + len(counts), np.uint32)
-    packed[: len(counts)] = counts
-    bits, words, firsts = _parts(packed, n)
+    bits = np.empty(-(-n // _BITS), np.uint32)
+    # What is not written to takes no memory.
+    room = np.empty(n + -(-n // _PART), np.uint32)
 
-    def write(first: int, last: int) -> None:
-        _pack(first, last, new, old, clear, bits, words[firsts[first // _PART] :])
+    def write(first: int, last: int) -> NDArray[np.uint32]:
+        words = room[first + first // _PART :]
+        return words[: _pack(first, last, new, old, clear, bits, words) + 1]
 
-    for_rows(n, n_threads, write, _PART)
-    return packed
+    parts = for_rows(n, n_threads, write, _PART)
+    counts = np.array([part.shape[0] - 1 for part in parts], np.uint32)
+    return np.concatenate([counts, bits, *parts])
 
 
 def unpack(
@@ -78,15 +78,8 @@ def _parts(
 
 
 @kernel(allocates=False)
-def _count_changes(first: Any, last: Any, new: Any, old: Any, clear: Any) -> int:
-    count = 0
-    for i in range(first, last):
-        count += new[i] != (np.uint32(0) if clear else old[i])
-    return count
-
-
-@kernel(allocates=False)
-def _pack(first: Any, last: Any, new: Any, old: Any, clear: Any, bits: Any, words: Any) -> None:
+def _pack(first: Any, last: Any, new: Any, old: Any, clear: Any, bits: Any, words: Any) -> Any:
+    """Pack some words, and return how many have changed."""
     place = U0
     for begin in range(first, last, _BITS):
         changed = U0
@@ -98,6 +91,7 @@ def _pack(first: Any, last: Any, new: Any, old: Any, clear: Any, bits: Any, word
             old[i] = np.uint32(0) if clear else word
             place += differs
         bits[begin // _BITS] = changed
+    return place
 
 
 @kernel(allocates=False)

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore.cluster.links import DaskLinks
+from umapcore.cluster.dask_links import DaskLinks
 from umapcore.cluster.messages import Messages
 from umapcore.cluster.shared_memory import SharedMemory, bytes_for
+from umapcore.cluster.sockets import SocketLinks
 from umapcore.errors import WorkerLostError
 from umapcore.version import __version__
 
@@ -95,12 +96,18 @@ def can_open(name: str) -> bool:
     return os.access(name, os.R_OK | os.W_OK)
 
 
-def listen() -> DaskLinks:
+def listen() -> DaskLinks | SocketLinks:
     """Wait for connections from other shards; the object stays on its worker."""
-    return DaskLinks()
+    from distributed import get_worker
+
+    # The worker's address is one that others can reach.
+    protocol, _, rest = get_worker().address.partition("://")
+    if protocol != "tcp":
+        return DaskLinks()
+    return SocketLinks(rest.rpartition(":")[0].strip("[]"))
 
 
-def address_of(links: DaskLinks) -> str:
+def address_of(links: DaskLinks | SocketLinks) -> Any:
     """Return the address at which a worker waits for connections."""
     return links.address
 
@@ -173,7 +180,7 @@ def open_with_memory(
 
 
 def open_with_links(
-    shard: Shard, start: Start, n_threads: int, links: DaskLinks, addresses: Sequence[str]
+    shard: Shard, start: Start, n_threads: int, links: Any, addresses: Sequence[Any]
 ) -> RunningShard:
     """Prepare a shard that sends messages to the others."""
     from distributed import secede

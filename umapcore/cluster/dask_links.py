@@ -1,6 +1,6 @@
 """Connections between workers of a Dask cluster, by the cluster's own communication library.
 
-So shards use the protocol of the cluster (TCP, TLS, UCX) with its certificates and time limits.
+So shards use the protocol of the cluster (TLS, UCX) with its certificates and time limits.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from umapcore.cluster.sockets import PATIENCE
 from umapcore.errors import WorkerLostError
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class DaskLinks:
             await self._add(number, comm)
         async with self._changed:
             await asyncio.wait_for(
-                self._changed.wait_for(lambda: len(self._comms) == len(addresses) - 1), _PATIENCE
+                self._changed.wait_for(lambda: len(self._comms) == len(addresses) - 1), PATIENCE
             )
 
     async def _exchange(self, outgoing: Sequence[NDArray[np.uint32]]) -> list[NDArray[np.uint32]]:
@@ -124,5 +125,3 @@ class DaskLinks:
 
 
 _NOTHING = np.empty(0, np.uint32)
-#: Seconds in which the other shards must have connected.
-_PATIENCE = 60
