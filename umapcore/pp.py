@@ -71,6 +71,10 @@ def neighbors(
         with a warning, and stored as ``scanpy.pp.pca`` does. The warning also says so if ``.X``
         looks like raw counts, which should be normalised and logarithmised first. ``X_pca`` is
         also used when ``.X`` is absent or has fewer variables than ``X_pca`` has columns.
+        A dask array may be larger than memory: a few chunks are read at a time, and the search
+        works on scratch files in ``umapcore.settings.scratch_folder``. The results are in memory,
+        and have the same bits. It is computed into memory if it has sparse chunks or at most
+        64 MB, and for principal components.
     method
         Where neighbours are searched for, as in :func:`umapcore.tl.umap`. ``'umap'``: the CPU.
         ``'rapids'``: an NVIDIA GPU, by umapcore's own searches, designed to give the bits of the
@@ -146,6 +150,8 @@ def neighbors(
         For bad input; the message names the parameter, its value and what is allowed.
     ImportError
         When pynndescent is needed and not installed.
+    OSError
+        When scratch files do not fit on the disk.
 
     Notes
     -----

@@ -27,10 +27,17 @@ class Settings:
         Threads of the CPU backend. None (default) uses as many as there are processors that the
         process may use, or ``NUMBA_NUM_THREADS``. The bits do not depend on it.
         Environment: ``UMAPCORE_NUM_THREADS``.
+    scratch_folder
+        Folder for scratch files, which hold what is larger than memory. None (default): the
+        system's folder for temporary files, :func:`tempfile.gettempdir`.
+        Environment: ``UMAPCORE_SCRATCH_FOLDER``.
     """
 
     gpu_fallback: bool = field(default_factory=lambda: _flag("UMAPCORE_GPU_FALLBACK", default=True))
     n_threads: int | None = field(default_factory=lambda: _count("UMAPCORE_NUM_THREADS"))
+    scratch_folder: str | None = field(
+        default_factory=lambda: os.environ.get("UMAPCORE_SCRATCH_FOLDER") or None
+    )
 
     def __setattr__(self, name: str, value: object) -> None:
         full_name = f"settings.{name}"
@@ -42,6 +49,8 @@ class Settings:
             raise bad_type(full_name, value, "True or False")
         if name == "n_threads" and value is not None:
             value = _threads(full_name, value)
+        if name == "scratch_folder" and value is not None:
+            value = _folder(full_name, value)
         object.__setattr__(self, name, value)
 
 
@@ -60,6 +69,15 @@ def _threads(name: str, value: object) -> int:
     if not 1 <= number <= _MOST_THREADS:
         raise bad_value(name, value, allowed)
     return number
+
+
+def _folder(name: str, value: object) -> str:
+    if not isinstance(value, (str, os.PathLike)):
+        raise bad_type(name, value, "None or a folder")
+    folder = os.fspath(value)
+    if not os.path.isdir(folder):
+        raise bad_value(name, folder, "None or a folder")
+    return str(folder)
 
 
 def _flag(variable: str, *, default: bool) -> bool:

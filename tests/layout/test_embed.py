@@ -16,6 +16,7 @@ from umapcore.errors import GPUUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from umapcore.device.protocol import Backend
 
@@ -209,16 +210,20 @@ def test_settings_are_checked() -> None:
         settings.n_threads = 0
 
 
-def test_environment_gives_the_settings() -> None:
-    code = "import umapcore; print(umapcore.settings.gpu_fallback, umapcore.settings.n_threads)"
+def test_environment_gives_the_settings(tmp_path: Path) -> None:
+    code = "import umapcore; print(*vars(umapcore.settings).values())"
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}; {code}"],
-        env={"UMAPCORE_GPU_FALLBACK": "0", "UMAPCORE_NUM_THREADS": "3"},
+        env={
+            "UMAPCORE_GPU_FALLBACK": "0",
+            "UMAPCORE_NUM_THREADS": "3",
+            "UMAPCORE_SCRATCH_FOLDER": str(tmp_path),
+        },
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.split() == ["False", "3"]
+    assert done.stdout.split() == ["False", "3", str(tmp_path)]
 
 
 # --- progress -------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ Every array that a caller gives is checked here, once, before a kernel reads it.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -76,10 +77,36 @@ def _computed(value: Any) -> Any:
     """Compute a dask array. Its chunks may be sparse; some dask versions cannot join these."""
     if value.ndim != 2 or value.npartitions == 1:
         return value.compute()
-    rows = [[in_memory(block.compute()) for block in row] for row in value.to_delayed()]
+    compute: Any = import_module("dask").compute
+    (blocks,) = compute(value.to_delayed().tolist())  # chunks are read in threads of dask
+    rows = [[in_memory(block) for block in row] for row in blocks]
     if any(is_sparse(block) for row in rows for block in row):
         return sparse.block_array(rows, format="csr")
     return np.block(rows)
+
+
+def dask_pieces(array: Any) -> Iterator[tuple[slice, slice, Any]]:
+    """Yield whole chunks of a dask matrix, as many at a time as fit in memory.
+
+    Yields
+    ------
+    Which rows and columns they are, and what they hold: dense or sparse, in memory.
+    """
+    for rows in _joined(array.chunks[0], _CHUNK_ENTRIES // max(1, array.shape[1])):
+        for columns in _joined(array.chunks[1], _CHUNK_ENTRIES // max(1, rows.stop - rows.start)):
+            yield rows, columns, in_memory(array[rows, columns])
+
+
+def _joined(lengths: tuple[int, ...], most: int) -> Iterator[slice]:
+    """Yield ranges of at least one length each, and of at most `most` if they are several."""
+    first = last = 0
+    for length in lengths:
+        if last > first and last + length - first > most:
+            yield slice(first, last)
+            first = last
+        last += length
+    if last > first:
+        yield slice(first, last)
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from umapcore._kit.arrays import in_memory, is_sparse, sound_sparse
+from umapcore._kit.arrays import dask_pieces, in_memory, is_sparse, package_of, sound_sparse
 from umapcore._kit.checks import check_integer
+from umapcore._kit.scratch import check_room, contiguous, scratch_zeros
 from umapcore.errors import bad_type, did_you_mean
 from umapcore.logs import logger
+from umapcore.neighbors.pairs import row_length
 from umapcore.neighbors.pca import PrincipalComponents, principal_components
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 #: X itself is used up to this number of variables, as in scanpy. Also the components of a PCA.
 FEW_VARIABLES = 50
+#: A dask array of up to so many bytes in float32 is computed into memory as a whole.
+_FEW_BYTES = 2**26
 
 #: How raw counts are recognised, see `looks_like_raw_counts`.
 _ROWS_TO_LOOK_AT = 256
@@ -35,7 +40,8 @@ class Representation:
     Attributes
     ----------
     points
-        float32, finite, (n_obs, p): dense in C order, or canonical CSR.
+        float32, finite, (n_obs, p): dense in C order, in a scratch file if they are those of a
+        large dask array; or canonical CSR.
     use_rep, n_pcs
         Values to store in the neighbours' params; None for nothing.
     computed_pca
@@ -76,6 +82,8 @@ def choose_representation(
     ------
     ValueError, TypeError
         When there are no such coordinates, or they are not finite numbers.
+    OSError
+        When a scratch file does not fit on the disk.
     """
     if n_pcs is not None:
         n_pcs = check_integer("n_pcs", n_pcs, 0, or_none=True)
@@ -90,20 +98,25 @@ def choose_representation(
             msg = "There is no .X to find neighbours in: use_rep must be a key of .obsm "
             raise ValueError(msg + f"({_listed(adata)}).")
         logger.info("neighbours: in .X, %d variables", n_variables(adata))
-        return Representation(checked_points(x, adata.n_obs, ".X"), wanted, n_pcs)
+        points = _streamed(x, adata.n_obs, ".X")
+        if points is None:
+            points = checked_points(x, adata.n_obs, ".X")
+        return Representation(points, wanted, n_pcs)
     if computes_pca and use_rep == "X_pca" and "X_pca" not in adata.obsm and wanted is None:
         return _by_pca(adata, n_pcs)
     if use_rep not in adata.obsm:
         msg = f"use_rep={use_rep!r}: there is no .obsm[{use_rep!r}]; it must be 'X' or a key of "
         msg += f".obsm ({_listed(adata)})."
         raise ValueError(msg + did_you_mean(use_rep, adata.obsm))
-    points = checked_points(adata.obsm[use_rep], adata.n_obs, f".obsm[{use_rep!r}]")
+    points = _streamed(adata.obsm[use_rep], adata.n_obs, f".obsm[{use_rep!r}]")
+    if points is None:
+        points = checked_points(adata.obsm[use_rep], adata.n_obs, f".obsm[{use_rep!r}]")
     if n_pcs:
         if n_pcs > points.shape[1]:
             msg = f"n_pcs={n_pcs}: .obsm[{use_rep!r}] has {points.shape[1]} columns only."
             raise ValueError(msg)
         points = points[:, :n_pcs]
-        points = points if is_sparse(points) else np.ascontiguousarray(points)
+        points = points if is_sparse(points) else contiguous(points)
     logger.info("neighbours: in .obsm[%r], %d dimensions", use_rep, points.shape[1])
     return Representation(points, wanted, n_pcs)
 
@@ -211,12 +224,7 @@ def checked_points(stored: Any, n: int, name: str) -> Any:
         matrix = np.asarray(matrix)
         if matrix.ndim == 1:
             matrix = matrix[:, None]
-    if matrix.dtype.kind not in "buif":
-        msg = f"{name} has dtype {matrix.dtype}: neighbours need real numbers."
-        raise TypeError(msg)
-    if matrix.ndim != 2 or matrix.shape[0] != n or matrix.shape[1] == 0:
-        msg = f"{name} has shape {matrix.shape}: it must have {n} rows and at least one column."
-        raise ValueError(msg)
+    _check_form(matrix, n, name)
     points: Any
     if is_sparse(matrix):
         with np.errstate(over="ignore"):
@@ -229,10 +237,56 @@ def checked_points(stored: Any, n: int, name: str) -> Any:
         with np.errstate(over="ignore"):
             points = values = np.ascontiguousarray(matrix, dtype=np.float32)
     if not np.isfinite(values).all():
-        count = int((~np.isfinite(values)).sum())
-        msg = f"{name} has {count} values that are NaN, infinite or beyond float32."
-        raise ValueError(msg)
+        raise _not_finite(int((~np.isfinite(values)).sum()), name)
     return points
+
+
+def _streamed(stored: Any, n: int, name: str) -> Any:
+    """Return the coordinates of a large dense dask array in a scratch file; None for others.
+
+    A few chunks are in memory at a time. The coordinates, and the errors, are those of
+    :func:`checked_points`; also OSError, when the disk has too little room.
+    """
+    if package_of(stored) != "dask" or not 1 <= len(stored.shape) <= 2:
+        return None
+    if any(math.isnan(length) for length in stored.shape):
+        return None
+    matrix = stored[:, None] if len(stored.shape) == 1 else stored
+    _check_form(matrix, n, name)
+    if is_sparse(getattr(matrix, "_meta", None)) or 4 * n * matrix.shape[1] <= _FEW_BYTES:
+        return None
+    # A search copies the points to rows of whole blocks, and these again in another order.
+    check_room(4 * n * (matrix.shape[1] + 2 * row_length(matrix.shape[1])))
+    points = scratch_zeros(matrix.shape, np.float32)
+    count = 0
+    for rows, columns, piece in dask_pieces(matrix):
+        if is_sparse(piece):
+            return None
+        _check_form(piece, rows.stop - rows.start, name)
+        part = points[rows, columns]
+        if piece.shape != part.shape:
+            msg = f"{name} has a chunk of shape {piece.shape} in the place of {part.shape}."
+            raise ValueError(msg)
+        with np.errstate(over="ignore"):
+            part[:] = piece
+        count += int((~np.isfinite(part)).sum())
+    if count:
+        raise _not_finite(count, name)
+    return points
+
+
+def _check_form(matrix: Any, n: int, name: str) -> None:
+    """Check that a matrix holds real numbers, in n rows and at least one column."""
+    if matrix.dtype.kind not in "buif":
+        msg = f"{name} has dtype {matrix.dtype}: neighbours need real numbers."
+        raise TypeError(msg)
+    if matrix.ndim != 2 or matrix.shape[0] != n or matrix.shape[1] == 0:
+        msg = f"{name} has shape {matrix.shape}: it must have {n} rows and at least one column."
+        raise ValueError(msg)
+
+
+def _not_finite(count: int, name: str) -> ValueError:
+    return ValueError(f"{name} has {count} values that are NaN, infinite or beyond float32.")
 
 
 def _listed(adata: AnnData) -> str:

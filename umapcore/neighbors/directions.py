@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from umapcore._kit.arrays import is_sparse
+from umapcore._kit.scratch import empty_beside
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,12 +37,17 @@ def directions(points: Any, *, centred: bool) -> Any:
         wide = sparse.csr_array(sparse.hstack([scaled, extra], format="csr"))
         wide.sum_duplicates()
         return wide
-    found = np.empty(points.shape, np.float32)
+    found = empty_beside(points, points.shape, np.float32)
     nothing = np.empty(points.shape[0], np.bool_)
-    for first in range(0, points.shape[0], _ROWS):
-        some = slice(first, first + _ROWS)
+    ranges = [slice(first, first + _ROWS) for first in range(0, points.shape[0], _ROWS)]
+    for some in ranges:
         found[some], nothing[some] = _of_rows(points[some], centred=centred)
-    return np.hstack([found, nothing[:, None].astype(np.float32)]) if nothing.any() else found
+    if not nothing.any():
+        return found
+    longer = empty_beside(points, (points.shape[0], points.shape[1] + 1), np.float32)
+    for some in ranges:
+        longer[some, :-1], longer[some, -1] = found[some], nothing[some]
+    return longer
 
 
 def _of_rows(points: Any, *, centred: bool) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -9,6 +9,7 @@ import numpy as np
 from umapcore._kit.checks import check_real
 from umapcore._kit.log2 import exact_log2
 from umapcore._kit.parallel import for_rows
+from umapcore._kit.scratch import empty_beside
 from umapcore._kit.simd import SIMD_WIDTH
 from umapcore.neighbors.bandwidth import LEAST_BANDWIDTH
 from umapcore.neighbors.knn import KNN, checked_knn
@@ -111,7 +112,8 @@ def fuzzy_graph(
         present += count
     least_of_all = LEAST_BANDWIDTH * (total / present) if present else 0.0
     # Rows of whole vectors, with at least one `NO_ENTRY` after the last entry.
-    views = np.empty((n, (indices.shape[1] // SIMD_WIDTH + 1) * SIMD_WIDTH), np.int64)
+    width = (indices.shape[1] // SIMD_WIDTH + 1) * SIMD_WIDTH
+    views = empty_beside(indices, (n, width), np.int64)
     counts = np.empty(n, np.int64)
     target = exact_log2(n_neighbors)
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from umapcore._kit.jit import inline, kernel
 from umapcore._kit.parallel import for_rows
+from umapcore._kit.scratch import empty_beside
 from umapcore._kit.simd import SIMD_WIDTH, any_lane, fill, load, moved_up, same_bits, store, where
 from umapcore.neighbors.pairs import Points, square
 
@@ -135,7 +136,12 @@ def insert(lists: Lists, i: Any, key: Any) -> Any:
 
 
 def unpack(
-    lists: Lists, numbers: NDArray[np.int32] | None, n_threads: int | None, *, own: bool = True
+    lists: Lists,
+    numbers: NDArray[np.int32] | None,
+    n_threads: int | None,
+    *,
+    own: bool = True,
+    beside: NDArray[Any] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return neighbours and squared distances as matrices.
 
@@ -147,13 +153,15 @@ def unpack(
         int32: what each point is called in the result; None: what it is called in the lists.
     own
         Whether each point comes first in its own row, before the others.
+    beside
+        The matrices are in scratch files if this array is in one.
     """
     found = lists.matrix()
     n, k = found.shape
     if numbers is None:
         numbers = np.arange(n, dtype=np.int32) if own else np.empty(0, np.int32)
-    indices = np.empty((n, k + own), np.int32)
-    squares = np.empty(indices.shape, np.float32)
+    indices = empty_beside(beside, (n, k + own), np.int32)
+    squares = empty_beside(beside, indices.shape, np.float32)
     for_rows(n, n_threads, lambda a, b: _unpack(a, b, lists, numbers, own, indices, squares))
     return indices, squares
 

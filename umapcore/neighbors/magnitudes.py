@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 
 from umapcore._kit.arrays import is_sparse
+from umapcore._kit.scratch import empty_beside
 from umapcore.logs import logger
 from umapcore.neighbors.metrics import OWN_METRICS
 
 #: If all coordinates are below 2 to the power of this, squares of their differences may be 0.
 _LEAST_EXPONENT = -40
+#: Rows that are scaled at a time.
+_ROWS = 16_384
 
 
 def small_exponent(metric: Any, *matrices: Any) -> int:
@@ -64,7 +67,13 @@ def exponent_of(largest: float) -> int:
 def scaled(points: Any, exponent: int) -> Any:
     """Return points × 2**-exponent, which is exact."""
     factor = 2.0**-exponent
-    return (points.astype(np.float64) * factor).astype(np.float32)
+    if is_sparse(points):
+        return (points.astype(np.float64) * factor).astype(np.float32)
+    found = empty_beside(points, points.shape, np.float32)
+    for first in range(0, points.shape[0], _ROWS):
+        some = slice(first, first + _ROWS)
+        found[some] = points[some].astype(np.float64) * factor
+    return found
 
 
 def unscaled(distances: Any, exponent: int, metric: str) -> Any:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from umapcore._kit.scratch import empty_beside
 from umapcore.errors import did_you_mean
 
 if TYPE_CHECKING:
@@ -57,9 +58,14 @@ def refuse_parameters(metric: Any, metric_kwds: Mapping[str, Any] | None) -> Non
 
 def from_squares(squares: NDArray[np.float32], own: str) -> NDArray[np.float32]:
     """Convert squared Euclidean distances of points, or of their directions, to a metric."""
+    if own == "sqeuclidean":
+        return squares
+    found = empty_beside(squares, squares.shape, np.float32)
     if own == "euclidean":
-        return np.sqrt(squares)
-    return squares if own == "sqeuclidean" else squares * np.float32(0.5)
+        np.sqrt(squares, out=found)
+    else:
+        np.multiply(squares, np.float32(0.5), out=found)
+    return found
 
 
 def scipy_metric(

@@ -13,9 +13,12 @@ import numpy as np
 
 from umapcore._kit.jit import U0, inline
 from umapcore._kit.parallel import for_rows
+from umapcore._kit.scratch import empty_beside
 from umapcore._kit.simd import SIMD_WIDTH, fill, load, sum_of_halves
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 #: Coordinates in a block: a cache line.
@@ -47,24 +50,50 @@ class Points(NamedTuple):
         return int(self.rows.shape[0] // int(self.stride))
 
 
+def row_length(p: int) -> int:
+    """Return the length of a row of p coordinates."""
+    return max(1, -(-p // BLOCK)) * BLOCK
+
+
 def as_rows(
     points: NDArray[np.float32],
     order: NDArray[np.int32] | None = None,
     n_threads: int | None = 1,
+    pieces: list[list[tuple[int, int]]] | None = None,
 ) -> Points:
-    """Copy points, (n, p), to rows of whole blocks, in another order if one is given."""
+    """Copy points, (n, p), to rows of whole blocks, in another order if one is given.
+
+    The rows are in a scratch file if the points are. They are copied in the order of `pieces`,
+    lists of ranges.
+    """
     n, p = points.shape
-    stride = max(1, -(-p // BLOCK)) * BLOCK
-    flat = np.zeros(n * stride + BLOCK, np.float32)
+    stride = row_length(p)
+    flat = empty_beside(points, (n * stride + BLOCK,), np.float32)
     skip = -flat.ctypes.data % (4 * BLOCK) // 4
     flat = flat[skip : skip + n * stride]
     rows = flat.reshape(n, stride)
 
     def copy(a: int, b: int) -> None:
         rows[a:b, :p] = points[a:b] if order is None else points[order[a:b]]
+        rows[a:b, p:] = 0
 
-    for_rows(n, n_threads, copy, _ROWS)  # in parts: a signal is handled between them
+    if pieces is None:
+        for_rows(n, n_threads, copy, _ROWS)  # in parts: a signal is handled between them
+    else:
+        run_pieces(pieces, n_threads, copy)
     return Points(flat, np.uint64(stride), np.int64(-(-p // 2)))
+
+
+def run_pieces(
+    pieces: list[list[tuple[int, int]]], n_threads: int | None, task: Callable[[int, int], Any]
+) -> None:
+    """Run a task over lists of ranges, in threads."""
+
+    def run(number: int, _: int) -> None:
+        for first, last in pieces[number]:
+            task(first, last)
+
+    for_rows(len(pieces), n_threads, run, 1)
 
 
 @inline

@@ -20,10 +20,9 @@ from umapcore._kit.rng import uniform
 from umapcore.logs import logger
 from umapcore.neighbors.leaves import compare_leaves
 from umapcore.neighbors.lists import LOWER_HALF, empty_lists, unpack
-from umapcore.neighbors.pairs import as_rows
 from umapcore.neighbors.refine import look_around
 from umapcore.neighbors.tiles import nearest_lists
-from umapcore.neighbors.trees import bounds_of_levels, grow
+from umapcore.neighbors.trees import bounds_of_levels, grow, grow_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,7 +166,8 @@ def knn_by_partitions(
     """
     stages = CpuStages(points, k - 1, seed, n_threads)
     recall = run_stages(stages, accuracy, points.shape[0], report)
-    return Approximate(*unpack(stages.found, stages.numbers, n_threads), recall)
+    knn = unpack(stages.found, stages.numbers, n_threads, beside=points)
+    return Approximate(*knn, recall)
 
 
 class CpuStages:
@@ -189,8 +189,7 @@ class CpuStages:
         n = points.shape[0]
         self._seed, self._n_threads = seed, n_threads
         self._levels = bounds_of_levels(n, leaf_size(k))
-        self.numbers = grow(as_rows(points, None, n_threads), self._levels, seed, 0, n_threads)
-        self._points = as_rows(points, self.numbers, n_threads)
+        self.numbers, self._points = grow_first(points, self._levels, seed, n_threads)
         self.found = empty_lists(n, k)
         # The distance that neighbours of the points in the sample must not exceed.
         self._sample = sample_of(n, seed)

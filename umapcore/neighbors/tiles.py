@@ -9,6 +9,7 @@ import numpy as np
 
 from umapcore._kit.jit import U0, kernel
 from umapcore._kit.parallel import for_rows, run_interruptibly
+from umapcore._kit.scratch import empty_beside
 from umapcore.neighbors.codes import (
     LONGEST,
     MOST,
@@ -80,7 +81,7 @@ def knn_by_tiles(
     rows = as_rows(points, None, n_threads)
     own = np.arange(points.shape[0], dtype=np.int32)
     found = nearest_lists(rows, rows, own, k - 1, n_threads, report)
-    return unpack(found, None, n_threads)
+    return unpack(found, None, n_threads, beside=rows.rows)
 
 
 def nearest_by_tiles(
@@ -161,7 +162,7 @@ def prepare(points: Points, n_threads: int | None) -> Search:
         longest = np.float32(min(float(longest), _usual_distance(rows) * _fitting(points.n_words)))
     is_far = lengths > longest
     codes = Codes(
-        np.empty(-(-n // TILE) * TILE * int(points.n_words), np.int32),
+        empty_beside(points.rows, (-(-n // TILE) * TILE * int(points.n_words),), np.int32),
         np.empty(-(-n // TILE) * TILE, np.int32),
         centre,
         np.empty(0, np.int32),

@@ -9,6 +9,7 @@ the order of points within a leaf is that of their numbers.
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +17,9 @@ import numpy as np
 from umapcore._kit.jit import inline, kernel
 from umapcore._kit.parallel import for_rows
 from umapcore._kit.rng import mix64_of, stream_key
+from umapcore._kit.scratch import is_scratch
 from umapcore._kit.threads import thread_count
-from umapcore.neighbors.pairs import Points, product
+from umapcore.neighbors.pairs import Points, as_rows, product, run_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +32,10 @@ STREAM = 0x6B6E6E00
 _POINTS_PER_TASK, _PART = 8192, 8192
 #: Nodes for each thread, at least, before all below a node is one piece of work.
 _PARTS_PER_THREAD = 4
+#: Points in a file are near if they are within so many bytes.
+_NEAR_BYTES = 2**26
+#: Points of a node, on average, in a piece of work in the order of a file.
+_POINTS_PER_NODE = 1024
 _BINS = 256
 
 
@@ -72,6 +78,7 @@ def grow(
     number: int,
     n_threads: int | None,
     use: Callable[[int, int, NDArray[np.int32]], None] | None = None,
+    top: int = 0,
 ) -> NDArray[np.int32]:
     """Divide the points; return their numbers, int32, leaf after leaf.
 
@@ -84,17 +91,15 @@ def grow(
     use
         Called as ``use(a, b, order)`` when the places of the leaves `a` … `b` - 1 in the order are
         known, while other threads still divide.
+    top
+        The level in whose order the points are.
     """
     n = points.number()
-    tree = _Growing(points, levels, stream_key(seed, STREAM + number)[0])
+    tree = _Growing(points, levels, stream_key(seed, STREAM + number)[0], top)
     part = min(_PART, n // (_PARTS_PER_THREAD * thread_count(n_threads)))
     # Large nodes are divided level by level. Then all below a node follows in one piece of work,
     # for which the points stay in the cache.
-    top = 0
-    while top < len(levels) - 1 and np.diff(levels[top]).max() > part:
-        for_rows(n, n_threads, partial(tree.project, top), _POINTS_PER_TASK)
-        for_rows(levels[top].shape[0] - 1, n_threads, partial(tree.divide, top), 1)
-        top += 1
+    top = tree.grow_above(part, n_threads)
 
     def grow_below(a: int, b: int) -> None:
         leaves = tree.grow_below(top, a, b)
@@ -103,6 +108,47 @@ def grow(
 
     for_rows(levels[top].shape[0] - 1, n_threads, grow_below, 1)
     return tree.order
+
+
+def grow_first(
+    points: NDArray[np.float32], levels: list[NDArray[np.int64]], seed: int, n_threads: int | None
+) -> tuple[NDArray[np.int32], Points]:
+    """Grow the first tree; return the numbers of the points and their rows, leaf after leaf."""
+    rows = as_rows(points, None, n_threads)
+    moved, before, top = points, None, 0
+    if is_scratch(points):
+        # Nodes may be far larger than memory. They are divided, and the points moved, in the order
+        # of the file, until what is below a node is near in the next file.
+        tree = _Growing(rows, levels, stream_key(seed, STREAM)[0], 0)
+        top = tree.grow_above(_NEAR_BYTES // (4 * int(rows.stride)), n_threads)
+        before = tree.order_of(top)
+        ranges = _in_file_order(before, levels[top], n_threads)
+        del tree, rows  # and the file
+        rows = as_rows(points, before, n_threads, ranges)
+        moved = rows.rows.reshape(-1, int(rows.stride))[:, : points.shape[1]]
+    order = grow(rows, levels, seed, 0, n_threads, top=top)
+    del rows
+    return order if before is None else before[order], as_rows(moved, order, n_threads)
+
+
+def _in_file_order(
+    order: NDArray[np.int32], bounds: NDArray[np.int64], n_threads: int | None
+) -> list[list[tuple[int, int]]]:
+    """Return pieces of work: ranges of places, each in one node, whose points are near in a file.
+
+    Parameters
+    ----------
+    order, bounds
+        The points in the order of a level, and where its nodes begin and end.
+    """
+    n, nodes = order.shape[0], bounds.shape[0] - 1
+    most = n // (_PARTS_PER_THREAD * thread_count(n_threads))
+    step = max(_POINTS_PER_TASK, min(_POINTS_PER_NODE * nodes, most))
+    # In a node, points are in the order of their numbers, which is that of the file.
+    starts = np.append(np.arange(0, n, step), n).astype(np.int32)
+    places = np.array([a + np.searchsorted(order[a:b], starts) for a, b in pairwise(bounds)])
+    both = zip(places.T[:-1].tolist(), places.T[1:].tolist(), strict=True)
+    return [[(a, b) for a, b in zip(*ends, strict=True) if a < b] for ends in both]
 
 
 class _Growing:
@@ -114,15 +160,36 @@ class _Growing:
         int32: the points in the order after the last level.
     """
 
-    def __init__(self, points: Points, levels: list[NDArray[np.int64]], key: np.uint64) -> None:
+    def __init__(
+        self, points: Points, levels: list[NDArray[np.int64]], key: np.uint64, top: int
+    ) -> None:
         n = points.number()
-        self._points, self._levels, self._key = points, levels, key
+        self._points, self._levels, self._key, self._top = points, levels, key, top
         # The orders before and after a level, in turns.
-        self._orders = np.arange(n, dtype=np.int32), np.empty(n, np.int32)
+        self._orders = np.empty(n, np.int32), np.empty(n, np.int32)
+        self.order_of(top)[:] = np.arange(n, dtype=np.int32)
         self._values = np.empty(n, np.float32)
         self._flat = np.concatenate(levels)
         self._starts = np.cumsum([0, *(bounds.shape[0] for bounds in levels)])
-        self.order = self._orders[(len(levels) - 1) % 2]
+        self.order = self.order_of(len(levels) - 1)
+
+    def order_of(self, depth: int) -> NDArray[np.int32]:
+        """Return the points in the order of a level, which is kept until two levels below it."""
+        return self._orders[depth % 2]
+
+    def grow_above(self, most: int, n_threads: int | None) -> int:
+        """Divide nodes until none has more points than `most`; return their level."""
+        levels, points = self._levels, self._points
+        while self._top < len(levels) - 1 and np.diff(levels[self._top]).max() > most:
+            top = self._top
+            if is_scratch(points.rows):
+                pieces = _in_file_order(self.order_of(top), levels[top], n_threads)
+                run_pieces(pieces, n_threads, partial(self.project, top))
+            else:
+                for_rows(points.number(), n_threads, partial(self.project, top), _POINTS_PER_TASK)
+            for_rows(levels[top].shape[0] - 1, n_threads, partial(self.divide, top), 1)
+            self._top += 1
+        return self._top
 
     def project(self, depth: int, first: int, last: int) -> None:
         """Project the points at some places of a level."""
@@ -130,19 +197,19 @@ class _Growing:
         a = int(np.searchsorted(bounds, first, side="right")) - 1
         b = int(np.searchsorted(bounds, last, side="left"))
         key = self._key + np.uint64(depth)
-        order = self._orders[depth % 2]
+        order = self.order_of(depth)
         _project(first, last, self._points, order, (bounds, a, b), key, self._values)
 
     def divide(self, depth: int, a: int, b: int) -> None:
         """Divide the nodes `a` … `b` - 1 of a level."""
         bounds, below = self._levels[depth], self._levels[depth + 1]
-        before, after = self._orders[depth % 2], self._orders[(depth + 1) % 2]
+        before, after = self.order_of(depth), self.order_of(depth + 1)
         _divide(a, b, before, bounds, below, self._values, after)
 
     def grow_below(self, depth: int, a: int, b: int) -> tuple[int, int]:
         """Divide all that is below the nodes `a` … `b` - 1 of a level; return their leaves."""
         levels = self._flat, self._starts, depth
-        orders = self._orders[depth % 2], self._orders[(depth + 1) % 2]
+        orders = self.order_of(depth), self.order_of(depth + 1)
         first, last = _grow_below(a, b, self._points, orders, levels, self._key, self._values)
         return int(first), int(last)
 
