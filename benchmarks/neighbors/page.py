@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.neighbors import end_to_end, growth, layouts
+from benchmarks.neighbors import chunks, end_to_end, growth, layouts
 from benchmarks.neighbors.measure import contender_table
 from benchmarks.neighbors.programs import EXACT, OURS, PACKAGES, RIVALS
 from benchmarks.report import table
@@ -25,15 +25,15 @@ _LEAST_MISSED = 1e-5
 def sections(results: Path, plots: Path) -> list[str]:
     """Return a section for every result that there is, and draw the plot of the search."""
     found = {}
-    for name in ("search", "growth", "end_to_end", "layouts", "rate", "weights"):
+    for name in ("search", "growth", "end_to_end", "chunks", "layouts", "rate", "weights"):
         path = results / f"neighbors_{name}.json"
         if path.exists():
             found[name] = json.loads(path.read_text(encoding="utf-8"))
     if "search" in found:
         draw(found["search"]["cases"], plots / PLOT)
     writers = {
-        "search": _search, "growth": _growth, "end_to_end": _end_to_end, "layouts": _layouts,
-        "rate": _rate, "weights": _weights,
+        "search": _search, "growth": _growth, "end_to_end": _end_to_end, "chunks": _chunks,
+        "layouts": _layouts, "rate": _rate, "weights": _weights,
     }  # fmt: skip
     return [writers[name](result) for name, result in found.items()]
 
@@ -91,6 +91,23 @@ def _end_to_end(result: dict[str, Any]) -> str:
     )
     cases = (_case(case, end_to_end.table(case)) for case in result["cases"])
     return "\n\n".join([text, *cases])
+
+
+def _chunks(result: dict[str, Any]) -> str:
+    cases = result["cases"]
+    machines = ", ".join(sorted({f"{case['processor']}, {case['cores']} cores" for case in cases}))
+    repeats = " or ".join(str(count) for count in sorted({case["repeats"] for case in cases}))
+    same = "" if all(case["same_bits"] for case in cases) else " **not**"
+    return (
+        "## Neighbours of coordinates in a store\n\n"
+        "`pp.neighbors` with its defaults on generated points in 50 dimensions, in a zarr store: "
+        "read into memory before, or as a dask array, whose chunks are read a few at a time. Both "
+        f"do{same} give the same bits. Seconds include reading. *Anonymous* is the highest peak of "
+        "memory that the system cannot put back into a file, *after reading* what of it reading "
+        "has left before the search; pages of files are dropped where the memory is needed. "
+        f"{repeats} runs of each in turn on {machines}. `python -m benchmarks.neighbors.chunks` "
+        f"repeats it.\n\n{chunks.table(cases)}"
+    )
 
 
 def _layouts(result: dict[str, Any]) -> str:

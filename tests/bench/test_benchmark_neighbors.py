@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.neighbors import (
+    chunks,
     end_to_end,
     growth,
     layouts,
@@ -216,6 +217,21 @@ class TestGrowth:
         assert [case["n_points"] for case in _content(out)["cases"]] == [300]
         (text,) = page.sections(tmp_path, tmp_path)
         assert "## Search for neighbours: how it grows" in text
+
+
+class TestChunks:
+    def test_results(self, tmp_path: Path) -> None:
+        pytest.importorskip("zarr")
+        pytest.importorskip("dask")
+        out = tmp_path / "neighbors_chunks.json"
+        options = ["--sizes", "300", "--repeats", "1", "--threads", "1", "--out", str(out)]
+        assert chunks.main([*options, "--folder", str(tmp_path)]) == 0
+        (case,) = _content(out)["cases"]
+        assert case["same_bits"]
+        assert list(case["kinds"]) == ["memory", "chunks"]
+        (text,) = page.sections(tmp_path, tmp_path)
+        assert "## Neighbours of coordinates in a store" in text
+        assert "do give the same bits" in text
 
 
 class TestEndToEnd:
