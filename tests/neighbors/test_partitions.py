@@ -126,7 +126,8 @@ def test_passes_look_at_the_first_entries_only() -> None:
     points = clustered(300)
     rows = as_rows(points)
     before, after = lists.empty_lists(300, 20), lists.empty_lists(300, 20)
-    leaves.compare_leaves(0, 6, rows, np.arange(300, dtype=np.int32), np.arange(0, 301, 50), before)
+    own = np.arange(300, dtype=np.int32)
+    leaves.compare_leaves(0, 6, rows, own, own, np.arange(0, 301, 50), before)
     refine.look_around(0, 300, rows, before, after, 10)
     tree = [list(range(a, a + 50)) for a in range(0, 300, 50)]
     known = oracle.with_tree(oracle.padded(points), [[] for _ in range(300)], tree, 20)
@@ -302,7 +303,8 @@ def test_rows_beyond_the_last_query_are_not_touched() -> None:
     points = as_rows(_outlier(131))
     own = np.arange(131, dtype=np.int32)
     found = lists.empty_lists(131, 5)
-    tiles._search(0, 50, tiles.prepare(points, 1), points, own, found)
+    every = 0, -(-131 // tiles.TILE)
+    tiles._search(0, 50, tiles.prepare(points, 1), every, points, own, found)
     assert (found.matrix()[50:] == lists.NO_KEY).all()
     assert (found.matrix()[:50] != lists.NO_KEY).all()
 

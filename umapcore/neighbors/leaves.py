@@ -28,14 +28,15 @@ if TYPE_CHECKING:
 
 @kernel(seconds=3)
 def compare_leaves(
-    first: Any, last: Any, points: Points, order: Any, bounds: Any, found: Lists
+    first: Any, last: Any, points: Points, order: Any, names: Any, bounds: Any, found: Lists
 ) -> None:
     """Compare all pairs within the leaves `first` … `last` - 1, and keep the nearest.
 
     Parameters
     ----------
-    order, bounds
-        int32, int64: the points, leaf after leaf, and where the leaves begin and end.
+    order, names, bounds
+        int32, int32, int64: rows of the points, and what the points are called in the lists, leaf
+        after leaf; and where the leaves begin and end.
     found
         Lists of the nearest so far.
     """
@@ -55,6 +56,7 @@ def compare_leaves(
     minima = np.empty(parts_of(rank) * QUERIES * TILE, np.int32)
     for leaf in range(first, last):
         members = order[bounds[leaf] : bounds[leaf + 1]]
+        called = names[bounds[leaf] : bounds[leaf + 1]]
         m = members.shape[0]
         n_tiles = -(-m // TILE)
         find_centre(points, members, codes.centre)
@@ -65,10 +67,10 @@ def compare_leaves(
         for q in range(0, m, QUERIES):
             for r in range(QUERIES):
                 bests[r] = MOST
-            if least_needed(found, members[q]) == np.inf:
+            if least_needed(found, called[q]) == np.inf:
                 find_bests(codes, q, codes, (0, n_tiles), rank, n_words, minima, bests)
             for r in range(min(QUERIES, m - q)):
-                worst = least_needed(found, members[q + r])
+                worst = least_needed(found, called[q + r])
                 limits[q + r] = limit_of(worst, bests[r], scale, n_words)
         for q in range(0, m, QUERIES):
             count = find_pairs(codes, q, n_tiles, n_words, limits, near)
@@ -77,11 +79,12 @@ def compare_leaves(
                 row, column = q + pair % QUERIES, pair // QUERIES
                 if column <= row or column >= m:
                     continue
-                a, b = members[row], members[column]
+                a, b = called[row], called[column]
                 to_a = near[c] & 1 != 0 and not is_listed(found, a, b)
                 to_b = near[c] & 2 != 0 and not is_listed(found, b, a)
                 if to_a or to_b:
-                    d = square(rows, np.uint64(a) * stride, rows, np.uint64(b) * stride, stride)
+                    at, other = np.uint64(members[row]), np.uint64(members[column])
+                    d = square(rows, at * stride, rows, other * stride, stride)
                     if to_a:
                         insert(found, a, key_of(d, b))
                     if to_b:

@@ -160,20 +160,33 @@ def unpack(
     n, k = found.shape
     if numbers is None:
         numbers = np.arange(n, dtype=np.int32) if own else np.empty(0, np.int32)
+    places = np.empty_like(numbers)
+    places[numbers] = np.arange(numbers.shape[0], dtype=np.int32)
     indices = empty_beside(beside, (n, k + own), np.int32)
     squares = empty_beside(beside, indices.shape, np.float32)
-    for_rows(n, n_threads, lambda a, b: _unpack(a, b, lists, numbers, own, indices, squares))
+
+    def unpack_rows(a: int, b: int) -> None:
+        _unpack(a, b, lists, numbers, places, own, indices, squares)
+
+    for_rows(n, n_threads, unpack_rows)
     return indices, squares
 
 
 @kernel()
 def _unpack(
-    first: Any, last: Any, lists: Lists, numbers: Any, own: Any, indices: Any, squares: Any
+    first: Any,
+    last: Any,
+    lists: Lists,
+    numbers: Any,
+    places: Any,
+    own: Any,
+    indices: Any,
+    squares: Any,
 ) -> None:
     k = lists.k
     keys = np.empty(k, np.int64)
-    for i in range(first, last):
-        row = numbers[i] if own else i
+    for row in range(first, last):  # which may be in a file
+        i = np.int64(places[row]) if own else row
         for j in range(k):
             key = lists.keys[i * lists.stride + j]
             if own and key != NO_KEY:  # the order of points at equal distances is another one

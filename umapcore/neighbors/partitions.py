@@ -17,12 +17,13 @@ import numpy as np
 
 from umapcore._kit.parallel import for_rows
 from umapcore._kit.rng import uniform
+from umapcore._kit.scratch import is_scratch
 from umapcore.logs import logger
 from umapcore.neighbors.leaves import compare_leaves
 from umapcore.neighbors.lists import LOWER_HALF, empty_lists, unpack
 from umapcore.neighbors.refine import look_around
 from umapcore.neighbors.tiles import nearest_lists
-from umapcore.neighbors.trees import bounds_of_levels, grow, grow_first
+from umapcore.neighbors.trees import bounds_of_levels, divide_file, grow, grow_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -201,17 +202,27 @@ class CpuStages:
     def tree(self, number: int) -> None:
         """Grow a tree, and compare all pairs of points within its leaves."""
         points, bounds, found = self._points, self._levels[-1], self.found
+        growing = self._levels, self._seed, number, self._n_threads
 
         def compare(a: int, b: int, order: NDArray[np.int32]) -> None:
-            compare_leaves(a, b, points, order, bounds, found)
+            compare_leaves(a, b, points, order, order, bounds, found)
 
-        if number > 0:
-            grow(points, self._levels, self._seed, number, self._n_threads, compare)
+        if number == 0:
+            leaves = partial(compare, order=np.arange(points.number(), dtype=np.int32))
+            for_rows(bounds.shape[0] - 1, self._n_threads, leaves, _LEAVES_PER_TASK)
             return
-        order = np.arange(points.number(), dtype=np.int32)
-        for_rows(
-            bounds.shape[0] - 1, self._n_threads, partial(compare, order=order), _LEAVES_PER_TASK
-        )
+        if not is_scratch(points.rows):
+            grow(points, *growing, compare)
+            return
+        before, top, copied = divide_file(points, *growing)
+        names = np.empty_like(before)
+
+        def compare_copied(a: int, b: int, order: NDArray[np.int32]) -> None:
+            part = slice(bounds[a], bounds[b])
+            names[part] = before[order[part]]
+            compare_leaves(a, b, copied, order, names, bounds, found)
+
+        grow(copied, *growing, compare_copied, top)
 
     def look_around(self) -> None:
         """Compare every point with the neighbours of its neighbours."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from umapcore._kit.jit import U0, kernel
 from umapcore._kit.parallel import for_rows, run_interruptibly
-from umapcore._kit.scratch import empty_beside
+from umapcore._kit.scratch import empty_beside, is_scratch
 from umapcore.neighbors.codes import (
     LONGEST,
     MOST,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 _BLOCK_TILES = 16
 #: Queries in a piece of work: they share the block.
 _ROWS_PER_TASK = 64
+#: Bytes of rounded points in a file that all queries are compared with before the next ones.
+_FILE_BYTES = 2**26
 #: Points that are rounded in a piece of work; whole tiles.
 _ENCODED_PER_TASK = 4096
 #: Where the longest point has so many times the usual length, points are on several scales.
@@ -127,15 +130,22 @@ def nearest_lists(
         own = np.full(n, -1, np.int32)
     search = points if isinstance(points, Search) else prepare(points, n_threads)
     stopped = Event()
+    n_tiles = -(-points.number() // TILE)
+    # Of points in a file, so many at a time as stay in memory.
+    step = n_tiles
+    if is_scratch(points.rows):
+        step = max(1, _FILE_BYTES // (4 * TILE * int(points.n_words)))
+    ranges = [(first, min(n_tiles, first + step)) for first in range(0, n_tiles, step)]
 
-    def work(a: int, b: int) -> None:
+    def work(tiles: tuple[int, int], a: int, b: int) -> None:
         if not stopped.is_set():
-            _search(a, b, search, queries, own, found)
+            _search(a, b, search, tiles, queries, own, found)
             if report is not None:
-                report((b - a) / n)
+                report((b - a) / (n * len(ranges)))
 
     def all_work() -> None:
-        for_rows(n, n_threads, work, _ROWS_PER_TASK)
+        for tiles in ranges:
+            for_rows(n, n_threads, partial(work, tiles), _ROWS_PER_TASK)
 
     if _ROWS_PER_TASK * search.points.rows.shape[0] > _LONG:
         run_interruptibly(all_work, stopped.set)
@@ -219,8 +229,10 @@ def _encode(first: Any, last: Any, points: Points, codes: Codes, scale: Any, lon
 
 
 @kernel(seconds=4)
-def _search(first: Any, last: Any, search: Search, queries: Points, own: Any, found: Lists) -> None:
-    """Compare the queries `first` … `last` - 1 with all points, block by block."""
+def _search(
+    first: Any, last: Any, search: Search, tiles: Any, queries: Points, own: Any, found: Lists
+) -> None:
+    """Compare the queries `first` … `last` - 1 with the points of some tiles, block by block."""
     points, codes, scale, longest, is_far = search
     n_words, stride = points.n_words, points.stride
     n, m = points.rows.shape[0] // np.int64(stride), last - first
@@ -246,8 +258,8 @@ def _search(first: Any, last: Any, search: Search, queries: Points, own: Any, fo
         changed[i] = True
         at = np.uint64(first + i) * stride
         goes_far[i] = square(queries.rows, at, codes.centre, U0, stride) > longest
-    for begin in range(0, -(-n // TILE), _BLOCK_TILES):
-        end = min(-(-n // TILE), begin + _BLOCK_TILES)
+    for begin in range(tiles[0], tiles[1], _BLOCK_TILES):
+        end = min(tiles[1], begin + _BLOCK_TILES)
         has_far = False
         for other in range(begin * TILE, min(n, end * TILE)):
             has_far |= is_far[other]

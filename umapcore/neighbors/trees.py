@@ -22,7 +22,7 @@ from umapcore._kit.threads import thread_count
 from umapcore.neighbors.pairs import Points, as_rows, product, run_pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -94,20 +94,39 @@ def grow(
     top
         The level in whose order the points are.
     """
-    n = points.number()
     tree = _Growing(points, levels, stream_key(seed, STREAM + number)[0], top)
-    part = min(_PART, n // (_PARTS_PER_THREAD * thread_count(n_threads)))
-    # Large nodes are divided level by level. Then all below a node follows in one piece of work,
-    # for which the points stay in the cache.
-    top = tree.grow_above(part, n_threads)
+    part = min(_PART, points.number() // (_PARTS_PER_THREAD * thread_count(n_threads)))
+    below = max(top, _level_of(levels, part))
 
     def grow_below(a: int, b: int) -> None:
-        leaves = tree.grow_below(top, a, b)
+        leaves = tree.grow_below(below, a, b)
         if use is not None:
             use(*leaves, tree.order)
 
-    for_rows(levels[top].shape[0] - 1, n_threads, grow_below, 1)
+    # Large nodes are divided level by level. Then all below a node follows in one piece of work,
+    # for which the points stay in the cache.
+    for first, last in pairwise(levels[top].tolist()):
+        for depth in range(top, below):
+            _over((first, last), n_threads, partial(tree.project, depth), _POINTS_PER_TASK)
+            nodes = np.searchsorted(levels[depth], [first, last]).tolist()
+            _over(nodes, n_threads, partial(tree.divide, depth), 1)
+        nodes = np.searchsorted(levels[below], [first, last]).tolist()
+        _over(nodes, n_threads, grow_below, 1)
     return tree.order
+
+
+def _level_of(levels: list[NDArray[np.int64]], most: int) -> int:
+    """Return the first level none of whose nodes has more points than `most`, or the last one."""
+    sizes = (int(np.diff(bounds).max()) for bounds in levels)
+    return next((depth for depth, size in enumerate(sizes) if size <= most), len(levels) - 1)
+
+
+def _over(
+    ends: Sequence[int], n_threads: int | None, task: Callable[[int, int], Any], step: int
+) -> None:
+    """Run a task over parts of a range, in threads."""
+    first, last = ends
+    for_rows(last - first, n_threads, lambda a, b: task(first + a, first + b), step)
 
 
 def grow_first(
@@ -117,18 +136,36 @@ def grow_first(
     rows = as_rows(points, None, n_threads)
     moved, before, top = points, None, 0
     if is_scratch(points):
-        # Nodes may be far larger than memory. They are divided, and the points moved, in the order
-        # of the file, until what is below a node is near in the next file.
-        tree = _Growing(rows, levels, stream_key(seed, STREAM)[0], 0)
-        top = tree.grow_above(_NEAR_BYTES // (4 * int(rows.stride)), n_threads)
-        before = tree.order_of(top)
-        ranges = _in_file_order(before, levels[top], n_threads)
-        del tree, rows  # and the file
-        rows = as_rows(points, before, n_threads, ranges)
+        before, top, rows = divide_file(rows, levels, seed, 0, n_threads)
         moved = rows.rows.reshape(-1, int(rows.stride))[:, : points.shape[1]]
     order = grow(rows, levels, seed, 0, n_threads, top=top)
     del rows
     return order if before is None else before[order], as_rows(moved, order, n_threads)
+
+
+def divide_file(
+    points: Points, levels: list[NDArray[np.int64]], seed: int, number: int, n_threads: int | None
+) -> tuple[NDArray[np.int32], int, Points]:
+    """Divide points in a file, which may be far larger than memory, until nodes are small enough.
+
+    The file is read from its beginning to its end for each level, and once to copy the points, so
+    that what is below a node is near in the copy.
+
+    Returns
+    -------
+    Numbers of the points in the order of a level; the level; the points in this order.
+    """
+    tree = _Growing(points, levels, stream_key(seed, STREAM + number)[0], 0)
+    top = _level_of(levels, _NEAR_BYTES // (4 * int(points.stride)))
+    for depth in range(top):
+        pieces = _in_file_order(tree.order_of(depth), levels[depth], n_threads)
+        run_pieces(pieces, n_threads, partial(tree.project, depth))
+        for_rows(levels[depth].shape[0] - 1, n_threads, partial(tree.divide, depth), 1)
+    before = tree.order_of(top)
+    pieces = _in_file_order(before, levels[top], n_threads)
+    matrix = points.rows.reshape(-1, int(points.stride))
+    copied = as_rows(matrix, before, n_threads, pieces)
+    return before, top, copied._replace(n_words=points.n_words)
 
 
 def _in_file_order(
@@ -164,7 +201,7 @@ class _Growing:
         self, points: Points, levels: list[NDArray[np.int64]], key: np.uint64, top: int
     ) -> None:
         n = points.number()
-        self._points, self._levels, self._key, self._top = points, levels, key, top
+        self._points, self._levels, self._key = points, levels, key
         # The orders before and after a level, in turns.
         self._orders = np.empty(n, np.int32), np.empty(n, np.int32)
         self.order_of(top)[:] = np.arange(n, dtype=np.int32)
@@ -176,20 +213,6 @@ class _Growing:
     def order_of(self, depth: int) -> NDArray[np.int32]:
         """Return the points in the order of a level, which is kept until two levels below it."""
         return self._orders[depth % 2]
-
-    def grow_above(self, most: int, n_threads: int | None) -> int:
-        """Divide nodes until none has more points than `most`; return their level."""
-        levels, points = self._levels, self._points
-        while self._top < len(levels) - 1 and np.diff(levels[self._top]).max() > most:
-            top = self._top
-            if is_scratch(points.rows):
-                pieces = _in_file_order(self.order_of(top), levels[top], n_threads)
-                run_pieces(pieces, n_threads, partial(self.project, top))
-            else:
-                for_rows(points.number(), n_threads, partial(self.project, top), _POINTS_PER_TASK)
-            for_rows(levels[top].shape[0] - 1, n_threads, partial(self.divide, top), 1)
-            self._top += 1
-        return self._top
 
     def project(self, depth: int, first: int, last: int) -> None:
         """Project the points at some places of a level."""

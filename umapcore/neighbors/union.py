@@ -13,7 +13,6 @@ from scipy import sparse
 
 from umapcore._kit.jit import kernel
 from umapcore._kit.parallel import for_rows
-from umapcore._kit.scratch import empty_beside
 from umapcore._kit.simd import SIMD_WIDTH, add_lanes, fill, load, where
 from umapcore._kit.threads import thread_count
 from umapcore._kit.views import flat
@@ -88,7 +87,7 @@ def _mirror(
     for_rows(n, threads, lambda a, b: _count_columns(a, b, views, counts, places[a // step]), step)
     starts = np.empty(n + 1, np.int64)
     _lay_out(places, starts)
-    mirrored = empty_beside(views, (int(starts[-1]),), np.int64)
+    mirrored = np.empty(int(starts[-1]), np.int64)
 
     def transpose(a: int, b: int) -> None:
         _transpose(a, b, views, counts, places[a // step], mirrored)
