@@ -17,8 +17,6 @@ from umapcore._kit.scratch import empty_beside
 from umapcore._kit.simd import SIMD_WIDTH, fill, load, sum_of_halves
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
 #: Coordinates in a block: a cache line.
@@ -59,12 +57,10 @@ def as_rows(
     points: NDArray[np.float32],
     order: NDArray[np.int32] | None = None,
     n_threads: int | None = 1,
-    pieces: list[list[tuple[int, int]]] | None = None,
 ) -> Points:
     """Copy points, (n, p), to rows of whole blocks, in another order if one is given.
 
-    The rows are in a scratch file if the points are. They are copied in the order of `pieces`,
-    lists of ranges.
+    The rows are in a scratch file if the points are.
     """
     n, p = points.shape
     stride = row_length(p)
@@ -77,23 +73,8 @@ def as_rows(
         rows[a:b, :p] = points[a:b] if order is None else points[order[a:b]]
         rows[a:b, p:] = 0
 
-    if pieces is None:
-        for_rows(n, n_threads, copy, _ROWS)  # in parts: a signal is handled between them
-    else:
-        run_pieces(pieces, n_threads, copy)
+    for_rows(n, n_threads, copy, _ROWS)  # in parts: a signal is handled between them
     return Points(flat, np.uint64(stride), np.int64(-(-p // 2)))
-
-
-def run_pieces(
-    pieces: list[list[tuple[int, int]]], n_threads: int | None, task: Callable[[int, int], Any]
-) -> None:
-    """Run a task over lists of ranges, in threads."""
-
-    def run(number: int, _: int) -> None:
-        for first, last in pieces[number]:
-            task(first, last)
-
-    for_rows(len(pieces), n_threads, run, 1)
 
 
 @inline

@@ -167,7 +167,9 @@ def knn_by_partitions(
     """
     stages = CpuStages(points, k - 1, seed, n_threads)
     recall = run_stages(stages, accuracy, points.shape[0], report)
-    knn = unpack(stages.found, stages.numbers, n_threads, beside=points)
+    found, numbers = stages.found, stages.numbers
+    del stages  # and its rows, which may be in files
+    knn = unpack(found, numbers, n_threads, beside=points)
     return Approximate(*knn, recall)
 
 
@@ -191,6 +193,7 @@ class CpuStages:
         self._seed, self._n_threads = seed, n_threads
         self._levels = bounds_of_levels(n, leaf_size(k))
         self.numbers, self._points = grow_first(points, self._levels, seed, n_threads)
+        self._room: NDArray[np.float32] | None = None
         self.found = empty_lists(n, k)
         # The distance that neighbours of the points in the sample must not exceed.
         self._sample = sample_of(n, seed)
@@ -214,7 +217,8 @@ class CpuStages:
         if not is_scratch(points.rows):
             grow(points, *growing, compare)
             return
-        before, top, copied = divide_file(points, *growing)
+        before, top, copied = divide_file(points, *growing, self._room)
+        self._room = copied.rows
         names = np.empty_like(before)
 
         def compare_copied(a: int, b: int, order: NDArray[np.int32]) -> None:

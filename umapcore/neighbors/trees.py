@@ -17,9 +17,9 @@ import numpy as np
 from umapcore._kit.jit import inline, kernel
 from umapcore._kit.parallel import for_rows
 from umapcore._kit.rng import mix64_of, stream_key
-from umapcore._kit.scratch import is_scratch
+from umapcore._kit.scratch import empty_beside, is_scratch
 from umapcore._kit.threads import thread_count
-from umapcore.neighbors.pairs import Points, as_rows, product, run_pieces
+from umapcore.neighbors.pairs import Points, as_rows, product
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -144,12 +144,24 @@ def grow_first(
 
 
 def divide_file(
-    points: Points, levels: list[NDArray[np.int64]], seed: int, number: int, n_threads: int | None
+    points: Points,
+    levels: list[NDArray[np.int64]],
+    seed: int,
+    number: int,
+    n_threads: int | None,
+    room: NDArray[np.float32] | None = None,
 ) -> tuple[NDArray[np.int32], int, Points]:
     """Divide points in a file, which may be far larger than memory, until nodes are small enough.
 
     The file is read from its beginning to its end for each level, and once to copy the points, so
     that what is below a node is near in the copy.
+
+    Parameters
+    ----------
+    points, levels, seed, number, n_threads
+        As for :func:`grow`.
+    room
+        The rows of an earlier copy, which are overwritten; None: of a new file.
 
     Returns
     -------
@@ -159,13 +171,30 @@ def divide_file(
     top = _level_of(levels, _NEAR_BYTES // (4 * int(points.stride)))
     for depth in range(top):
         pieces = _in_file_order(tree.order_of(depth), levels[depth], n_threads)
-        run_pieces(pieces, n_threads, partial(tree.project, depth))
+        _run_pieces(pieces, n_threads, partial(tree.project, depth))
         for_rows(levels[depth].shape[0] - 1, n_threads, partial(tree.divide, depth), 1)
     before = tree.order_of(top)
-    pieces = _in_file_order(before, levels[top], n_threads)
-    matrix = points.rows.reshape(-1, int(points.stride))
-    copied = as_rows(matrix, before, n_threads, pieces)
-    return before, top, copied._replace(n_words=points.n_words)
+    if room is None:
+        room = empty_beside(points.rows, points.rows.shape, np.float32)
+    given, copied = (rows.reshape(-1, int(points.stride)) for rows in (points.rows, room))
+
+    def copy(a: int, b: int) -> None:
+        np.take(given, before[a:b], axis=0, out=copied[a:b], mode="clip")
+
+    _run_pieces(_in_file_order(before, levels[top], n_threads), n_threads, copy)
+    return before, top, points._replace(rows=room)
+
+
+def _run_pieces(
+    pieces: list[list[tuple[int, int]]], n_threads: int | None, task: Callable[[int, int], Any]
+) -> None:
+    """Run a task over lists of ranges, in threads."""
+
+    def run(number: int, _: int) -> None:
+        for first, last in pieces[number]:
+            task(first, last)
+
+    for_rows(len(pieces), n_threads, run, 1)
 
 
 def _in_file_order(
