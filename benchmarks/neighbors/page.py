@@ -102,9 +102,10 @@ def _chunks(result: dict[str, Any]) -> str:
         "## Neighbours of coordinates in a store\n\n"
         "`pp.neighbors` with its defaults on generated points in 50 dimensions, in a zarr store: "
         "read into memory before, or as a dask array, whose chunks are read a few at a time. Both "
-        f"do{same} give the same bits. Seconds include reading. *Anonymous* is the highest peak of "
-        "memory that the system cannot put back into a file, *after reading* what of it reading "
-        "has left before the search; pages of files are dropped where the memory is needed. "
+        f"do{same} give the same bits. Seconds include reading; *processor* is the time of all "
+        "threads. *Anonymous* is the highest peak of memory that the system cannot put back into a "
+        "file, *after reading* what of it is there before the search, with the names that AnnData "
+        "gives to observations; pages of files are dropped where the memory is needed. "
         f"{repeats} runs of each in turn on {machines}. `python -m benchmarks.neighbors.chunks` "
         f"repeats it.\n\n{chunks.table(cases)}"
     )
