@@ -130,11 +130,12 @@ def nearest_lists(
         own = np.full(n, -1, np.int32)
     search = points if isinstance(points, Search) else prepare(points, n_threads)
     stopped = Event()
-    n_tiles = -(-points.number() // TILE)
+    rows = search.points
+    n_tiles = -(-rows.number() // TILE)
     # Of points in a file, so many at a time as stay in memory.
     step = n_tiles
-    if is_scratch(points.rows):
-        step = max(1, _FILE_BYTES // (4 * TILE * int(points.n_words)))
+    if is_scratch(rows.rows):
+        step = max(1, _FILE_BYTES // (4 * TILE * int(rows.n_words)))
     ranges = [(first, min(n_tiles, first + step)) for first in range(0, n_tiles, step)]
 
     def work(tiles: tuple[int, int], a: int, b: int) -> None:
@@ -147,7 +148,7 @@ def nearest_lists(
         for tiles in ranges:
             for_rows(n, n_threads, partial(work, tiles), _ROWS_PER_TASK)
 
-    if _ROWS_PER_TASK * search.points.rows.shape[0] > _LONG:
+    if _ROWS_PER_TASK * rows.rows.shape[0] > _LONG:
         run_interruptibly(all_work, stopped.set)
     else:
         all_work()
