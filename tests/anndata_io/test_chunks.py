@@ -19,7 +19,7 @@ from scipy import sparse
 import umapcore as uc
 from umapcore import pp
 from umapcore._kit import arrays, scratch
-from umapcore._kit.scratch import is_scratch
+from umapcore._kit.mapped import is_scratch
 from umapcore.anndata_io import representation
 from umapcore.anndata_io.representation import choose_representation
 from umapcore.neighbors import directions, magnitudes, pairs, partitions, search, tiles, trees

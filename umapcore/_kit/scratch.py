@@ -1,104 +1,165 @@
-"""Arrays in scratch files, for what may be larger than memory.
+"""Large arrays in files: written once from the first byte to the last, then read through a map.
 
-The system keeps such an array in memory while there is room, and on disk otherwise. Kernels use it
-like any other.
+What is read through a map is in the page cache of the system, which drops it when memory is needed.
+So these arrays take no memory that a process must have. Whatever is made of such an array is
+written to files too: functions that make large arrays ask for the scratch of those they are given.
 """
 
 from __future__ import annotations
 
-import errno
-import math
 import mmap
-import os
-import shutil
 import tempfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore.errors import bad_value
-from umapcore.settings import settings
+from umapcore._kit.memory import give_back
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from numpy.typing import DTypeLike, NDArray
 
-#: File systems that cannot reserve room for a file say one of these.
-_CANNOT_RESERVE = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS})
-#: Bytes that are copied at a time.
-_COPIED = 2**25
+#: Entries that are converted at a time, so that conversions take little memory.
+_CHUNK = 2**20
 
 
-class _Scratch(mmap.mmap):
-    """A mapped scratch file. An array is in one if the last of its bases is of this type."""
+class Scratch:
+    """Where large arrays are written.
 
-
-def check_room(n_bytes: int) -> None:
-    """Check that so many bytes of scratch files fit on the disk.
-
-    Raises
-    ------
-    OSError
-        When they do not.
-    ValueError
-        When ``umapcore.settings.scratch_folder`` is no folder.
+    Parameters
+    ----------
+    folder
+        Folder of the files. On POSIX they have no names, so nothing of them is left when the
+        process ends, however it ends; elsewhere the system removes them.
+    window
+        Bytes in memory of a part of an array that is written in another order than it is made.
     """
-    folder = settings.scratch_folder or tempfile.gettempdir()
-    if not os.path.isdir(folder):
-        raise bad_value("settings.scratch_folder", folder, "None or a folder")
-    free = shutil.disk_usage(folder).free
-    if n_bytes > free:
-        msg = (
-            f"scratch files of {n_bytes / 1e9:.3g} GB are needed, and {folder} has room for "
-            f"{free / 1e9:.3g} GB; umapcore.settings.scratch_folder can be another folder"
-        )
-        raise OSError(errno.ENOSPC, msg)
+
+    def __init__(self, folder: Path, window: int) -> None:
+        self.folder = folder
+        self.window = window
 
 
-def scratch_zeros(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-    """Return an array of zeros in a scratch file of its own.
+class _Map(mmap.mmap):
+    """The file of an array; it is closed when nothing refers to the array any more."""
 
-    The file has no name (on Windows: it is deleted when it is closed), so nothing is left of it
-    when the array is no longer used, or the process ends in any way.
-
-    Raises
-    ------
-    OSError, ValueError
-        As :func:`check_room`.
-    """
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    if size == 0:
-        return np.zeros(shape, dtype)
-    check_room(size)
-    with tempfile.TemporaryFile(prefix="umapcore-", dir=settings.scratch_folder) as file:
-        file.truncate(size)
-        # Else, on a disk that is full later, the process would end when it writes to the array.
-        if hasattr(os, "posix_fallocate"):
-            try:
-                os.posix_fallocate(file.fileno(), 0, size)
-            except OSError as error:
-                if error.errno not in _CANNOT_RESERVE:
-                    raise
-        return np.ndarray(shape, dtype, buffer=_Scratch(file.fileno(), size))
+    scratch: Scratch
 
 
-def is_scratch(array: Any) -> bool:
-    """Return whether an array is in a scratch file, or a view of one that is."""
+def scratch_of(array: Any) -> Scratch | None:
+    """Return the scratch to which an array, or the one that it is a view of, was written."""
     while isinstance(array, np.ndarray):
         array = array.base
-    return isinstance(array, _Scratch)
+    return array.scratch if isinstance(array, _Map) else None
 
 
-def empty_beside(array: Any, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-    """Return an array to be filled, in a scratch file if another array is in one."""
-    return scratch_zeros(shape, dtype) if is_scratch(array) else np.empty(shape, dtype)
+class Sink:
+    """Receives the pieces of an array in their order.
+
+    Parameters
+    ----------
+    scratch
+        Where the array is written; None keeps it in memory.
+    dtype
+        Of the array.
+    """
+
+    def __init__(self, scratch: Scratch | None, dtype: DTypeLike) -> None:
+        self._scratch, self._dtype = scratch, np.dtype(dtype)
+        self._pieces: list[NDArray[Any]] = []
+        self._count = 0
+        self._file: Any = None
+        if scratch is not None:
+            self._file = tempfile.TemporaryFile(buffering=0, dir=scratch.folder)  # noqa: SIM115
+
+    def __del__(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def append(self, piece: NDArray[Any]) -> None:
+        """Add entries at the end; in memory, a piece of the right type is not copied.
+
+        Raises
+        ------
+        OSError
+            When the disk is full.
+        """
+        piece = np.ascontiguousarray(piece, dtype=self._dtype)
+        self._count += piece.shape[0]
+        if self._file is None:
+            self._pieces.append(piece)
+            return
+        left = piece.view(np.uint8).data
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            assert self._scratch is not None
+            raise OSError(error.errno, error.strerror, str(self._scratch.folder)) from None
+
+    def array(self) -> NDArray[Any]:
+        """Return all that was added as one array. Nothing can be added any more."""
+        if self._file is None:
+            pieces, self._pieces = self._pieces, []
+            return pieces[0] if len(pieces) == 1 else np.concatenate([*pieces, self._empty()])
+        if self._count == 0:
+            return self._empty()
+        assert self._scratch is not None
+        mapped = _Map(self._file.fileno(), 0)
+        mapped.scratch = self._scratch
+        self._file.close()
+        # Much has been freed by now, and it would be held until it is used again.
+        give_back()
+        return np.ndarray((self._count,), self._dtype, buffer=mapped)
+
+    def _empty(self) -> NDArray[Any]:
+        return np.empty(0, self._dtype)
 
 
-def contiguous(matrix: NDArray[Any]) -> NDArray[Any]:
-    """Return a matrix in C order; a copy is made where the matrix is, in a scratch file or not."""
-    if matrix.flags.c_contiguous:
-        return matrix
-    found = empty_beside(matrix, matrix.shape, matrix.dtype)
-    step = max(1, _COPIED // max(1, matrix.shape[1] * matrix.itemsize))
-    for first in range(0, matrix.shape[0], step):
-        found[first : first + step] = matrix[first : first + step]
-    return found
+def chunks(count: int, scratch: Scratch | None) -> Iterator[slice]:
+    """Yield slices that together cover an array: one slice, or many for an array in a scratch."""
+    step = max(1, count) if scratch is None else _CHUNK
+    for first in range(0, count, step):
+        yield slice(first, min(count, first + step))
+
+
+def converted(array: Any, dtype: DTypeLike, scratch: Scratch | None) -> NDArray[Any]:
+    """Return an array, which may be on disk, contiguous and with a dtype; it may be the array."""
+    if scratch is None:
+        return np.ascontiguousarray(array, dtype=dtype)
+    if scratch_of(array) is scratch and array.dtype == dtype:
+        kept: NDArray[Any] = array
+        return kept
+    sink = Sink(scratch, dtype)
+    for part in chunks(array.shape[0], scratch):
+        sink.append(array[part])
+    return sink.array()
+
+
+def windows(
+    offsets: NDArray[Any], scratch: Scratch | None, bytes_each: int = 8
+) -> Iterator[tuple[int, int]]:
+    """Yield ranges of rows whose entries fit into a window; without a scratch, all rows.
+
+    Parameters
+    ----------
+    offsets
+        (rows + 1,): where the entries of each row begin.
+    scratch
+        Where they are written.
+    bytes_each
+        Bytes of an entry in memory.
+    """
+    n = offsets.shape[0] - 1
+    if scratch is None:
+        yield 0, n
+        return
+    first = 0
+    while first < n:
+        most = int(offsets[first]) + scratch.window // bytes_each
+        # A row is never divided, however long it is.
+        last = max(first + 1, int(np.searchsorted(offsets, most, "right")) - 1)
+        yield first, last
+        first = last

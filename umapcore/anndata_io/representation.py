@@ -12,7 +12,7 @@ from scipy import sparse
 
 from umapcore._kit.arrays import dask_pieces, in_memory, is_sparse, package_of, sound_sparse
 from umapcore._kit.checks import check_integer
-from umapcore._kit.scratch import check_room, contiguous, scratch_zeros
+from umapcore._kit.mapped import check_room, contiguous, scratch_zeros
 from umapcore.errors import bad_type, did_you_mean
 from umapcore.logs import logger
 from umapcore.neighbors.pairs import row_length

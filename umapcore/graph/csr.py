@@ -14,7 +14,6 @@ from scipy import sparse
 from umapcore._kit.arrays import (
     REAL,
     given_array,
-    in_memory,
     is_sparse,
     read_only,
     sound_sparse,
@@ -22,9 +21,13 @@ from umapcore._kit.arrays import (
 from umapcore._kit.jit import kernel
 from umapcore._kit.parallel import for_rows
 from umapcore._kit.rng import mix64_of
+from umapcore._kit.scratch import Scratch, Sink, chunks, converted, scratch_of, windows
+from umapcore.graph.stored import brought
 from umapcore.logs import logger
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 _WEIGHTS = "a square sparse matrix or array of weights: real numbers, finite and at least 0"
@@ -52,6 +55,7 @@ def prepare_graph(
     n_vertices: int | None = None,
     name: str = "graph",
     n_threads: int | None = None,
+    scratch: Scratch | None = None,
 ) -> sparse.csr_array[np.float32, tuple[int, int]]:
     """Check a weighted graph and convert it to the form that the other modules read.
 
@@ -67,6 +71,9 @@ def prepare_graph(
         Name of the graph in error messages.
     n_threads
         Number of threads; None takes ``umapcore.settings.n_threads``.
+    scratch
+        Where columns and weights are written, a part of the rows at a time, if the graph is not to
+        be in memory.
 
     Returns
     -------
@@ -87,25 +94,26 @@ def prepare_graph(
         When it is not a matrix of real numbers.
     """
     if getattr(graph, _MARK, False) and isinstance(graph, sparse.csr_array):
-        return graph
-    matrix = square_matrix(graph, name, _WEIGHTS)
+        if scratch is None:
+            return graph
+        data = converted(graph.data, np.float32, scratch)
+        return _marked(data, converted(graph.indices, graph.indices.dtype, scratch), graph.indptr)
+    matrix = square_matrix(graph, name, _WEIGHTS, scratch)
     if n_vertices is not None and matrix.shape[0] != n_vertices:
         msg = f"{name} has {matrix.shape[0]} vertices: it must have {n_vertices}."
         raise ValueError(msg)
-    data, indices, indptr = csr_parts(matrix)
-    data = _checked_weights(data, name)
+    data, indices, indptr = csr_parts(matrix, scratch)
+    data = _checked_weights(data, name, scratch)
     found = _inspect(data, indices, indptr, n_threads)
     if found & (_ZERO | _LOOP | _UNSORTED | _DUPLICATE):
         data, indices, indptr = _tidied(data, indices, indptr, found, name)
         found = _inspect(data, indices, indptr, n_threads)
     if found & _ASYMMETRIC:
         data, indices, indptr = _symmetrised(data, indices, indptr, name)
-    ready = _csr(data, indices, indptr)
-    setattr(ready, _MARK, True)
-    return ready
+    return _marked(data, indices, indptr)
 
 
-def square_matrix(value: Any, name: str, allowed: str) -> Any:
+def square_matrix(value: Any, name: str, allowed: str, scratch: Scratch | None = None) -> Any:
     """Return a graph or the distances of one: a SciPy matrix of the given format, or an array.
 
     Parameters
@@ -114,13 +122,15 @@ def square_matrix(value: Any, name: str, allowed: str) -> Any:
         What :func:`prepare_graph` accepts.
     name, allowed
         For messages: its name, and what it must be.
+    scratch
+        Where the arrays of a CSR or CSC are written; None: they are kept or read into memory.
 
     Raises
     ------
     ValueError, TypeError
         When it is not a square matrix of real numbers, or its arrays do not fit each other.
     """
-    matrix = in_memory(value)
+    matrix = brought(value, name, scratch)
     if not is_sparse(matrix):
         matrix = given_array(matrix, name, allowed)
     elif len(matrix.shape) == 2:
@@ -138,14 +148,18 @@ def square_matrix(value: Any, name: str, allowed: str) -> Any:
     return matrix
 
 
-def csr_parts(matrix: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+def csr_parts(
+    matrix: Any, scratch: Scratch | None = None
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Return values, columns and offsets of the matrix as CSR; of a CSC, those of its transpose.
 
-    The transpose may be used because the symmetrised matrix is the same. Duplicates are kept.
+    The transpose may be used because the symmetrised matrix is the same. Duplicates are kept. With
+    a scratch, values and columns are in it.
     """
     if is_sparse(matrix) and matrix.format != "coo":
         stored = int(matrix.indptr[-1])
-        return matrix.data[:stored], *_indices(matrix.indices[:stored], matrix.indptr)
+        data = converted(matrix.data[:stored], matrix.data.dtype, scratch)
+        return data, *_indices(matrix.indices[:stored], matrix.indptr, scratch)
     # SciPy's conversions do not know every dtype, and would sum duplicates, which `_tidied` logs.
     if is_sparse(matrix):
         order = np.argsort(matrix.row, kind="stable")
@@ -155,10 +169,10 @@ def csr_parts(matrix: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         data = matrix[rows, columns]
     indptr = np.zeros(matrix.shape[0] + 1, np.int64)
     np.cumsum(np.bincount(rows, minlength=matrix.shape[0]), out=indptr[1:])
-    return data, *_indices(columns, indptr)
+    return converted(data, data.dtype, scratch), *_indices(columns, indptr, scratch)
 
 
-def _checked_weights(data: NDArray[Any], name: str) -> NDArray[np.float32]:
+def _checked_weights(data: NDArray[Any], name: str, scratch: Scratch | None) -> NDArray[np.float32]:
     """Check weights and return them as float32, without a copy if possible."""
     if data.size:
         # Both are NaN if any weight is NaN.
@@ -177,16 +191,21 @@ def _checked_weights(data: NDArray[Any], name: str) -> NDArray[np.float32]:
         exponent = int(np.frexp(high)[1]) // 2 * 2 if data.dtype.kind == "f" else 0
         if abs(exponent) > MOST_EXPONENT:
             wide = np.promote_types(data.dtype, np.float64)
-            data = np.ldexp(data.astype(wide, copy=False), -exponent)
-    return np.ascontiguousarray(data, dtype=np.float32)
+            sink = Sink(scratch, np.float32)
+            for part in chunks(data.shape[0], scratch):
+                sink.append(np.ldexp(data[part].astype(wide, copy=False), -exponent))
+            data = sink.array()
+    return converted(data, np.float32, scratch)
 
 
-def _indices(indices: NDArray[Any], indptr: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _indices(
+    indices: NDArray[Any], indptr: NDArray[Any], scratch: Scratch | None
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Convert columns and offsets to one dtype, int32 if possible: kernels compile once."""
     n = indptr.shape[0] - 1
     dtype = np.int32 if max(n, int(indptr[-1])) < 2**31 else np.int64
     return (
-        read_only(np.ascontiguousarray(indices, dtype=dtype)),
+        read_only(converted(indices, dtype, scratch)),
         read_only(np.ascontiguousarray(indptr, dtype=dtype)),
     )
 
@@ -200,40 +219,146 @@ def _tidied(
 ) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[Any]]:
     """Sort rows, sum duplicates, drop self-loops and explicit zeros; the input is not changed."""
     n = indptr.shape[0] - 1
-    if found & (_UNSORTED | _DUPLICATE):
-        matrix = sparse.csr_array((data.copy(), indices.copy(), indptr.copy()), shape=(n, n))
-        matrix.sum_duplicates()
-        if matrix.nnz < data.shape[0]:
-            logger.info("%s: %d duplicate entries summed", name, data.shape[0] - matrix.nnz)
-        data, indices, indptr = matrix.data, matrix.indices, matrix.indptr
-    heads = np.repeat(np.arange(n, dtype=indices.dtype), np.diff(indptr))
-    loops = indices == heads
-    if loops.any():
-        logger.info("%s: %d self-loops dropped", name, int(loops.sum()))
-    kept = ~loops & (data > 0)
-    kept_before = np.zeros(data.shape[0] + 1, indptr.dtype)
-    np.cumsum(kept, out=kept_before[1:])
-    return data[kept], *_indices(indices[kept], kept_before[indptr])
+    scratch = scratch_of(indices)
+    weights, columns = Sink(scratch, np.float32), Sink(scratch, indices.dtype)
+    lengths = np.empty(n, np.int64)
+    n_duplicates = n_loops = 0
+    for first, last in windows(indptr, scratch, 32):
+        begin, end = int(indptr[first]), int(indptr[last])
+        rows = _rows(data, indices, indptr, first, last)
+        if found & (_UNSORTED | _DUPLICATE):
+            rows = rows.copy()
+            rows.sum_duplicates()
+            n_duplicates += end - begin - rows.nnz
+        values, tails, offsets = rows.data, rows.indices, rows.indptr
+        heads = np.repeat(np.arange(first, last, dtype=tails.dtype), np.diff(offsets))
+        loops = tails == heads
+        n_loops += int(loops.sum())
+        kept = ~loops & (values > 0)
+        kept_before = np.zeros(values.shape[0] + 1, np.int64)
+        np.cumsum(kept, out=kept_before[1:])
+        lengths[first:last] = np.diff(kept_before[offsets])
+        weights.append(values[kept])
+        columns.append(tails[kept])
+    if n_duplicates:
+        logger.info("%s: %d duplicate entries summed", name, n_duplicates)
+    if n_loops:
+        logger.info("%s: %d self-loops dropped", name, n_loops)
+    return weights.array(), *_indices(columns.array(), offsets_of(lengths), scratch)
 
 
 def _symmetrised(
     data: NDArray[np.float32], indices: NDArray[Any], indptr: NDArray[Any], name: str
 ) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[Any]]:
     """Set both weights of every edge to the larger one, and log how many differed."""
-    matrix = _csr(data, indices, indptr)
-    transposed = matrix.T.tocsr()
-    differences = np.abs((matrix - transposed).data)
     tolerance = _ROUNDING * data.max()
-    if (differences > tolerance).any():
+    differ = 0
+
+    def compare(rows: Any, mirrored: Any) -> None:
+        nonlocal differ
+        differ += int((np.abs((rows - mirrored).data) > tolerance).sum())
+
+    larger = larger_of_both(data, indices, indptr, compare)
+    if differ:
         logger.warning(
             "%s is not symmetric: the two weights of %d pairs of vertices differ; "
             "both directions of an edge take the larger one.",
             name,
-            int((differences > tolerance).sum()) // 2,
+            differ // 2,
         )
-    larger = sparse.csr_array(matrix.maximum(transposed))
-    larger.sum_duplicates()
-    return larger.data, *_indices(larger.indices, larger.indptr)
+    return larger
+
+
+def larger_of_both(
+    data: NDArray[Any],
+    indices: NDArray[Any],
+    indptr: NDArray[Any],
+    compare: Callable[[Any, Any], None] = lambda rows, mirrored: None,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return the larger of each entry of a canonical CSR and its mirror, as a CSR's arrays.
+
+    They are in the scratch of the CSR if that has one. `compare` is called with consecutive rows,
+    and with the same rows of the transpose.
+    """
+    n = indptr.shape[0] - 1
+    scratch = scratch_of(indices)
+    values, columns = Sink(scratch, data.dtype), Sink(scratch, indices.dtype)
+    lengths = np.empty(n, np.int64)
+    # Rows of the transpose may be much longer or shorter.
+    per_column = np.zeros(n, np.int64)
+    if scratch is not None:
+        for part in chunks(indices.shape[0], scratch):
+            per_column += np.bincount(indices[part], minlength=n)
+    for first, last in windows(indptr + offsets_of(per_column), scratch, 64):
+        rows = _rows(data, indices, indptr, first, last)
+        mirrored = _transposed(data, indices, indptr, first, last)
+        compare(rows, mirrored)
+        larger = sparse.csr_array(rows.maximum(mirrored))
+        larger.sum_duplicates()
+        lengths[first:last] = np.diff(larger.indptr)
+        values.append(larger.data)
+        columns.append(larger.indices)
+    return values.array(), *_indices(columns.array(), offsets_of(lengths), scratch)
+
+
+def canonical(
+    data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Sort the rows of a CSR and sum duplicates; the input is not changed."""
+    scratch = scratch_of(indices)
+    values, columns = Sink(scratch, data.dtype), Sink(scratch, indices.dtype)
+    lengths = np.empty(indptr.shape[0] - 1, np.int64)
+    for first, last in windows(indptr, scratch, 32):
+        rows = _rows(data, indices, indptr, first, last).copy()
+        rows.sum_duplicates()
+        lengths[first:last] = np.diff(rows.indptr)
+        values.append(rows.data)
+        columns.append(rows.indices)
+    return values.array(), *_indices(columns.array(), offsets_of(lengths), scratch)
+
+
+def _rows(
+    data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], first: int, last: int
+) -> Any:
+    """Return rows `first` … `last` - 1 of a CSR without copying their entries."""
+    begin, end = int(indptr[first]), int(indptr[last])
+    offsets = indptr[first : last + 1] - indptr.dtype.type(begin)
+    shape = (last - first, indptr.shape[0] - 1)
+    return sparse.csr_array((data[begin:end], indices[begin:end], offsets), shape=shape)
+
+
+def _transposed(
+    data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], first: int, last: int
+) -> Any:
+    """Return rows `first` … `last` - 1 of the transpose of a CSR."""
+    n = indptr.shape[0] - 1
+    scratch = scratch_of(indices)
+    if scratch is None:
+        return sparse.csr_array((data, indices, indptr), shape=(n, n)).T.tocsr()
+    places = []
+    for part in chunks(indices.shape[0], scratch):
+        tails = indices[part]
+        places.append(np.flatnonzero((tails >= first) & (tails < last)) + part.start)
+    at = np.concatenate(places)
+    at = at[np.argsort(indices[at], kind="stable")]
+    heads = (np.searchsorted(indptr, at, "right") - 1).astype(indices.dtype)
+    offsets = offsets_of(np.bincount(indices[at] - first, minlength=last - first))
+    return sparse.csr_array((data[at], heads, offsets), shape=(last - first, n))
+
+
+def offsets_of(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return where rows of these lengths begin, and where the last one ends."""
+    offsets = np.zeros(lengths.shape[0] + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def _marked(
+    data: NDArray[np.float32], indices: NDArray[Any], indptr: NDArray[Any]
+) -> sparse.csr_array[np.float32, tuple[int, int]]:
+    ready = _csr(data, indices, indptr)
+    setattr(ready, _MARK, True)
+    return ready
 
 
 def _csr(

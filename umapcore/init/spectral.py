@@ -14,6 +14,7 @@ from scipy import sparse
 
 from umapcore._kit.arrays import csr_arrays
 from umapcore._kit.rng import uniform
+from umapcore._kit.scratch import Sink, chunks, scratch_of
 from umapcore.device.select import cpu_backend
 from umapcore.graph.permute import permute
 from umapcore.init.jacobi import DENSE_SIZE, eigenvectors_of_small, scaled_columns
@@ -137,5 +138,10 @@ def _part(arrays: Csr, first: int, last: int) -> csr_array[Any, Any]:
     indptr, indices, weights = arrays
     begin, end = int(indptr[first]), int(indptr[last])
     rows = indptr[first : last + 1] - indptr.dtype.type(begin)
-    columns = indices[begin:end] - indices.dtype.type(first)
-    return sparse.csr_array((weights[begin:end], columns, rows), shape=(last - first, last - first))
+    scratch = scratch_of(indices)
+    columns = Sink(scratch, indices.dtype)
+    for chunk in chunks(end - begin, scratch):
+        columns.append(indices[begin:end][chunk] - indices.dtype.type(first))
+    return sparse.csr_array(
+        (weights[begin:end], columns.array(), rows), shape=(last - first, last - first)
+    )

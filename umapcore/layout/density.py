@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from umapcore._kit.arrays import csr_arrays
+from umapcore._kit.arrays import Csr, csr_arrays, read_only
 from umapcore._kit.jit import kernel
 from umapcore._kit.log2 import exact_log2_of
 from umapcore._kit.parallel import for_rows
-from umapcore.graph.csr import csr_parts, square_matrix
+from umapcore._kit.scratch import Scratch, chunks, converted, scratch_of
+from umapcore.graph.csr import canonical, csr_parts, larger_of_both, square_matrix
 from umapcore.layout.constants import EPSILON
 from umapcore.layout.plan import least_weight
 from umapcore.logs import logger
@@ -135,9 +136,11 @@ def log_radii(
         As :func:`density_of`.
     """
     n = int(graph.shape[0])
-    lengths = _symmetric(_checked(distances, n, name))
+    # Where the graph is not in memory, they need not be either.
+    data, indices, indptr = larger_of_both(*_checked(distances, n, name, scratch_of(graph.indices)))
+    lengths = Csr(read_only(indptr), read_only(indices), read_only(data))
     heaviest = float(graph.data.max()) if graph.nnz else 1.0
-    given = (csr_arrays(graph), heaviest, least, csr_arrays(lengths))
+    given = (csr_arrays(graph), heaviest, least, lengths)
     radii = np.empty(n, np.float64)
     found = for_rows(n, n_threads, lambda a, b: _measure_rows(a, b, *given, radii))
     total_rate, n_edges, n_missing = (sum(int(part[k]) for part in found) for k in range(3))
@@ -157,38 +160,30 @@ def log_radii(
     return logs, total_rate
 
 
-def _checked(distances: Any, n: int, name: str) -> sparse.csr_array[Any, Any]:
-    """Check distances and convert them to a canonical float64 CSR; of a CSC, its transpose."""
-    matrix = square_matrix(distances, name, _ACCEPTED)
+def _checked(
+    distances: Any, n: int, name: str, scratch: Scratch | None
+) -> tuple[NDArray[np.float64], NDArray[Any], NDArray[Any]]:
+    """Return distances as a canonical float64 CSR's arrays; of a CSC, those of its transpose."""
+    matrix = square_matrix(distances, name, _ACCEPTED, scratch)
     if matrix.shape[0] != n:
         msg = f"{name} has shape {tuple(matrix.shape)}: it must be ({n}, {n}), as the graph is."
         raise ValueError(msg)
-    data, indices, indptr = csr_parts(matrix)
+    data, indices, indptr = csr_parts(matrix, scratch)
     with np.errstate(over="ignore"):
-        data = data.astype(np.float64)  # kernels are compiled for one dtype only
+        data = converted(data, np.float64, scratch)  # kernels are compiled for one dtype only
     # With larger distances, float64 could not hold the sums of their squares.
-    wrong = data.size - int(((data >= 0) & (data <= _LARGEST)).sum())
+    wrong = 0
+    for part in chunks(data.shape[0], scratch):
+        wrong += int((~((data[part] >= 0) & (data[part] <= _LARGEST))).sum())
     if wrong:
         msg = (
             f"{name} has {wrong} values that are NaN, infinite or negative, or beyond float32: "
             f"it must be {_ACCEPTED}."
         )
         raise ValueError(msg)
-    csr: Any = sparse.csr_array((data, indices, indptr), shape=(n, n))
-    if not csr.has_canonical_format:
-        csr = csr.copy()
-        csr.sum_duplicates()
-    return csr  # type: ignore[no-any-return]
-
-
-def _symmetric(distances: sparse.csr_array[Any, Any]) -> sparse.csr_array[Any, Any]:
-    """Return the distances, with both directions of each pair set to the larger one."""
-    larger: Any = sparse.csr_array(distances.maximum(distances.T.tocsr()))
-    larger.sort_indices()
-    width = np.int32 if larger.nnz < 2**31 else np.int64
-    larger.indices = larger.indices.astype(width, copy=False)
-    larger.indptr = larger.indptr.astype(width, copy=False)
-    return larger  # type: ignore[no-any-return]
+    arrays = (data, indices, indptr)
+    is_canonical = sparse.csr_array(arrays, shape=(n, n)).has_canonical_format
+    return arrays if is_canonical else canonical(*arrays)
 
 
 def _standardised(logs: NDArray[np.float64]) -> NDArray[np.float64]:

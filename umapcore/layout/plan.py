@@ -19,13 +19,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from umapcore._kit.arrays import csr_arrays
 from umapcore._kit.parallel import for_rows
 from umapcore._kit.rng import mix64
+from umapcore._kit.scratch import Sink, scratch_of, windows
 from umapcore.layout.constants import (
     CLIP,
     GROUP,
@@ -127,7 +128,9 @@ def build_plan(
     ----------
     graph
         Symmetric, canonical CSR, n × n, with finite and positive weights, as
-        :func:`umapcore.graph.csr.prepare_graph` returns it. It is only read.
+        :func:`umapcore.graph.csr.prepare_graph` returns it. It is only read. If it is in a scratch
+        file, tails and rates are written there too: the rows are read in their order, once for
+        each window of the plan.
     spec
         The plan depends on its number of epochs, its step size, and whether it preserves
         densities.
@@ -151,11 +154,21 @@ def build_plan(
     bucket_offsets = np.zeros(N_BUCKETS + 1, np.int64)
     np.cumsum(np.bincount(buckets, minlength=N_BUCKETS), out=bucket_offsets[1:])
     first_walkers, heads, row_offsets = _deal_out(degrees[order], n_walkers[order])
-    tails = np.empty(int(row_offsets[-1]), np.int32)
-    rates = np.empty(tails.shape[0], np.uint32)
-    layout = (order, places, buckets, first_walkers, row_offsets)
     bounds = first_walkers[bucket_offsets]
-    crowds = for_rows(n, n_threads, lambda a, b: fill_rows(a, b, *source, layout, tails, rates))
+    scratch = scratch_of(graph.indices)
+    tails, rates = Sink(scratch, np.int32), Sink(scratch, np.uint32)
+    layout = (places, buckets, first_walkers, row_offsets)
+    crowd = 0
+    for low, high in windows(row_offsets[first_walkers], scratch):
+        count = int(row_offsets[first_walkers[high]] - row_offsets[first_walkers[low]])
+        part = ((low, high), np.empty(count, np.int32), np.empty(count, np.uint32))
+
+        def fill(a: int, b: int, window: Any = part[0], part: Any = part[1:]) -> Any:
+            return fill_rows(a, b, window, *source, layout, *part)
+
+        crowd = max([crowd, *for_rows(n, n_threads, fill)])
+        tails.append(part[1])
+        rates.append(part[2])
     return EdgePlan(
         n_epochs=n_epochs,
         order=order,
@@ -163,9 +176,9 @@ def build_plan(
         first_walkers=first_walkers,
         heads=heads,
         row_offsets=row_offsets,
-        tails=tails,
-        rates=rates,
-        pull_exponent=pull_exponent(max(crowds, default=0), longest_step(spec)),
+        tails=tails.array(),
+        rates=rates.array(),
+        pull_exponent=pull_exponent(crowd, longest_step(spec)),
         pool_size=pool_size(n),
         own_walkers=np.stack([bounds[:-1], bounds[1:]], axis=1),
         own_places=np.array([0, n]),

@@ -68,6 +68,7 @@ def count_rows(
 def fill_rows(
     first: Any,
     last: Any,
+    window: Any,
     graph: Any,
     heaviest: Any,
     least: Any,
@@ -75,20 +76,25 @@ def fill_rows(
     tails: Any,
     rates: Any,
 ) -> int:
-    """Write the edges of each row.
+    """Write the edges of those rows whose places are in a window.
 
-    `layout` holds the plan's order, its inverse, the buckets, first walkers and row offsets.
+    `window` holds the window's first place and its end; `tails` and `rates` begin with the edges of
+    the first. `layout` holds the places, buckets, first walkers and row offsets.
 
     Returns
     -------
     The largest number of edges from one vertex into one bucket. The graph is symmetric, so no
     bucket has more edges into one vertex.
     """
-    order, places, buckets, first_walkers, row_offsets = layout
+    places, buckets, first_walkers, row_offsets = layout
+    low, high = window
+    base = row_offsets[first_walkers[low]]
     per_bucket = np.zeros(N_BUCKETS, np.int64)
     crowd = 0
-    for place in range(first, last):
-        vertex = order[place]
+    for vertex in range(first, last):
+        place = places[vertex]
+        if place < low or place >= high:
+            continue
         per_bucket[:] = 0
         walker = first_walkers[place]
         n_walkers = first_walkers[place + 1] - walker
@@ -97,7 +103,7 @@ def fill_rows(
             weight = np.float64(graph.weights[e]) / heaviest
             if weight >= least:
                 tail = graph.indices[e]
-                out = row_offsets[walker + dealt % n_walkers] + dealt // n_walkers
+                out = row_offsets[walker + dealt % n_walkers] + dealt // n_walkers - base
                 tails[out] = places[tail]
                 rates[out] = np.uint32(min(int(weight * 4294967296.0), 4294967295))
                 dealt += 1

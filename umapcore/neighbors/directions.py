@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from umapcore._kit.arrays import is_sparse
-from umapcore._kit.scratch import empty_beside
+from umapcore._kit.mapped import empty_beside
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,8 +8,8 @@ import numpy as np
 
 from umapcore._kit.checks import check_real
 from umapcore._kit.log2 import exact_log2
+from umapcore._kit.mapped import empty_beside
 from umapcore._kit.parallel import for_rows
-from umapcore._kit.scratch import empty_beside
 from umapcore._kit.simd import SIMD_WIDTH
 from umapcore.neighbors.bandwidth import LEAST_BANDWIDTH
 from umapcore.neighbors.knn import KNN, checked_knn

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from umapcore._kit.jit import inline, kernel
+from umapcore._kit.mapped import empty_beside
 from umapcore._kit.parallel import for_rows
-from umapcore._kit.scratch import empty_beside
 from umapcore._kit.simd import SIMD_WIDTH, any_lane, fill, load, moved_up, same_bits, store, where
 from umapcore.neighbors.pairs import Points, square
 

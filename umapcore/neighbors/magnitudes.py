@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from umapcore._kit.arrays import is_sparse
-from umapcore._kit.scratch import empty_beside
+from umapcore._kit.mapped import empty_beside
 from umapcore.logs import logger
 from umapcore.neighbors.metrics import OWN_METRICS
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umapcore._kit.scratch import empty_beside
+from umapcore._kit.mapped import empty_beside
 from umapcore.errors import did_you_mean
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
+from umapcore._kit.mapped import is_scratch
 from umapcore._kit.parallel import for_rows
 from umapcore._kit.rng import uniform
-from umapcore._kit.scratch import is_scratch
 from umapcore.logs import logger
 from umapcore.neighbors.leaves import compare_leaves
 from umapcore.neighbors.lists import LOWER_HALF, empty_lists, unpack

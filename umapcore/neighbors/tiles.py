@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from umapcore._kit.jit import U0, kernel
+from umapcore._kit.mapped import empty_beside, is_scratch
 from umapcore._kit.parallel import for_rows, run_interruptibly
-from umapcore._kit.scratch import empty_beside, is_scratch
 from umapcore.neighbors.codes import (
     LONGEST,
     MOST,

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from umapcore._kit.jit import inline, kernel
+from umapcore._kit.mapped import empty_beside, is_scratch
 from umapcore._kit.parallel import for_rows
 from umapcore._kit.rng import mix64_of, stream_key
-from umapcore._kit.scratch import empty_beside, is_scratch
 from umapcore._kit.threads import thread_count
 from umapcore.neighbors.pairs import Points, as_rows, product
 

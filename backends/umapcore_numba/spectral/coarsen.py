@@ -20,7 +20,9 @@ import numpy as np
 
 from umapcore._kit.arrays import Csr, read_only
 from umapcore._kit.rng import mix64
+from umapcore._kit.scratch import Sink, scratch_of, windows
 from umapcore.device.spectral_ops import FEW, ROUNDS, SECLUDED, TOSSES
+from umapcore.graph.permute import permute
 from umapcore_numba.spectral import blocks, contraction
 from umapcore_numba.spectral.level import Aggregates, make_level
 
@@ -165,22 +167,37 @@ def contract(ranges: Ranges, level: NumbaLevel, offsets: Any, members: Any, coar
     CSR of the aggregates.
     """
     n = offsets.shape[0] - 1
-    lengths = np.diff(level.graph.indptr)[members]
+    graph, scratch = level.graph, scratch_of(level.graph.indices)
+    if scratch is not None:
+        # In the order of the aggregates, rows are read from the disk one after the other.
+        own = np.arange(members.shape[0], dtype=np.int32)
+        graph = permute(graph, members, names=own, n_threads=ranges.n_threads)
+        members = own
+    lengths = np.diff(graph.indptr)[members]
     most = np.zeros(members.shape[0] + 1, np.int64)
     np.cumsum(lengths, out=most[1:])
+    del lengths
     counts = np.empty(n, np.int64)
-    source = (offsets, members, coarse, level.graph)
+    source = (offsets, members, coarse, graph)
 
     def task(first: int, last: int) -> tuple[NDArray[Any], NDArray[np.float32]]:
         room = int(most[offsets[last]] - most[offsets[first]])
         indices, sums = np.empty(room, np.int32), np.empty(room)
         seen = np.full(n, -1, np.int32 if room < 2**31 else np.int64)
         used = contraction.contract(first, last, *source, indices, sums, counts, seen)
-        return indices[:used].astype(level.graph.indices.dtype), sums[:used].astype(np.float32)
+        return indices[:used].astype(graph.indices.dtype), sums[:used].astype(np.float32)
 
-    parts = ranges.over(n, task, _CONTRACTED)
-    indptr = np.zeros(n + 1, level.graph.indptr.dtype)
+    indices, weights = Sink(scratch, graph.indices.dtype), Sink(scratch, np.float32)
+    # An edge takes 12 bytes while it is contracted and 8 afterwards.
+    for low, high in windows(most[offsets], scratch, 20):
+        step = _CONTRACTED if scratch is None else -(-(high - low) // ranges.n_threads)
+
+        def shifted(first: int, last: int, low: int = low) -> tuple[NDArray[Any], NDArray[Any]]:
+            return task(low + first, low + last)
+
+        for part in ranges.over(high - low, shifted, min(step, _CONTRACTED)):
+            indices.append(part[0])
+            weights.append(part[1])
+    indptr = np.zeros(n + 1, graph.indptr.dtype)
     np.cumsum(counts, out=indptr[1:])
-    indices = parts[0][0] if len(parts) == 1 else np.concatenate([p[0] for p in parts])
-    weights = parts[0][1] if len(parts) == 1 else np.concatenate([p[1] for p in parts])
-    return Csr(indptr, indices, weights)
+    return Csr(indptr, indices.array(), weights.array())
