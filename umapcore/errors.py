@@ -21,6 +21,13 @@ class GPUError(RuntimeError):
     """Work on the GPU failed after it had started."""
 
 
+class NotEnoughMemoryError(MemoryError):
+    """A layout needs more memory, or its files more room, than there is; nothing was begun.
+
+    The message says how much is needed and how much there is.
+    """
+
+
 class WorkerLostError(RuntimeError):
     """A worker ended, or could not be reached, while it ran a part of a layout."""
 

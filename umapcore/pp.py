@@ -72,7 +72,7 @@ def neighbors(
         looks like raw counts, which should be normalised and logarithmised first. ``X_pca`` is
         also used when ``.X`` is absent or has fewer variables than ``X_pca`` has columns.
         A dask array may be larger than memory: a few chunks are read at a time, and the search
-        works on scratch files in ``umapcore.settings.scratch_folder``. The results are in memory,
+        works on scratch files in ``umapcore.settings.scratch_dir``. The results are in memory,
         and have the same bits. It is computed into memory if it has sparse chunks or at most
         64 MB, and for principal components.
     method

@@ -64,6 +64,7 @@ def umap(
     neighbors_key: str | None = None,
     key_added: str | None = None,
     n_threads: int | None = None,
+    memory_limit: int | str | None = None,
     progress: bool | None = None,
     callback: Callable[[int, NDArray[np.float32]], bool | None] | None = None,
     callback_every: int = 1,
@@ -130,6 +131,11 @@ def umap(
     n_threads
         Threads on the CPU. None uses ``umapcore.settings.n_threads``, or numba's number of
         threads when that is None too.
+    memory_limit
+        Most memory of the process on the CPU, what it holds already included: bytes, or a text
+        such as ``'6GB'``. A graph for which that is too little is kept in files in
+        ``umapcore.settings.scratch_dir``, with the same bits. None uses
+        ``umapcore.settings.memory_limit``, or what the system can give when that is None too.
     progress
         Show a progress bar. None shows it for a long run, on a terminal or in a notebook.
     callback
@@ -174,6 +180,9 @@ def umap(
     ValueError, TypeError
         For bad input, before any work starts. The message names the parameter, its value and
         what is allowed.
+    NotEnoughMemoryError
+        When there is too little memory even with files, or too little room for these; before any
+        work starts.
     OSError
         When `checkpoint` cannot be written.
     WorkerLostError
@@ -190,6 +199,7 @@ def umap(
     run = Run(
         method=method,
         n_threads=n_threads,
+        memory_limit=memory_limit,
         progress=progress,
         callback=callback,
         callback_every=callback_every,

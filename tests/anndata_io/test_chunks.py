@@ -348,6 +348,6 @@ def test_a_disk_that_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     # 9 coordinates, and two copies of 16: 49,200 bytes.
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=49_199))
     monkeypatch.setattr(representation, "dask_pieces", None)
-    with pytest.raises(OSError, match="scratch_folder") as caught:
+    with pytest.raises(OSError, match="scratch_dir") as caught:
         pp.neighbors(adata_of(lazy), use_rep="X_pca")
     assert caught.value.errno == errno.ENOSPC

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(settings, "scratch_folder", str(tmp_path))
+    monkeypatch.setattr(settings, "scratch_dir", str(tmp_path))
     return tmp_path
 
 
@@ -76,7 +76,7 @@ def test_which_arrays_are_in_a_file(folder: Path) -> None:
 
 @pytest.mark.parametrize("copied", [1, 2**25])
 def test_contiguous(folder: Path, copied: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scratch, "_COPIED", copied)
+    monkeypatch.setattr(mapped, "_COPIED", copied)
     array = mapped.scratch_zeros((6, 4), np.float32)
     array[:] = np.arange(24).reshape(6, 4)
     assert mapped.contiguous(array) is array
@@ -114,13 +114,13 @@ def test_room_is_reserved(folder: Path, code: int, monkeypatch: pytest.MonkeyPat
 
 def test_the_folder_is_checked(folder: Path) -> None:
     for value in (3, ["x"]):
-        with pytest.raises(TypeError, match=r"settings\.scratch_folder=.* None or a folder"):
-            settings.scratch_folder = value  # type: ignore[assignment]
-    with pytest.raises(ValueError, match=r"settings\.scratch_folder='.*missing' is not allowed"):
-        settings.scratch_folder = str(folder / "missing")
+        with pytest.raises(TypeError, match=r"settings\.scratch_dir=.* None or a folder"):
+            settings.scratch_dir = value  # type: ignore[assignment]
+    with pytest.raises(ValueError, match=r"settings\.scratch_dir='.*missing' is not allowed"):
+        settings.scratch_dir = str(folder / "missing")
     (folder / "gone").mkdir()
-    settings.scratch_folder = folder / "gone"  # type: ignore[assignment]
-    assert settings.scratch_folder == str(folder / "gone")
+    settings.scratch_dir = folder / "gone"  # type: ignore[assignment]
+    assert settings.scratch_dir == str(folder / "gone")
     (folder / "gone").rmdir()
-    with pytest.raises(ValueError, match=r"settings\.scratch_folder='.*gone' is not allowed"):
+    with pytest.raises(ValueError, match=r"settings\.scratch_dir='.*gone' is not allowed"):
         mapped.scratch_zeros((5,), np.int64)

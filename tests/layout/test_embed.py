@@ -217,7 +217,7 @@ def test_environment_gives_the_settings(tmp_path: Path) -> None:
         env={
             "UMAPCORE_GPU_FALLBACK": "0",
             "UMAPCORE_NUM_THREADS": "3",
-            "UMAPCORE_SCRATCH_FOLDER": str(tmp_path),
+            "UMAPCORE_SCRATCH_DIR": str(tmp_path),
         },
         capture_output=True,
         text=True,

@@ -41,16 +41,16 @@ def check_room(n_bytes: int) -> None:
     OSError
         When they do not.
     ValueError
-        When ``umapcore.settings.scratch_folder`` is no folder.
+        When ``umapcore.settings.scratch_dir`` is no folder.
     """
-    folder = settings.scratch_folder or tempfile.gettempdir()
+    folder = settings.scratch_dir or tempfile.gettempdir()
     if not os.path.isdir(folder):
-        raise bad_value("settings.scratch_folder", folder, "None or a folder")
+        raise bad_value("settings.scratch_dir", folder, "None or a folder")
     free = shutil.disk_usage(folder).free
     if n_bytes > free:
         msg = (
             f"scratch files of {n_bytes / 1e9:.3g} GB are needed, and {folder} has room for "
-            f"{free / 1e9:.3g} GB; umapcore.settings.scratch_folder can be another folder"
+            f"{free / 1e9:.3g} GB; umapcore.settings.scratch_dir can be another folder"
         )
         raise OSError(errno.ENOSPC, msg)
 
@@ -70,7 +70,7 @@ def scratch_zeros(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     if size == 0:
         return np.zeros(shape, dtype)
     check_room(size)
-    with tempfile.TemporaryFile(prefix="umapcore-", dir=settings.scratch_folder) as file:
+    with tempfile.TemporaryFile(prefix="umapcore-", dir=settings.scratch_dir) as file:
         file.truncate(size)
         # Else, on a disk that is full later, the process would end when it writes to the array.
         if hasattr(os, "posix_fallocate"):

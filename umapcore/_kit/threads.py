@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from functools import cache
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+from umapcore._kit.cgroups import cgroup_folders
 from umapcore._kit.checks import check_integer
 from umapcore.logs import logger
 from umapcore.settings import settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: numba's own variable. It counts here too, so that one number holds for all of a program.
 VARIABLE = "NUMBA_NUM_THREADS"
@@ -97,25 +101,7 @@ def cpu_quota(root: str = "/") -> float | None:
     -------
     The smallest quota of the groups that the process is in; None if there is none.
     """
-    mounted = Path(root, "sys/fs/cgroup")
-    try:
-        lines = Path(root, "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError):
-        return None
-    quotas = []
-    for line in lines:
-        _, controllers, group = (*line.split(":", 2), "", "")[:3]
-        # Version 2 has one tree of groups. Version 1 has one for each of its controllers.
-        places = [mounted, mounted / "unified"]
-        if controllers:
-            if "cpu" not in controllers.split(","):
-                continue
-            places = [mounted / controllers, mounted / "cpu"]
-        # A group obeys the limits of the groups above it. In a container, its own may be the root.
-        parts = [part for part in group.split("/") if part not in ("", "..")]
-        for place in places:
-            for length in range(len(parts) + 1):
-                quotas += _quotas_in(place.joinpath(*parts[:length]))
+    quotas = [quota for folder in cgroup_folders("cpu", root) for quota in _quotas_in(folder)]
     return min(quotas, default=None)
 
 

@@ -25,6 +25,7 @@ _OPTIONS = {
     "density_fraction": "--density-fraction",
     "density_shift": "--density-shift",
     "seed": "--random-state",
+    "memory_limit": "--memory-limit",
     "n_neighbors": "--n-neighbors",
     "n_pcs": "--n-pcs",
     "use_rep": "--use-rep",
@@ -162,6 +163,12 @@ def _add_running(embed: argparse.ArgumentParser) -> None:
     running = embed.add_argument_group("running")
     add_running_options(running)
     running.add_argument(
+        "--memory-limit",
+        metavar="SIZE",
+        help="most memory on the CPU, such as 6GB: for a larger graph, files in TMPDIR are used "
+        "(default: what the system can give)",
+    )
+    running.add_argument(
         "--checkpoint",
         type=Path,
         metavar="FILE",
@@ -174,6 +181,7 @@ def run(args: argparse.Namespace) -> None:
     """Run the command with the parsed arguments."""
     from umapcore.layout.spec import OptimizerSpec
     from umapcore.neighbors.record import check_search
+    from umapcore.settings import memory_size
 
     layout = {
         name: getattr(args, name)
@@ -185,6 +193,7 @@ def run(args: argparse.Namespace) -> None:
     try:
         # Check the options themselves before a large file is read.
         OptimizerSpec(n_epochs=args.maxiter, seed=args.random_state, **layout)
+        memory_size("memory_limit", args.memory_limit)
         check_search(None, args.accuracy)
     except (ValueError, TypeError) as error:
         args.refuse(_in_options(str(error)))
@@ -235,6 +244,7 @@ def run(args: argparse.Namespace) -> None:
         neighbors_key=args.neighbors_key,
         key_added=args.key_added,
         n_threads=args.threads,
+        memory_limit=args.memory_limit,
         progress=args.progress,
         **layout,
     )

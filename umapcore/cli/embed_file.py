@@ -100,7 +100,7 @@ def embed_file(
     key_obsm, key_uns = ("X_umap", "umap") if key_added is None else (key_added, key_added)
     with ExitStack() as opened:
         began = time.perf_counter()
-        adata = opened.enter_context(open_file(source))
+        adata = opened.enter_context(open_file(source, graphs_on_disk=True))
         timings["read"] = time.perf_counter() - began
         for drawing in drawings:
             drawing.check(adata)

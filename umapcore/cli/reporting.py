@@ -8,6 +8,7 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from umapcore.errors import NotEnoughMemoryError
 from umapcore.logs import logger
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 # Commands that compare use the exit codes of cmp and diff.
 DIFFERENT, TROUBLE = 1, USAGE
+_FOR_USERS = (ValueError, TypeError, OSError, ImportError, RuntimeError, NotEnoughMemoryError)
 
 
 def one_line(error: Exception) -> str:
@@ -24,7 +26,7 @@ def one_line(error: Exception) -> str:
         return flat(f"{error.filename2 or error.filename}: {error.strerror}")
     text = flat(str(error))
     # These types carry messages written for users; other errors need their type to make sense.
-    if text and isinstance(error, (ValueError, TypeError, OSError, ImportError, RuntimeError)):
+    if text and isinstance(error, _FOR_USERS):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

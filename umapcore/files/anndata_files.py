@@ -123,7 +123,7 @@ def check_target(target: Path, *, overwrite: bool, source: Path | None = None) -
 
 
 @contextmanager
-def open_file(path: Path) -> Iterator[AnnData]:
+def open_file(path: Path, *, graphs_on_disk: bool = False) -> Iterator[AnnData]:
     """Open an .h5ad or .h5mu file, or a zarr store, without loading ``X``.
 
     Parameters
@@ -131,6 +131,8 @@ def open_file(path: Path) -> Iterator[AnnData]:
     path
         The file, the folder of a zarr store, or ``x.h5mu/rna`` for one modality. Of an .h5mu file
         itself, what the modalities share is read.
+    graphs_on_disk
+        Whether large sparse matrices of `obsp` stay on disk too.
 
     Yields
     ------
@@ -148,7 +150,7 @@ def open_file(path: Path) -> Iterator[AnnData]:
     check_source(path)
     with _root(path) as root:
         try:
-            parts = Parts(path, root, part_of(path)[1])
+            parts = Parts(path, root, part_of(path)[1], graphs_on_disk=graphs_on_disk)
             adata = read_file(path) if parts.is_old() else parts.open()
         except (ImportError, ValueError):
             raise

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: Of these mappings anything is read; layers and varp are left out.
 _MAPPINGS = ("obsm", "varm", "obsp", "uns")
+#: Matrices of `obsp` of fewer bytes are read at once, so that damage is found at once.
+_LARGE = 2**26
 
 
 class Parts:
@@ -27,10 +29,15 @@ class Parts:
         Group with the parts, of h5py or zarr.
     inner
         Path of this group in the file; empty for the root.
+    graphs_on_disk
+        Leave large sparse matrices of `obsp` on disk.
     """
 
-    def __init__(self, path: Path, root: Any, inner: str = "") -> None:
+    def __init__(
+        self, path: Path, root: Any, inner: str = "", *, graphs_on_disk: bool = False
+    ) -> None:
         self._path, self._root = path, root
+        self._graphs_on_disk = graphs_on_disk
         self._prefix = f"{inner}/" if inner else ""
 
     def is_old(self) -> bool:
@@ -107,7 +114,9 @@ class Parts:
         found = {}
         for key in keys:
             try:
-                value = _read(group[key])
+                node = group[key]
+                leave = self._graphs_on_disk and parent == "obsp" and _is_large(node)
+                value = on_disk(node) if leave else _read(node)
             except Exception as error:
                 if self._is_needed(group, parent, key):
                     raise self.damaged(parent, key, error) from error
@@ -137,6 +146,14 @@ class Parts:
     def _leave_out(self, parent: str, key: str, error: Exception) -> None:
         said = f"{self.damaged(parent, key, error)}; it is not used"
         warnings.warn(said, UserWarning, stacklevel=4)
+
+
+def _is_large(node: Any) -> bool:
+    """Return whether a node is a large sparse matrix."""
+    if str(node.attrs.get("encoding-type", "")) not in {"csr_matrix", "csc_matrix"}:
+        return False
+    arrays = (node["data"], node["indices"])
+    return bool(sum(array.shape[0] * array.dtype.itemsize for array in arrays) >= _LARGE)
 
 
 def on_disk(stored: Any) -> Any:

@@ -16,6 +16,7 @@ from umapcore.layout.spec import OptimizerSpec
 from umapcore.runs.callbacks import Callbacks
 from umapcore.runs.job import Job, Run
 from umapcore.runs.resume import start_or_resume
+from umapcore.runs.storage import storage_for
 
 if TYPE_CHECKING:
     import os
@@ -41,6 +42,7 @@ def simplicial_set_embedding(
     metric: str = "euclidean",
     method: str = "umap",
     n_threads: int | None = None,
+    memory_limit: int | str | None = None,
     progress: bool | None = None,
     callback: Callback | None = None,
     callback_every: int = 1,
@@ -82,6 +84,12 @@ def simplicial_set_embedding(
         ``'umap'`` (CPU), ``'rapids'`` (GPU) or ``'auto'``.
     n_threads
         Threads on the CPU; None takes ``umapcore.settings.n_threads``, then numba's number.
+    memory_limit
+        Most memory of the process, what it holds already included: bytes, or a text such as
+        ``'6GB'``. If the layout would need more, the graph, the plan and what the start makes of
+        them are kept in files in ``umapcore.settings.scratch_dir``. None takes
+        ``umapcore.settings.memory_limit``, then what the system can give. Layouts on a GPU have
+        no limit.
     progress
         True or False shows or hides a progress bar. None shows it on a terminal or in a notebook,
         for long runs.
@@ -125,6 +133,9 @@ def simplicial_set_embedding(
         When a GPU is requested but not usable, and ``umapcore.settings.gpu_fallback`` is False.
     WorkerLostError
         When a worker of the client ends during the run.
+    NotEnoughMemoryError
+        When the layout needs more than `memory_limit` or the system's memory, even with files, or
+        these need more than there is on the disk; before any work.
 
     Examples
     --------
@@ -144,6 +155,7 @@ def simplicial_set_embedding(
     run = Run(
         method=method,
         n_threads=n_threads,
+        memory_limit=memory_limit,
         progress=progress,
         callback=callback,
         callback_every=callback_every,
@@ -168,11 +180,13 @@ def embed(job: Job, run: Run) -> NDArray[np.float32]:
         with _timed("graph", run.timings):
             graph = backend.adopt_graph(job.graph) if on_gpu(job.graph) else None
             if graph is None:
+                scratch = storage_for(job, run) if backend.name == "numba" else None
                 graph = prepare_graph(
                     job.graph,
                     n_vertices=job.n_vertices,
                     name=job.graph_name,
                     n_threads=run.n_threads,
+                    scratch=scratch,
                 )
         n = int(graph.shape[0])
         spec.check_dimensions(n)

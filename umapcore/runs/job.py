@@ -15,6 +15,7 @@ from umapcore.errors import bad_type, bad_value
 from umapcore.layout.spec import OptimizerSpec
 from umapcore.runs.checkpoint import Keeper, check_checkpoint
 from umapcore.runs.snapshots import check_snapshots
+from umapcore.settings import memory_size
 
 if TYPE_CHECKING:
     import os
@@ -79,7 +80,7 @@ class Run:
 
     Attributes
     ----------
-    method, n_threads, progress, callback, callback_every, start_epoch, stop_epoch
+    method, n_threads, memory_limit, progress, callback, callback_every, start_epoch, stop_epoch
         As for :func:`umapcore.simplicial_set_embedding`.
     snapshots, checkpoint, timings
         Likewise; the run writes to each of them.
@@ -98,6 +99,7 @@ class Run:
 
     method: str = "umap"
     n_threads: int | None = None
+    memory_limit: int | str | None = None
     progress: bool | None = None
     callback: Callback | None = None
     callback_every: int = 1
@@ -113,6 +115,7 @@ class Run:
 
     def __post_init__(self) -> None:
         thread_count(self.n_threads)
+        object.__setattr__(self, "memory_limit", memory_size("memory_limit", self.memory_limit))
         if self.progress is not None:
             if not isinstance(self.progress, (bool, np.bool_)):
                 raise bad_type("progress", self.progress, "True, False or None")
