@@ -1,7 +1,8 @@
 """Measure memory and time of layouts of graphs that are in memory and on disk.
 
 ``python -m benchmarks.memory VERTICES`` writes a file with a generated graph, lays it out without a
-limit and with each ``--limit``, in turns, and prints JSON. Each run is a process of its own. Its
+limit and with each ``--limit`` (``third``: of what is needed beside what the process holds), in
+turns, and prints JSON. Each run is a process of its own. Its
 peak is that of its anonymous memory, read from ``/proc`` fifty times a second: maps of files that
 the system can drop are not part of it. ``--tangled N`` adds up N graphs whose vertices have nothing
 to do with each other: such a graph does not become smaller where it is coarsened.
@@ -83,6 +84,7 @@ def _child(path: Path, parameters: dict[str, Any]) -> None:
     from umapcore.layout.spec import OptimizerSpec
     from umapcore.runs.job import Job
     from umapcore.runs.storage import needs_of
+    from umapcore.settings import memory_size
 
     with open_file(path, graphs_on_disk=True) as adata:
         timings: dict[str, float] = {}
@@ -98,13 +100,18 @@ def _child(path: Path, parameters: dict[str, Any]) -> None:
             thread_count(None),
             spectral=parameters.get("init_pos") != "random",
         )
+        assert needs is not None
+        # What the process holds is not part of these limits.
+        shares = {"least": needs.least + 2 * 10**7, "third": needs.memory // 3}
+        if parameters["memory_limit"] in shares:
+            parameters["memory_limit"] = held + shares[parameters["memory_limit"]]
         try:
             umapcore.tl.umap(adata, timings=timings, **parameters)
         except umapcore.errors.NotEnoughMemoryError as error:
             print(json.dumps({"refused": str(error)}))
             return
-        assert needs is not None
         said = {
+            "limit_bytes": memory_size("limit", parameters["memory_limit"]),
             "stages": timings,
             "held_bytes": held,
             "estimated_bytes": held + needs.memory,

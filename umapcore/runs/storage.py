@@ -31,7 +31,7 @@ _SMALL = 2**28
 #: Bytes of a window of an array on disk: at least, and at most.
 _LEAST_WINDOW, _MOST_WINDOW = 2**24, 2**30
 #: Kernels that are loaded, threads, chunks of files.
-_FIXED = 48_000_000
+_FIXED = 64_000_000
 #: Private sums of pulls of a layout's workers.
 _MOST_PULLS = 9
 
@@ -63,21 +63,23 @@ def needs_of(job: Job, n_threads: int, *, spectral: bool) -> Needs | None:
     d = job.spec.n_components
     width = -(-(d + GUARDS) // BLOCK_COLUMNS) * BLOCK_COLUMNS
     # Two blocks of vectors on the finest level; degrees, shares, orders and offsets of two levels.
-    start = (8 * width + 60) * n if spectral else 40 * d * n
+    start = (8 * width + 60) * n if spectral else (60 * d + 40) * n
     # Order, offsets, walkers; positions, their walks and copies; the workers' pulls.
     layout = 30 * n + 4 * d * n * (5 + min(n_threads, _MOST_PULLS))
-    plan = 90 * n + 4 * d * n
+    plan = 100 * n + 4 * d * n
     vertices = max(start, layout, plan)
-    # The graph; on the start its coarser levels and a renumbered copy; later the plan.
-    edges = (8 + (18 if spectral else 8)) * entries
-    disk = (36 if spectral else 16) * entries
-    if bytes_each > 8:
-        edges, disk = edges + bytes_each * entries, disk + bytes_each * entries
+    # Columns and weights take 8 bytes. The levels of the start together have 2 to 5 times the edges
+    # of the graph, and while one is made, its edges are there twice. Later there is the plan.
+    edges, disk = (48 * entries, 56 * entries) if spectral else (16 * entries, 16 * entries)
     if job.spec.density_weight > 0:
         _, distances, _ = stored_entries(job.distances)
-        # Distances in float64 and both of their directions, twice while they are compared.
-        edges, disk = edges + 84 * distances, disk + 84 * distances
+        # Distances in float64; their columns, twice; the larger of both directions.
+        edges = max(edges, 8 * entries + 64 * distances)
+        disk = max(disk, 8 * entries + 72 * distances)
         vertices += 32 * n
+    if bytes_each > 8:  # while the graph is converted
+        edges = max(edges, (8 + bytes_each) * entries)
+        disk = max(disk, (8 + bytes_each) * entries)
     vertices += _FIXED
     return Needs(edges + vertices, vertices + 2 * _LEAST_WINDOW, disk)
 
