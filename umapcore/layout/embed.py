@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from umapcore.runs.snapshots import Snapshots
 
 
+#: Backends that plan in the memory of this process.
+_PLAN_ON_HOST = {"numba", "cluster"}
+
+
 def simplicial_set_embedding(
     graph: Any,
     spec: OptimizerSpec | None = None,
@@ -180,7 +184,7 @@ def embed(job: Job, run: Run) -> NDArray[np.float32]:
         with _timed("graph", run.timings):
             graph = backend.adopt_graph(job.graph) if on_gpu(job.graph) else None
             if graph is None:
-                scratch = storage_for(job, run) if backend.name == "numba" else None
+                scratch = storage_for(job, run) if backend.name in _PLAN_ON_HOST else None
                 graph = prepare_graph(
                     job.graph,
                     n_vertices=job.n_vertices,
