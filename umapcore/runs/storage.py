@@ -62,8 +62,9 @@ def needs_of(job: Job, n_threads: int, *, spectral: bool) -> Needs | None:
         return None
     d = job.spec.n_components
     width = -(-(d + GUARDS) // BLOCK_COLUMNS) * BLOCK_COLUMNS
-    # Two blocks of vectors on the finest level; degrees, shares, orders and offsets of two levels.
-    start = (8 * width + 60) * n if spectral else (60 * d + 40) * n
+    # Two blocks of vectors on the finest level; degrees, shares, orders and offsets of two levels;
+    # 16 bytes that the allocator may keep.
+    start = (8 * width + 76) * n if spectral else (60 * d + 40) * n
     # Order, offsets, walkers; positions, their walks and copies; the workers' pulls.
     layout = 30 * n + 4 * d * n * (5 + min(n_threads, _MOST_PULLS))
     plan = 100 * n + 4 * d * n
