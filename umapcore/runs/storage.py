@@ -100,21 +100,19 @@ def storage_for(job: Job, run: Run) -> Scratch | None:
     limit = run.memory_limit or settings.memory_limit
     if needs is None or (limit is None and needs.memory < _SMALL):
         return None
-    give_back()
-    held, free = process_memory(), available_memory()
     assert not isinstance(limit, str)
-    rooms = [room for room in (None if limit is None else limit - held, free) if room is not None]
-    if not rooms or needs.memory <= min(rooms):
+    if limit is None:
+        room = available_memory()
+        there = f"the system has {_said(room or 0)}"
+    else:
+        give_back()
+        held = process_memory()
+        room = limit - held
+        there = f"memory_limit={limit:,} leaves {_said(room)}"
+        there += f" beside the {_said(held)} that the process holds" if held else ""
+    if room is None or needs.memory <= room:
         return None
-    room = min(rooms)
-    said = f"it needs about {_said(needs.memory)} of memory"
-    there = (
-        f"memory_limit={limit:,} leaves {_said(room)}"
-        if room != free
-        else (f"the system has {_said(room)}")
-    )
-    if room != free and held:
-        there += f" beside the {_said(held)} that the process holds"
+    said = f"it may need {_said(needs.memory)} of memory"
     if needs.least > room:
         msg = (
             f"{job.graph_name} is too large to be laid out here: {said}, or {_said(needs.least)} "
@@ -126,13 +124,13 @@ def storage_for(job: Job, run: Run) -> Scratch | None:
     if needs.disk > on_disk:
         msg = (
             f"{job.graph_name} is too large to be laid out here: {said}, and {there}; with files "
-            f"it needs about {_said(needs.disk)} in {folder}, where {_said(on_disk)} are free. "
+            f"it may need {_said(needs.disk)} in {folder}, where {_said(on_disk)} are free. "
             "umapcore.settings.scratch_dir or TMPDIR names another folder."
         )
         raise NotEnoughMemoryError(msg)
     window = min(_MOST_WINDOW, _LEAST_WINDOW + (room - needs.least) // 3)
     logger.info(
-        "%s is kept in files in %s, about %s: in memory, %s, and %s",
+        "%s is kept in files in %s, up to %s: in memory, %s, and %s",
         job.graph_name,
         folder,
         _said(needs.disk),
@@ -153,7 +151,10 @@ def scratch_folder() -> Path:
     named = settings.scratch_dir
     folder = Path(tempfile.gettempdir() if named is None else named)
     name = f"{folder}, the folder for large arrays,"
-    other = "set umapcore.settings.scratch_dir, or the environment variable UMAPCORE_SCRATCH_DIR."
+    other = (
+        "set umapcore.settings.scratch_dir, or the environment variable UMAPCORE_SCRATCH_DIR; or "
+        "a larger memory_limit, which keeps everything in memory."
+    )
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         msg = f"{name} does not exist or cannot be written to: {other}"
         raise OSError(msg)
