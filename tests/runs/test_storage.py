@@ -156,7 +156,10 @@ def test_folders_that_do_not_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     monkeypatch.setattr(storage, "_kind_of", lambda _: "tmpfs")
     with pytest.raises(OSError, match=r"is in memory, not on a disk: set umapcore.settings"):
         scratch_folder()
-    monkeypatch.setattr(settings, "scratch_dir", tmp_path / "nowhere")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.setattr(settings, "scratch_dir", gone)
+    gone.rmdir()
     with pytest.raises(OSError, match="does not exist or cannot be written to"):
         scratch_folder()
 
