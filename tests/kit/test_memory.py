@@ -62,16 +62,16 @@ def test_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         settings.scratch_dir = 3  # type: ignore[assignment]
 
 
-def test_the_environment() -> None:
+def test_the_environment(tmp_path: Path) -> None:
     code = "from umapcore.settings import settings as s; print(s.memory_limit, s.scratch_dir)"
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={"UMAPCORE_MEMORY_LIMIT": "3GB", "UMAPCORE_SCRATCH_DIR": "/x"},
+        env={"UMAPCORE_MEMORY_LIMIT": "3GB", "UMAPCORE_SCRATCH_DIR": str(tmp_path)},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.split() == ["3000000000", "/x"]
+    assert done.stdout.split() == ["3000000000", str(tmp_path)]
 
 
 def write(root: Path, files: dict[str, str]) -> str:
