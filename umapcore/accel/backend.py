@@ -112,6 +112,7 @@ class ScanpyBackend:
         density_fraction: float = 0.3,
         density_shift: float = 0.1,
         n_threads: int | None = None,
+        memory_limit: int | str | None = None,
         progress: bool | None = None,
         callback: Callable[[int, NDArray[np.float32]], bool | None] | None = None,
         callback_every: int = 1,
@@ -137,6 +138,9 @@ class ScanpyBackend:
             Added to the variance of the log radii in the embedding.
         n_threads
             Threads on the CPU. None uses ``umapcore.settings.n_threads``, else numba's number.
+        memory_limit
+            Most memory of the process, such as ``'6GB'``. None uses
+            ``umapcore.settings.memory_limit``, else what the system can give.
         progress
             Show a progress bar. None shows one for a long run.
         callback
