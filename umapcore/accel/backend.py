@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from umapcore.accel.scanpy_umap import from_rng, key_of_settings, store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from os import PathLike
 
     import numpy as np
     from anndata import AnnData
+    from distributed import Client
     from numpy.typing import ArrayLike, NDArray
 
     from umapcore.runs.checkpoint import Checkpoint
@@ -118,6 +119,8 @@ class ScanpyBackend:
         callback_every: int = 1,
         snapshots: int | Snapshots | None = None,
         checkpoint: str | PathLike[str] | Checkpoint | None = None,
+        devices: Sequence[int] | None = None,
+        client: Client | None = None,
     ) -> AnnData | None:
         """Embed by :func:`umapcore.tl.umap`, which describes and checks the parameters.
 
@@ -151,6 +154,10 @@ class ScanpyBackend:
             Epochs between the positions that are kept, or a ``umapcore.Snapshots``.
         checkpoint
             File to save the run to and continue it from, or a ``umapcore.Checkpoint``.
+        devices
+            Numbers of the GPUs that share the epochs.
+        client
+            A ``distributed.Client``, whose workers share the epochs.
 
         Returns
         -------
