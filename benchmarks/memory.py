@@ -7,7 +7,7 @@ read from ``/proc`` fifty times a second: maps of files that the system can drop
 ``--tangled N`` adds up N graphs whose vertices have nothing to do with each other: such a graph
 hardly becomes smaller where it is coarsened.
 ``benchmarks/results/memory.json`` has 4,000,000 vertices with ``--limit 1070MB --epochs 50 --turns
-3``, and 10,000,000 with ``--limit 6GB --no-unlimited``; estimates in it are those of that time.
+3``, and 10,000,000 without a limit and with 6 and 2.4 GB; estimates are those of that time.
 """
 
 from __future__ import annotations
