@@ -123,6 +123,37 @@ def _several_components() -> None:
         _lay_out(adata, n_components=n_components)
 
 
+@_rarer
+def _shards() -> None:
+    """Let two shards share memory, and pack what others send each other."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import numpy as np
+
+    from umapcore.cluster.packing import pack, unpack
+    from umapcore.cluster.shared_memory import SharedMemory, bytes_for
+    from umapcore.graph.csr import prepare_graph
+    from umapcore.layout.plan import build_plan
+    from umapcore.layout.shards import cut
+    from umapcore.layout.spec import OptimizerSpec
+    from umapcore_numba.layout.shard import NumbaShard
+
+    adata, spec = _cells(), OptimizerSpec(n_epochs=2)
+    _with_graph(adata)
+    plan = build_plan(prepare_graph(adata.obsp["connectivities"]), spec)
+    start = np.zeros((_CELLS, 2), np.float32)
+    memory = np.zeros(bytes_for(2, [start.nbytes] * 2, [start.nbytes]), np.uint8)
+
+    def run(shard: Any) -> None:
+        link = SharedMemory(memory, shard.number, 2)
+        NumbaShard(shard, start, spec, link, 2).advance(1, 2)
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(run, cut(plan, [1.0, 1.0])))
+    words = np.ones(40, np.uint32)
+    unpack(pack(words, np.zeros_like(words), 1), words, 1, add=False)
+
+
 def _cells(*, cosine: bool = False) -> AnnData:
     import numpy as np
     from anndata import AnnData

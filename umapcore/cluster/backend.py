@@ -161,6 +161,8 @@ def _shared_memory(
     n_walkers = plan.heads.shape[0] if start.density is not None else 0
     memory = workers.each(tasks.make_memory, [len(workers)], [n_coordinates], [n_walkers])
     (name,) = workers.results(tasks.name_of, memory)
-    if name is None or not all(workers.results(tasks.can_open, [name] * len(workers))):
+    processes = [place.process for place in places]
+    n = len(workers)
+    if name is None or not all(workers.results(tasks.can_open, [name] * n, processes[:1] * n)):
         return None
-    return memory, name, [place.process for place in places]
+    return memory, name, processes

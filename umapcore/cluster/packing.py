@@ -73,7 +73,7 @@ def _parts(
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int64]]:
     """Return the bits, the words, and the first word of each part."""
     n_parts, n_bits = -(-n // _PART), -(-n // _BITS)
-    firsts = np.append(0, np.cumsum(packed[:n_parts] + np.int64(1)))
+    firsts = np.append(0, np.cumsum(packed[:n_parts].astype(np.int64) + 1))
     return packed[n_parts : n_parts + n_bits], packed[n_parts + n_bits :], firsts
 
 

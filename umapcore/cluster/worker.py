@@ -8,7 +8,6 @@ from __future__ import annotations
 import mmap
 import os
 import select
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +48,8 @@ def place_of_worker() -> Place:
 
 def machine() -> str:
     """Return a name that processes have in common which can share memory, or ``''``."""
-    if not sys.platform.startswith("linux"):
+    # It takes memory without a name, and a way to see that a process has ended.
+    if not (hasattr(os, "memfd_create") and hasattr(os, "pidfd_open")):
         return ""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -91,8 +91,12 @@ def name_of(memory: Memory | None) -> str | None:
     return None if memory is None else memory.name
 
 
-def can_open(name: str) -> bool:
-    """Return whether this worker can open a memory."""
+def can_open(name: str, process: int) -> bool:
+    """Return whether this worker can open a memory and watch a process."""
+    try:
+        os.close(os.pidfd_open(process))
+    except OSError:  # some containers forbid it
+        return False
     return os.access(name, os.R_OK | os.W_OK)
 
 
@@ -116,7 +120,9 @@ class _Watch:
     """Whether processes of this machine are still there."""
 
     def __init__(self, processes: Sequence[int]) -> None:
-        self._processes = [os.pidfd_open(process) for process in processes]
+        self._processes: list[int] = []
+        for process in processes:
+            self._processes.append(os.pidfd_open(process))
 
     def __call__(self, number: int) -> None:
         ended = select.poll()

@@ -154,8 +154,8 @@ class Workers:
         errors = [future.exception() for future in failed if future.status == "error"]
         for error in errors:
             if not isinstance(error, (WorkerLostError, KilledWorker)):
-                failed_so: BaseException = error
-                return failed_so
+                cause: BaseException = error
+                return cause
         lost = self._lost()
         what = f"{len(lost)} of {len(self)} workers have ended ({', '.join(lost)})"
         if not lost:
