@@ -18,7 +18,7 @@ from scipy import sparse
 
 import umapcore as uc
 from umapcore import pp
-from umapcore._kit import arrays, scratch
+from umapcore._kit import arrays, mapped
 from umapcore._kit.mapped import is_scratch
 from umapcore.anndata_io import representation
 from umapcore.anndata_io.representation import choose_representation
@@ -265,7 +265,7 @@ def test_room_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     alive: weakref.WeakSet[Any] = weakref.WeakSet()
     most = 0
 
-    class Counted(scratch._Scratch):
+    class Counted(mapped._Scratch):
         def __new__(cls, *given: Any) -> Any:
             nonlocal most
             made = super().__new__(cls, *given)
@@ -274,7 +274,7 @@ def test_room_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
             return made
 
     checked: list[int] = []
-    monkeypatch.setattr(scratch, "_Scratch", Counted)
+    monkeypatch.setattr(mapped, "_Scratch", Counted)
     monkeypatch.setattr(representation, "check_room", checked.append)
     x = points()
     # On one thread: others may hold a file for a moment longer.
@@ -336,7 +336,8 @@ def test_chunks_of_another_shape_than_announced() -> None:
 
 @pytest.mark.parametrize("announced", [True, False])
 def test_sparse_chunks(announced: bool) -> None:
-    x = sparse.random_array((90, 12), density=0.4, format="csr", rng=0, dtype=np.float32)
+    random = np.random.default_rng(0).random((2, 90, 12), np.float32)
+    x = sparse.csr_array(np.where(random[0] < 0.4, random[1], np.float32(0)))
     lazy = da.from_array(x.toarray(), chunks=(40, 12))
     meta = sparse.csr_array((0, 0), dtype=np.float32) if announced else np.empty((0, 0), "f4")
     lazy = lazy.map_blocks(sparse.csr_array, meta=meta)

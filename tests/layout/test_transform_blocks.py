@@ -83,7 +83,7 @@ def test_blocks_of_unknown_length() -> None:
         with pytest.raises(ValueError, match="knn_distances and knn_indices have blocks of unknow"):
             place(reference, lazy[0], other)
     shorter = da.from_array(distances[:80], chunks=(25, -1))
-    with pytest.raises(ValueError, match=r"shape \(11, 7\) and knn_distances \(5, 7\)"):
+    with pytest.raises(ValueError, match=r"shape \(\d+, 7\) and knn_distances \(\d+, 7\)"):
         place(reference, lazy[0], shorter).compute()
 
 
