@@ -227,7 +227,7 @@ class TestMemory:
         monkeypatch.setattr("umapcore.device.select.gpu_problem", lambda: None)
         monkeypatch.setattr(
             "umapcore.device.select._open_gpu",
-            lambda: CupyBackend(lambda: cuda_host.HostDevice(memory=20_000)),
+            lambda *_: CupyBackend(lambda: cuda_host.HostDevice(memory=20_000)),
         )
         points = points_of("normal", 400, 6)
         with pytest.warns(UserWarning, match="on the CPU: The search for neighbours needs .* KiB"):

@@ -9,8 +9,8 @@ import pytest
 
 from tests.conftest import ON_GPU, ON_HOST
 from tests.gpu.test_gpu_layout import GRAPHS, assert_equal_bits, case, dense_case
-from tests.support import anndatas, cuda_host, graphs
-from umapcore import OptimizerSpec, simplicial_set_embedding, tl
+from tests.support import cuda_host, graphs
+from umapcore import OptimizerSpec, simplicial_set_embedding
 from umapcore_cupy.backend import SeveralGPUs
 from umapcore_cupy.layout import layout as layouts
 
@@ -96,38 +96,36 @@ def test_densities(kind: str, name: str, d: int) -> None:
     backend.close()
 
 
-def test_tl_umap(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The numbers reach the backend, and the start, which one device computes, all devices."""
+def test_numbers_reach_the_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One device computes the start for all."""
     if cuda_host.MISSING is not None:
         pytest.skip(str(cuda_host.MISSING))
     asked, backends = [], []
 
-    def open_backend(devices: Any) -> SeveralGPUs:
+    def open_several(devices: Any) -> SeveralGPUs:
         asked.append(devices)
         backends.append(opened("host", len(devices)))
         return backends[-1]
 
     monkeypatch.setattr("umapcore.device.select.gpu_problem", lambda: None)
-    monkeypatch.setattr("umapcore.device.select._open_gpu", open_backend)
-    one, two = anndatas.sheet(500), anndatas.sheet(500)
-    tl.umap(one, maxiter=20)
-    tl.umap(two, maxiter=20, method="rapids", devices=np.array([1, 0]))
+    monkeypatch.setattr("umapcore.device.select._open_gpu", open_several)
+    graph, spec = graphs.surface(500), OptimizerSpec(n_epochs=20)
+    found = simplicial_set_embedding(graph, spec, method="rapids", devices=np.array([1, 0]))
     assert asked == [(1, 0)]
-    assert_equal_bits(two.obsm["X_umap"], one.obsm["X_umap"])
+    assert_equal_bits(found, simplicial_set_embedding(graph, spec))
     assert backends[0]._links is None  # closed
-    assert one.uns["umap"]["provenance"] == two.uns["umap"]["provenance"]
 
 
 @pytest.mark.parametrize("devices", ["0", 3, 1.5])
 def test_devices_of_a_wrong_type(devices: Any) -> None:
     with pytest.raises(TypeError, match=r"^devices=.*a list of different numbers of GPUs"):
-        tl.umap(anndatas.sheet(60), method="rapids", devices=devices)
+        simplicial_set_embedding(graphs.surface(60), method="rapids", devices=devices)
 
 
 @pytest.mark.parametrize("devices", [[], [0, 0], [0, -1]])
 def test_devices_that_are_not_allowed(devices: Any) -> None:
     with pytest.raises(ValueError, match=r"^devices="):
-        tl.umap(anndatas.sheet(60), method="rapids", devices=devices)
+        simplicial_set_embedding(graphs.surface(60), method="rapids", devices=devices)
 
 
 def test_the_cpu_takes_no_devices() -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from umapcore._kit.checks import check_integer
-from umapcore.errors import GPUUnavailableError, bad_type, bad_value, did_you_mean
+from umapcore.errors import GPUUnavailableError, bad_type, did_you_mean
 from umapcore.logs import logger
 from umapcore.settings import settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from distributed import Client
 
     from umapcore.device.protocol import Backend
@@ -39,25 +39,6 @@ def check_method(method: object) -> str:
         msg = f"method={method!r} is unknown: method must be one of {allowed}."
         raise ValueError(msg + did_you_mean(method, METHODS))
     return method
-
-
-def check_devices(devices: object, method: str) -> tuple[int, ...]:
-    """Return the numbers of GPUs.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If they are not different integers from 0 on, or if the method does not use a GPU.
-    """
-    allowed = "None, or a list of different numbers of GPUs, such as [0, 1]"
-    if isinstance(devices, str) or not isinstance(devices, Iterable):
-        raise bad_type("devices", devices, allowed)
-    numbers = tuple(check_integer("devices", each, 0) for each in devices)
-    if not numbers or len(set(numbers)) < len(numbers):
-        raise bad_value("devices", devices, allowed)
-    if method == "umap":
-        raise bad_value("devices", devices, "None for method='umap', which uses the CPU")
-    return numbers
 
 
 def resolve_backend(

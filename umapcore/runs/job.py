@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from umapcore._kit.checks import check_integer
 from umapcore._kit.threads import thread_count
 from umapcore.cluster.workers import check_client
-from umapcore.device.select import check_devices, check_method
+from umapcore.device.select import check_method
 from umapcore.errors import bad_type, bad_value
 from umapcore.layout.spec import OptimizerSpec
 from umapcore.runs.checkpoint import Keeper, check_checkpoint
@@ -134,7 +135,7 @@ class Run:
             if self.method == "rapids":
                 raise bad_value("method", self.method, "'umap' for the workers of a client")
         if self.devices is not None:
-            object.__setattr__(self, "devices", check_devices(self.devices, self.method))
+            object.__setattr__(self, "devices", _checked_devices(self.devices, self.method))
             if self.client is not None:
                 raise bad_value("devices", self.devices, "None for the workers of a client")
         if checkpoint is not None:
@@ -156,3 +157,22 @@ class Run:
         start = check_integer("start_epoch", self.start_epoch, 0, n_epochs)
         stop = n_epochs if self.stop_epoch is None else self.stop_epoch
         return start, check_integer("stop_epoch", stop, start, n_epochs)
+
+
+def _checked_devices(devices: object, method: str) -> tuple[int, ...]:
+    """Return the numbers of GPUs.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they are not different integers from 0 on, or if the method does not use a GPU.
+    """
+    allowed = "None, or a list of different numbers of GPUs, such as [0, 1]"
+    if isinstance(devices, str) or not isinstance(devices, Iterable):
+        raise bad_type("devices", devices, allowed)
+    numbers = tuple(check_integer("devices", each, 0) for each in devices)
+    if not numbers or len(set(numbers)) < len(numbers):
+        raise bad_value("devices", devices, allowed)
+    if method == "umap":
+        raise bad_value("devices", devices, "None for method='umap', which uses the CPU")
+    return numbers
