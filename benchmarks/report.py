@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = (
     "numpy", "scipy", "numba", "llvmlite", "tbb", "anndata", "umap-learn", "scanpy", "scranpy",
-    "scikit-learn", "pynndescent", "hnswlib", "faiss-cpu", "usearch",
+    "scikit-learn", "pynndescent", "hnswlib", "faiss-cpu", "usearch", "dask", "distributed", "zarr",
 )  # fmt: skip
 #: What the name of a file ends in that is still being written.
 PARTIAL = ".partial"

@@ -1,8 +1,9 @@
 """What shards send one another: ``python -m benchmarks.cluster.traffic``.
 
 A generated graph is laid out for some epochs by 2 to 16 shards in threads of this process, which
-exchange messages as on several machines. The bytes of all messages are counted, and the packing and
-unpacking of an array of positions is timed on one thread.
+exchange messages as on several machines. The bytes of all messages are counted, the packing and
+unpacking of an array of positions is timed on one thread, and so are messages of that size between
+two threads that send and receive at the same time, by sockets of this machine.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from benchmarks import graphs, report
 from umapcore import OptimizerSpec
 from umapcore.cluster.messages import Messages
 from umapcore.cluster.packing import pack, unpack
+from umapcore.cluster.sockets import SocketLinks
 from umapcore.graph.csr import prepare_graph
 from umapcore.layout.plan import build_plan
 from umapcore.layout.shards import cut
@@ -79,6 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
         "n_vertices": plan.n_vertices, "n_edges": plan.n_edges, "epochs": options.epochs,
         "bytes_sent_by_a_shard_in_a_bucket": sent, "load": report.load_average(),
         "seconds_a_word": rates(2 * plan.n_vertices),
+        "bytes_a_second_by_sockets": rate_of_sockets(2 * plan.n_vertices),
     }  # fmt: skip
     report.write_json(options.out, content)
     return 0
@@ -122,6 +125,31 @@ def rates(n_words: int) -> dict[str, float]:
         found["unpack"].append((time.perf_counter() - packed_at) / n_words)
         found["pack"].append((packed_at - began) / n_words)
     return {way: median(times[1:]) for way, times in found.items()}  # the first one compiles
+
+
+def rate_of_sockets(n_words: int) -> float:
+    """Return how many bytes a second go from one shard to another, and as many back."""
+    links = [SocketLinks("127.0.0.1") for _ in range(2)]
+    addresses = [link.address for link in links]
+    words = np.arange(n_words, dtype=np.uint32)
+    times: list[float] = []
+
+    def work(number: int) -> None:
+        links[number].connect(number, addresses)
+        for _ in range(4 * REPEATS):
+            began = time.perf_counter()
+            links[number].exchange([words, words])
+            if number == 0:
+                times.append(time.perf_counter() - began)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for link in links:
+        link.close()
+    return words.nbytes / median(times)
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:

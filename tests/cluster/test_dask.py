@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 distributed = pytest.importorskip("distributed")
 
 WAYS = ("shared memory", "messages")
+GRAPHS = {
+    "surface": graphs.surface(2000),
+    "clusters": graphs.clusters(600, 4),
+    "grid": graphs.random_weights(graphs.grid(30, 40)),
+    "hub": graphs.hub(1300, 3),
+}
 
 
 @contextmanager
@@ -72,10 +78,16 @@ def test_tl_umap(client: Any, way: str) -> None:
     assert timings["optimise"] > 0
 
 
-def test_densities_in_three_dimensions(client: Any, way: str) -> None:
-    graph, distances = density_cases.blobs(900)
-    spec = OptimizerSpec(n_components=3, n_epochs=12, density_weight=2.0)
-    options: dict[str, Any] = {"distances": distances, "init": "random", "progress": False}
+@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize(("n_components", "density_weight"), [(2, 2.0), (3, 0.0), (3, 2.0)])
+def test_same_bits(
+    client: Any, way: str, name: str, n_components: int, density_weight: float
+) -> None:
+    graph = GRAPHS[name]
+    spec = OptimizerSpec(n_components=n_components, n_epochs=6, density_weight=density_weight)
+    options: dict[str, Any] = {"init": "random", "progress": False}
+    if density_weight:
+        options["distances"] = density_cases.of_graph(graph)
     alone = simplicial_set_embedding(graph, spec, n_threads=1, **options)
     shared = simplicial_set_embedding(graph, spec, client=client, n_threads=1, **options)
     np.testing.assert_array_equal(shared.view(np.int32), alone.view(np.int32))

@@ -14,8 +14,8 @@ import pytest
 from scipy import sparse
 
 import umapcore
-from tests.support import anndatas
-from tests.support.graphs import clusters, surface
+from tests.support import anndatas, density_cases
+from tests.support.graphs import clusters, grid, hub, random_weights, surface
 from umapcore import OptimizerSpec, cli, settings, simplicial_set_embedding
 from umapcore._kit.scratch import Scratch, scratch_of
 from umapcore.errors import NotEnoughMemoryError
@@ -76,19 +76,31 @@ def embedding(graph: Any, **options: Any) -> NDArray[np.float32]:
     return simplicial_set_embedding(graph, SPEC, **options)
 
 
-@pytest.mark.parametrize("limit", [2 * GB, "2GB"])
+GRAPHS = {
+    "surface": lambda: surface(2000),
+    "clusters": lambda: clusters(2000),
+    "grid": lambda: random_weights(grid(40, 50)),
+    "hub": lambda: hub(1300, 3),
+}
+
+
 @pytest.mark.parametrize("init", ["spectral", "random"])
-@pytest.mark.parametrize("make", [surface, clusters])
+@pytest.mark.parametrize(("n_components", "density_weight"), [(2, 0.0), (3, 2.0)])
+@pytest.mark.parametrize("name", GRAPHS)
 def test_the_same_bits(
-    make: Any, init: str, limit: int | str, monkeypatch: pytest.MonkeyPatch
+    name: str, n_components: int, density_weight: float, init: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    graph = make(2000)
+    graph = GRAPHS[name]()
+    spec = SPEC.replace(n_components=n_components, density_weight=density_weight)
+    options: dict[str, Any] = {"init": init}
+    if density_weight:
+        options["distances"] = density_cases.of_graph(graph)
     with watched(monkeypatch) as scratches:
-        expected = embedding(graph, init=init)
-        found = embedding(graph, init=init, memory_limit=limit)
+        expected = simplicial_set_embedding(graph, spec, **options)
+        found = simplicial_set_embedding(graph, spec, **options, memory_limit=2 * GB)
     assert scratches[0] is None
     assert isinstance(scratches[1], Scratch)
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(found.view(np.int32), expected.view(np.int32))
 
 
 def test_the_setting_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
