@@ -139,6 +139,7 @@ def test_an_error_on_a_worker_is_raised(
         simplicial_set_embedding(graphs.surface(300), client=client, progress=False)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 @pytest.mark.parametrize("way", WAYS, indirect=True)
 def test_a_worker_that_is_killed(way: str, tmp_path: Path) -> None:
     """The run ends with an error, and goes on from its checkpoint on fewer workers, or on none."""
@@ -195,6 +196,13 @@ def test_workers_use_their_cpus(client: Any) -> None:
         tl.umap(anndatas.sheet(60), method="rapids", client=client)
 
 
+@pytest.fixture
+def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing be done: the graph would be the first thing to look at."""
+    monkeypatch.setattr("umapcore.layout.embed.prepare_graph", None)
+
+
+@pytest.mark.usefixtures("no_work")
 def test_no_workers() -> None:
     with (
         distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=":0") as made,
@@ -204,7 +212,19 @@ def test_no_workers() -> None:
         tl.umap(anndatas.sheet(60), client=client)
 
 
+@pytest.mark.usefixtures("no_work")
 def test_another_version_on_the_workers(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backend, "__version__", "0.0.1")
     with pytest.raises(RuntimeError, match="all must have the same version"):
+        tl.umap(anndatas.sheet(60), client=client)
+
+
+@pytest.mark.usefixtures("no_work")
+def test_workers_without_umapcore(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> None:
+        msg = "No module named 'umapcore'"
+        raise ModuleNotFoundError(msg)
+
+    monkeypatch.setattr(worker, "place_of_worker", missing)
+    with pytest.raises(RuntimeError, match=r"cannot import umapcore .*No module named"):
         tl.umap(anndatas.sheet(60), client=client)

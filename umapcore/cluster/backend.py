@@ -29,6 +29,11 @@ class ClusterBackend(NumbaBackend):
     ----------
     client
         A ``distributed.Client``.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        If the cluster has no workers, or they do not have this version of umapcore.
     """
 
     name = "cluster"
@@ -36,6 +41,7 @@ class ClusterBackend(NumbaBackend):
     def __init__(self, client: Any) -> None:
         self._client = client
         self._layouts: list[ClusterLayout] = []
+        _places(Workers(client))
 
     def begin(
         self,
@@ -128,6 +134,29 @@ class ClusterLayout:
         self._running = []
 
 
+def _places(workers: Workers) -> list[tasks.Place]:
+    """Return where the workers run.
+
+    Raises
+    ------
+    RuntimeError
+        If a worker does not have this version of umapcore.
+    """
+    try:
+        places: list[tasks.Place] = workers.results(tasks.place_of_worker)
+    except ImportError as error:
+        msg = f"a worker cannot import umapcore {__version__}: {error}"
+        raise RuntimeError(msg) from error
+    others = {place.version for place in places} - {__version__}
+    if others:
+        msg = (
+            f"the workers have umapcore {', '.join(sorted(others))}, and this process has "
+            f"{__version__}: all must have the same version."
+        )
+        raise RuntimeError(msg)
+    return places
+
+
 def _shared_memory(
     workers: Workers, plan: EdgePlan, start: tasks.Start
 ) -> tuple[Any, str, list[int]] | None:
@@ -138,20 +167,8 @@ def _shared_memory(
     Returns
     -------
     The memory, which must be kept until all have opened it; its name; the workers' processes.
-
-    Raises
-    ------
-    RuntimeError
-        If a worker has another version of umapcore.
     """
-    places = workers.results(tasks.place_of_worker)
-    others = {place.version for place in places} - {__version__}
-    if others:
-        msg = (
-            f"the workers have umapcore {', '.join(sorted(others))}, and this process has "
-            f"{__version__}: all must have the same version."
-        )
-        raise RuntimeError(msg)
+    places = _places(workers)
     machines = {place.machine for place in places}
     if len(machines) > 1 or "" in machines:
         return None

@@ -158,8 +158,8 @@ class Workers:
                 return cause
         lost = self._lost()
         what = f"{len(lost)} of {len(self)} workers have ended ({', '.join(lost)})"
-        if not lost:
-            what = "; ".join(map(str, errors))
+        if not lost:  # they have been replaced, or cannot reach one another
+            what = "; ".join(map(str, errors)) or "a worker has lost its part of the layout"
         return WorkerLostError(
             f"{what}: the layout has ended. With `checkpoint`, the same call goes on from where it "
             "was last saved, on any number of workers."
