@@ -22,7 +22,16 @@ from umapcore._kit import arrays, mapped
 from umapcore._kit.mapped import is_scratch
 from umapcore.anndata_io import representation
 from umapcore.anndata_io.representation import choose_representation
-from umapcore.neighbors import directions, magnitudes, pairs, partitions, search, tiles, trees
+from umapcore.neighbors import (
+    directions,
+    magnitudes,
+    pairs,
+    partitions,
+    search,
+    tiles,
+    trees,
+    trees_in_files,
+)
 from umapcore.neighbors.search import find_neighbors
 
 if TYPE_CHECKING:
@@ -82,9 +91,10 @@ def partitioned(monkeypatch: pytest.MonkeyPatch) -> None:
         (partitions, "_PASS_WORK", 1),
         (partitions, "LEAF", 32),
         (partitions, "SAMPLE", 200),
-        (trees, "_NEAR_BYTES", 2**13),
-        (trees, "_POINTS_PER_TASK", 97),
-        (trees, "_POINTS_PER_NODE", 5),
+        (trees_in_files, "_NEAR_BYTES", 2**13),
+        (trees, "POINTS_PER_TASK", 97),
+        (trees_in_files, "POINTS_PER_TASK", 97),
+        (trees_in_files, "_POINTS_PER_NODE", 5),
         (arrays, "_CHUNK_ENTRIES", 8000),
         (directions, "_ROWS", 97),
         (magnitudes, "_ROWS", 97),
@@ -154,7 +164,7 @@ def test_few_points_are_compared_exactly() -> None:
 def test_the_first_tree_moves_the_points(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nodes that are near in no file are divided in its order, and only for scratch files."""
     calls: list[int] = []
-    plain = trees._in_file_order
+    plain = trees_in_files._in_file_order
 
     def spy(order: Any, bounds: Any, n_threads: Any) -> Any:
         pieces = plain(order, bounds, n_threads)
@@ -168,7 +178,7 @@ def test_the_first_tree_moves_the_points(monkeypatch: pytest.MonkeyPatch) -> Non
         calls.append(len(bounds) - 1)
         return pieces
 
-    monkeypatch.setattr(trees, "_in_file_order", spy)
+    monkeypatch.setattr(trees_in_files, "_in_file_order", spy)
     x = points()
     found(x)
     assert not calls

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from umapcore._kit.scratch import memory_of
 from umapcore.errors import bad_value
 from umapcore.settings import settings
 
@@ -84,9 +85,7 @@ def scratch_zeros(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
 
 def is_scratch(array: Any) -> bool:
     """Return whether an array is in a scratch file, or a view of one that is."""
-    while isinstance(array, np.ndarray):
-        array = array.base
-    return isinstance(array, _Scratch)
+    return isinstance(memory_of(array), _Scratch)
 
 
 def empty_beside(array: Any, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:

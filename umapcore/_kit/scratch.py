@@ -50,9 +50,15 @@ class _Map(mmap.mmap):
 
 def scratch_of(array: Any) -> Scratch | None:
     """Return the scratch to which an array, or the one that it is a view of, was written."""
+    memory = memory_of(array)
+    return memory.scratch if isinstance(memory, _Map) else None
+
+
+def memory_of(array: Any) -> Any:
+    """Return the object that owns the memory of an array, if it is not an array itself."""
     while isinstance(array, np.ndarray):
         array = array.base
-    return array.scratch if isinstance(array, _Map) else None
+    return array
 
 
 class Sink:

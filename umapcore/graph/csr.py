@@ -21,14 +21,15 @@ from umapcore._kit.arrays import (
 from umapcore._kit.jit import kernel
 from umapcore._kit.parallel import for_rows
 from umapcore._kit.rng import mix64_of
-from umapcore._kit.scratch import Scratch, Sink, chunks, converted, scratch_of, windows
+from umapcore._kit.scratch import Scratch, Sink, chunks, converted
+from umapcore.graph.rows import larger_of_both, made_of_rows, narrow, rows_of
 from umapcore.graph.stored import brought
 from umapcore.logs import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
+
+    from umapcore.graph.rows import Rows
 
 _WEIGHTS = "a square sparse matrix or array of weights: real numbers, finite and at least 0"
 #: Weights whose largest is beyond 2 to the power of plus or minus this are scaled. Sums and squares
@@ -159,7 +160,7 @@ def csr_parts(
     if is_sparse(matrix) and matrix.format != "coo":
         stored = int(matrix.indptr[-1])
         data = converted(matrix.data[:stored], matrix.data.dtype, scratch)
-        return data, *_indices(matrix.indices[:stored], matrix.indptr, scratch)
+        return data, *narrow(matrix.indices[:stored], matrix.indptr, scratch)
     # SciPy's conversions do not know every dtype, and would sum duplicates, which `_tidied` logs.
     if is_sparse(matrix):
         order = np.argsort(matrix.row, kind="stable")
@@ -169,7 +170,7 @@ def csr_parts(
         data = matrix[rows, columns]
     indptr = np.zeros(matrix.shape[0] + 1, np.int64)
     np.cumsum(np.bincount(rows, minlength=matrix.shape[0]), out=indptr[1:])
-    return converted(data, data.dtype, scratch), *_indices(columns, indptr, scratch)
+    return converted(data, data.dtype, scratch), *narrow(columns, indptr, scratch)
 
 
 def _checked_weights(data: NDArray[Any], name: str, scratch: Scratch | None) -> NDArray[np.float32]:
@@ -198,18 +199,6 @@ def _checked_weights(data: NDArray[Any], name: str, scratch: Scratch | None) -> 
     return converted(data, np.float32, scratch)
 
 
-def _indices(
-    indices: NDArray[Any], indptr: NDArray[Any], scratch: Scratch | None
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Convert columns and offsets to one dtype, int32 if possible: kernels compile once."""
-    n = indptr.shape[0] - 1
-    dtype = np.int32 if max(n, int(indptr[-1])) < 2**31 else np.int64
-    return (
-        read_only(converted(indices, dtype, scratch)),
-        read_only(np.ascontiguousarray(indptr, dtype=dtype)),
-    )
-
-
 def _tidied(
     data: NDArray[np.float32],
     indices: NDArray[Any],
@@ -218,18 +207,15 @@ def _tidied(
     name: str,
 ) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[Any]]:
     """Sort rows, sum duplicates, drop self-loops and explicit zeros; the input is not changed."""
-    n = indptr.shape[0] - 1
-    scratch = scratch_of(indices)
-    weights, columns = Sink(scratch, np.float32), Sink(scratch, indices.dtype)
-    lengths = np.empty(n, np.int64)
     n_duplicates = n_loops = 0
-    for first, last in windows(indptr, scratch, 32):
-        begin, end = int(indptr[first]), int(indptr[last])
-        rows = _rows(data, indices, indptr, first, last)
+
+    def tidy(first: int, last: int) -> Rows:
+        nonlocal n_duplicates, n_loops
+        rows = rows_of((data, indices, indptr), first, last)
         if found & (_UNSORTED | _DUPLICATE):
-            rows = rows.copy()
+            given, rows = rows.nnz, rows.copy()
             rows.sum_duplicates()
-            n_duplicates += end - begin - rows.nnz
+            n_duplicates += given - rows.nnz
         values, tails, offsets = rows.data, rows.indices, rows.indptr
         heads = np.repeat(np.arange(first, last, dtype=tails.dtype), np.diff(offsets))
         loops = tails == heads
@@ -237,14 +223,14 @@ def _tidied(
         kept = ~loops & (values > 0)
         kept_before = np.zeros(values.shape[0] + 1, np.int64)
         np.cumsum(kept, out=kept_before[1:])
-        lengths[first:last] = np.diff(kept_before[offsets])
-        weights.append(values[kept])
-        columns.append(tails[kept])
+        return values[kept], tails[kept], kept_before[offsets]
+
+    tidied = made_of_rows((data, indices, indptr), tidy, indptr, 32)
     if n_duplicates:
         logger.info("%s: %d duplicate entries summed", name, n_duplicates)
     if n_loops:
         logger.info("%s: %d self-loops dropped", name, n_loops)
-    return weights.array(), *_indices(columns.array(), offsets_of(lengths), scratch)
+    return tidied
 
 
 def _symmetrised(
@@ -258,7 +244,7 @@ def _symmetrised(
         nonlocal differ
         differ += int((np.abs((rows - mirrored).data) > tolerance).sum())
 
-    larger = larger_of_both(data, indices, indptr, compare)
+    larger = larger_of_both((data, indices, indptr), compare)
     if differ:
         logger.warning(
             "%s is not symmetric: the two weights of %d pairs of vertices differ; "
@@ -267,90 +253,6 @@ def _symmetrised(
             differ // 2,
         )
     return larger
-
-
-def larger_of_both(
-    data: NDArray[Any],
-    indices: NDArray[Any],
-    indptr: NDArray[Any],
-    compare: Callable[[Any, Any], None] = lambda rows, mirrored: None,
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return the larger of each entry of a canonical CSR and its mirror, as a CSR's arrays.
-
-    They are in the scratch of the CSR if that has one. `compare` is called with consecutive rows,
-    and with the same rows of the transpose.
-    """
-    n = indptr.shape[0] - 1
-    scratch = scratch_of(indices)
-    values, columns = Sink(scratch, data.dtype), Sink(scratch, indices.dtype)
-    lengths = np.empty(n, np.int64)
-    # Rows of the transpose may be much longer or shorter.
-    per_column = np.zeros(n, np.int64)
-    if scratch is not None:
-        for part in chunks(indices.shape[0], scratch):
-            per_column += np.bincount(indices[part], minlength=n)
-    for first, last in windows(indptr + offsets_of(per_column), scratch, 64):
-        rows = _rows(data, indices, indptr, first, last)
-        mirrored = _transposed(data, indices, indptr, first, last)
-        compare(rows, mirrored)
-        larger = sparse.csr_array(rows.maximum(mirrored))
-        larger.sum_duplicates()
-        lengths[first:last] = np.diff(larger.indptr)
-        values.append(larger.data)
-        columns.append(larger.indices)
-    return values.array(), *_indices(columns.array(), offsets_of(lengths), scratch)
-
-
-def canonical(
-    data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any]
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Sort the rows of a CSR and sum duplicates; the input is not changed."""
-    scratch = scratch_of(indices)
-    values, columns = Sink(scratch, data.dtype), Sink(scratch, indices.dtype)
-    lengths = np.empty(indptr.shape[0] - 1, np.int64)
-    for first, last in windows(indptr, scratch, 32):
-        rows = _rows(data, indices, indptr, first, last).copy()
-        rows.sum_duplicates()
-        lengths[first:last] = np.diff(rows.indptr)
-        values.append(rows.data)
-        columns.append(rows.indices)
-    return values.array(), *_indices(columns.array(), offsets_of(lengths), scratch)
-
-
-def _rows(
-    data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], first: int, last: int
-) -> Any:
-    """Return rows `first` … `last` - 1 of a CSR without copying their entries."""
-    begin, end = int(indptr[first]), int(indptr[last])
-    offsets = indptr[first : last + 1] - indptr.dtype.type(begin)
-    shape = (last - first, indptr.shape[0] - 1)
-    return sparse.csr_array((data[begin:end], indices[begin:end], offsets), shape=shape)
-
-
-def _transposed(
-    data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], first: int, last: int
-) -> Any:
-    """Return rows `first` … `last` - 1 of the transpose of a CSR."""
-    n = indptr.shape[0] - 1
-    scratch = scratch_of(indices)
-    if scratch is None:
-        return sparse.csr_array((data, indices, indptr), shape=(n, n)).T.tocsr()
-    places = []
-    for part in chunks(indices.shape[0], scratch):
-        tails = indices[part]
-        places.append(np.flatnonzero((tails >= first) & (tails < last)) + part.start)
-    at = np.concatenate(places)
-    at = at[np.argsort(indices[at], kind="stable")]
-    heads = (np.searchsorted(indptr, at, "right") - 1).astype(indices.dtype)
-    offsets = offsets_of(np.bincount(indices[at] - first, minlength=last - first))
-    return sparse.csr_array((data[at], heads, offsets), shape=(last - first, n))
-
-
-def offsets_of(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return where rows of these lengths begin, and where the last one ends."""
-    offsets = np.zeros(lengths.shape[0] + 1, np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    return offsets
 
 
 def _marked(

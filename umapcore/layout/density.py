@@ -21,7 +21,8 @@ from umapcore._kit.jit import kernel
 from umapcore._kit.log2 import exact_log2_of
 from umapcore._kit.parallel import for_rows
 from umapcore._kit.scratch import Scratch, chunks, converted, scratch_of
-from umapcore.graph.csr import canonical, csr_parts, larger_of_both, square_matrix
+from umapcore.graph.csr import csr_parts, square_matrix
+from umapcore.graph.rows import canonical, larger_of_both
 from umapcore.layout.constants import EPSILON
 from umapcore.layout.plan import least_weight
 from umapcore.logs import logger
@@ -137,7 +138,7 @@ def log_radii(
     """
     n = int(graph.shape[0])
     # Where the graph is not in memory, they need not be either.
-    data, indices, indptr = larger_of_both(*_checked(distances, n, name, scratch_of(graph.indices)))
+    data, indices, indptr = larger_of_both(_checked(distances, n, name, scratch_of(graph.indices)))
     lengths = Csr(read_only(indptr), read_only(indices), read_only(data))
     heaviest = float(graph.data.max()) if graph.nnz else 1.0
     given = (csr_arrays(graph), heaviest, least, lengths)
@@ -183,7 +184,7 @@ def _checked(
         raise ValueError(msg)
     arrays = (data, indices, indptr)
     is_canonical = sparse.csr_array(arrays, shape=(n, n)).has_canonical_format
-    return arrays if is_canonical else canonical(*arrays)
+    return arrays if is_canonical else canonical(arrays)
 
 
 def _standardised(logs: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -23,7 +23,8 @@ from umapcore.neighbors.leaves import compare_leaves
 from umapcore.neighbors.lists import LOWER_HALF, empty_lists, unpack
 from umapcore.neighbors.refine import look_around
 from umapcore.neighbors.tiles import nearest_lists
-from umapcore.neighbors.trees import bounds_of_levels, divide_file, grow, grow_first
+from umapcore.neighbors.trees import bounds_of_levels, grow
+from umapcore.neighbors.trees_in_files import divide_file, grow_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from umapcore._kit.jit import inline, kernel
-from umapcore._kit.mapped import empty_beside, is_scratch
 from umapcore._kit.parallel import for_rows
 from umapcore._kit.rng import mix64_of, stream_key
 from umapcore._kit.threads import thread_count
-from umapcore.neighbors.pairs import Points, as_rows, product
+from umapcore.neighbors.pairs import Points, product
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,13 +28,9 @@ if TYPE_CHECKING:
 #: First of the streams of random numbers that trees use, one a tree.
 STREAM = 0x6B6E6E00
 #: Points in a piece of work, and in a node whose whole tree is one.
-_POINTS_PER_TASK, _PART = 8192, 8192
+POINTS_PER_TASK, _PART = 8192, 8192
 #: Nodes for each thread, at least, before all below a node is one piece of work.
-_PARTS_PER_THREAD = 4
-#: Points in a file are near if they are within so many bytes.
-_NEAR_BYTES = 2**26
-#: Points of a node, on average, in a piece of work in the order of a file.
-_POINTS_PER_NODE = 1024
+PARTS_PER_THREAD = 4
 _BINS = 256
 
 
@@ -94,9 +89,9 @@ def grow(
     top
         The level in whose order the points are.
     """
-    tree = _Growing(points, levels, stream_key(seed, STREAM + number)[0], top)
-    part = min(_PART, points.number() // (_PARTS_PER_THREAD * thread_count(n_threads)))
-    below = max(top, _level_of(levels, part))
+    tree = Growing(points, levels, stream_key(seed, STREAM + number)[0], top)
+    part = min(_PART, points.number() // (PARTS_PER_THREAD * thread_count(n_threads)))
+    below = max(top, level_of(levels, part))
 
     def grow_below(a: int, b: int) -> None:
         leaves = tree.grow_below(below, a, b)
@@ -107,7 +102,7 @@ def grow(
     # for which the points stay in the cache.
     for first, last in pairwise(levels[top].tolist()):
         for depth in range(top, below):
-            _over((first, last), n_threads, partial(tree.project, depth), _POINTS_PER_TASK)
+            _over((first, last), n_threads, partial(tree.project, depth), POINTS_PER_TASK)
             nodes = np.searchsorted(levels[depth], [first, last]).tolist()
             _over(nodes, n_threads, partial(tree.divide, depth), 1)
         nodes = np.searchsorted(levels[below], [first, last]).tolist()
@@ -115,7 +110,7 @@ def grow(
     return tree.order
 
 
-def _level_of(levels: list[NDArray[np.int64]], most: int) -> int:
+def level_of(levels: list[NDArray[np.int64]], most: int) -> int:
     """Return the first level none of whose nodes has more points than `most`, or the last one."""
     sizes = (int(np.diff(bounds).max()) for bounds in levels)
     return next((depth for depth, size in enumerate(sizes) if size <= most), len(levels) - 1)
@@ -129,95 +124,7 @@ def _over(
     for_rows(last - first, n_threads, lambda a, b: task(first + a, first + b), step)
 
 
-def grow_first(
-    points: NDArray[np.float32], levels: list[NDArray[np.int64]], seed: int, n_threads: int | None
-) -> tuple[NDArray[np.int32], Points]:
-    """Grow the first tree; return the numbers of the points and their rows, leaf after leaf."""
-    rows = as_rows(points, None, n_threads)
-    moved, before, top = points, None, 0
-    if is_scratch(points):
-        before, top, rows = divide_file(rows, levels, seed, 0, n_threads)
-        moved = rows.rows.reshape(-1, int(rows.stride))[:, : points.shape[1]]
-    order = grow(rows, levels, seed, 0, n_threads, top=top)
-    del rows
-    return order if before is None else before[order], as_rows(moved, order, n_threads)
-
-
-def divide_file(
-    points: Points,
-    levels: list[NDArray[np.int64]],
-    seed: int,
-    number: int,
-    n_threads: int | None,
-    room: NDArray[np.float32] | None = None,
-) -> tuple[NDArray[np.int32], int, Points]:
-    """Divide points in a file, which may be far larger than memory, until nodes are small enough.
-
-    The file is read from its beginning to its end for each level, and once to copy the points, so
-    that what is below a node is near in the copy.
-
-    Parameters
-    ----------
-    points, levels, seed, number, n_threads
-        As for :func:`grow`.
-    room
-        The rows of an earlier copy, which are overwritten; None: of a new file.
-
-    Returns
-    -------
-    Numbers of the points in the order of a level; the level; the points in this order.
-    """
-    tree = _Growing(points, levels, stream_key(seed, STREAM + number)[0], 0)
-    top = _level_of(levels, _NEAR_BYTES // (4 * int(points.stride)))
-    for depth in range(top):
-        pieces = _in_file_order(tree.order_of(depth), levels[depth], n_threads)
-        _run_pieces(pieces, n_threads, partial(tree.project, depth))
-        for_rows(levels[depth].shape[0] - 1, n_threads, partial(tree.divide, depth), 1)
-    before = tree.order_of(top)
-    if room is None:
-        room = empty_beside(points.rows, points.rows.shape, np.float32)
-    given, copied = (rows.reshape(-1, int(points.stride)) for rows in (points.rows, room))
-
-    def copy(a: int, b: int) -> None:
-        np.take(given, before[a:b], axis=0, out=copied[a:b], mode="clip")
-
-    _run_pieces(_in_file_order(before, levels[top], n_threads), n_threads, copy)
-    return before, top, points._replace(rows=room)
-
-
-def _run_pieces(
-    pieces: list[list[tuple[int, int]]], n_threads: int | None, task: Callable[[int, int], Any]
-) -> None:
-    """Run a task over lists of ranges, in threads."""
-
-    def run(number: int, _: int) -> None:
-        for first, last in pieces[number]:
-            task(first, last)
-
-    for_rows(len(pieces), n_threads, run, 1)
-
-
-def _in_file_order(
-    order: NDArray[np.int32], bounds: NDArray[np.int64], n_threads: int | None
-) -> list[list[tuple[int, int]]]:
-    """Return pieces of work: ranges of places, each in one node, whose points are near in a file.
-
-    Parameters
-    ----------
-    order, bounds
-        The points in the order of a level, and where its nodes begin and end.
-    """
-    n, nodes = order.shape[0], bounds.shape[0] - 1
-    most = n // (_PARTS_PER_THREAD * thread_count(n_threads))
-    step = max(_POINTS_PER_TASK, min(_POINTS_PER_NODE * nodes, most))
-    # In a node, points are in the order of their numbers, which is that of the file.
-    starts = np.append(np.arange(0, n, step), n).astype(np.int32)
-    places = np.array([a + np.searchsorted(order[a:b], starts) for a, b in pairwise(bounds)])
-    both = zip(places.T[:-1].tolist(), places.T[1:].tolist(), strict=True)
-    return [[(a, b) for a, b in zip(*ends, strict=True) if a < b] for ends in both]
-
-
-class _Growing:
+class Growing:
     """A tree that grows.
 
     Attributes
