@@ -232,7 +232,7 @@ for workers in json.loads(sys.argv[4]):
 # From coordinates to the embedding.
 from umapcore.neighbors import partitions, trees
 from umapcore.neighbors.search import nearest_neighbors
-partitions.LEAF, partitions._POINTS_PER_TASK, trees._POINTS_PER_TASK = 100, 64, 128
+partitions.LEAF, partitions._POINTS_PER_TASK, trees.POINTS_PER_TASK = 100, 64, 128
 points = np.random.default_rng(0).random((1300, 21)).astype(np.float32)
 for metric, exact in (("euclidean", False), ("correlation", False), ("euclidean", True)):
     for workers in json.loads(sys.argv[4]):

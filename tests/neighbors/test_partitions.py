@@ -146,7 +146,7 @@ def test_leaves_are_nearly_equal(n: int, size: int) -> None:
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine", "correlation"])
 def test_same_bits_on_any_number_of_threads(metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, name in ((partitions, "POINTS_PER_TASK"), (trees, "_POINTS_PER_TASK")):
+    for module, name in ((partitions, "_POINTS_PER_TASK"), (trees, "POINTS_PER_TASK")):
         monkeypatch.setattr(module, name, 97)
     points = clustered(3000)
     found = set()

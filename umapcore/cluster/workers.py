@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
-from umapcore.errors import WorkerLostError, bad_type, bad_value
+from umapcore.errors import WorkerLostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -14,24 +13,6 @@ if TYPE_CHECKING:
 _LOOK = 1.0
 #: Seconds in which the other tasks end after one has failed.
 _FAREWELL = 5.0
-
-
-def check_client(client: Any) -> None:
-    """Check that `client` is a client that functions can wait for.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If it is not.
-    """
-    allowed = "a distributed.Client (of the extra umapcore[dask]) or None"
-    distributed = sys.modules.get("distributed")  # whoever has a client has loaded it
-    if distributed is None or not isinstance(client, distributed.Client):
-        raise bad_type("client", client, allowed)
-    if client.asynchronous:
-        raise bad_value("client", client, allowed + ", and not asynchronous")
-    if client.status != "running":
-        raise bad_value("client", client, allowed + ", and connected")
 
 
 class Workers:

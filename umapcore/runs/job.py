@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,6 @@ import numpy as np
 
 from umapcore._kit.checks import check_integer
 from umapcore._kit.threads import thread_count
-from umapcore.cluster.workers import check_client
 from umapcore.device.select import check_method
 from umapcore.errors import bad_type, bad_value
 from umapcore.layout.spec import OptimizerSpec
@@ -131,7 +131,7 @@ class Run:
         checkpoint = check_checkpoint(self.checkpoint)
         check_method(self.method)
         if self.client is not None:
-            check_client(self.client)
+            _check_client(self.client)
             if self.method == "rapids":
                 raise bad_value("method", self.method, "'umap' for the workers of a client")
         if self.devices is not None:
@@ -157,6 +157,24 @@ class Run:
         start = check_integer("start_epoch", self.start_epoch, 0, n_epochs)
         stop = n_epochs if self.stop_epoch is None else self.stop_epoch
         return start, check_integer("stop_epoch", stop, start, n_epochs)
+
+
+def _check_client(client: Any) -> None:
+    """Check that `client` is a client that functions can wait for.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is not.
+    """
+    allowed = "a distributed.Client (of the extra umapcore[dask]) or None"
+    distributed = sys.modules.get("distributed")  # whoever has a client has loaded it
+    if distributed is None or not isinstance(client, distributed.Client):
+        raise bad_type("client", client, allowed)
+    if client.asynchronous:
+        raise bad_value("client", client, allowed + ", and not asynchronous")
+    if client.status != "running":
+        raise bad_value("client", client, allowed + ", and connected")
 
 
 def _checked_devices(devices: object, method: str) -> tuple[int, ...]:
