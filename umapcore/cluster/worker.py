@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from umapcore.device.communicator import Communicator
     from umapcore.layout.density import Density
     from umapcore.layout.plan import EdgePlan
     from umapcore.layout.shards import Shard
@@ -148,7 +149,9 @@ class Start:
 class RunningShard:
     """A shard that runs; it stays on its worker."""
 
-    def __init__(self, shard: Shard, start: Start, communicator: Any, n_threads: int) -> None:
+    def __init__(
+        self, shard: Shard, start: Start, communicator: Communicator, n_threads: int
+    ) -> None:
         from umapcore_numba.layout.shard import NumbaShard
 
         self.communicator = communicator

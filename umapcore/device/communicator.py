@@ -45,3 +45,6 @@ class Communicator(Protocol):
 
     def all_gather(self, replica: NDArray[Any], ranges: Ranges) -> None:
         """Give all shards what each has written to its own ranges of a replica."""
+
+    def leave(self) -> None:
+        """Let all shards fail that wait for this one, now or later."""
