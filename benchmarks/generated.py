@@ -9,6 +9,8 @@ The graphs imitate real graphs of 15 nearest neighbours (fashion_mnist70k, mammo
 letter20k, pendigits11k, cbmc8k). Those have 16 to 22 directed edges per vertex with a standard
 deviation of 2 to 11 (here 19 and 4). Their mean weight is 0.31 to 0.36 of the largest (here 0.31),
 with many small weights and about one in twenty close to 1.
+
+:mod:`benchmarks.gpu.on_device` makes the same graphs on a device.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ LEAST_VERTICES = 64
 
 # One of each two opposite neighbours within a distance of 3: x and y. The first is always joined.
 # This makes a ring through all points, so that the graph is connected.
-_HALF = np.array(
+HALF = np.array(
     [
         (1, 0), (0, 1), (1, 1), (1, -1), (2, 0), (0, 2), (2, 1), (1, 2), (2, -1), (1, -2),
         (2, 2), (2, -2), (3, 0), (0, 3),
@@ -43,9 +45,9 @@ _HALF = np.array(
 )  # fmt: skip
 # Bounds of a point's popularity. The probability that two points are joined is the sum of theirs.
 # On average this makes 1 + 1 edges of the ring and 26 times 0.66 others.
-_UNPOPULAR, _POPULAR = 0.13, 0.53
+UNPOPULAR, POPULAR = 0.13, 0.53
 # Weights are 1 / (1 + 19 v²) with v uniform: from 0.05 to 1, 0.31 on average.
-_FALL = 19.0
+FALL = 19.0
 _ROWS_PER_TASK = 65_536
 
 
@@ -82,7 +84,7 @@ def generated(n: int, *, seed: int = 0) -> Generated:
         msg = f"n={n}: a generated graph has at least {LEAST_VERTICES} vertices."
         raise ValueError(msg)
     width = math.isqrt(n)
-    offsets = _HALF[:, 0] + width * _HALF[:, 1]
+    offsets = HALF[:, 0] + width * HALF[:, 1]
     points = np.random.default_rng(seed).permutation(n).astype(np.int32)
     numbers = np.empty_like(points)
     numbers[points] = np.arange(n, dtype=np.int32)
@@ -130,7 +132,7 @@ def _unit(bits: Any) -> Any:
 
 @inline
 def _popularity(key: Any, point: Any) -> Any:
-    return _UNPOPULAR + (_POPULAR - _UNPOPULAR) * _unit(mix64_of(mix64_of(key) ^ np.uint64(point)))
+    return UNPOPULAR + (POPULAR - UNPOPULAR) * _unit(mix64_of(mix64_of(key) ^ np.uint64(point)))
 
 
 @inline
@@ -195,5 +197,5 @@ def _fill_rows(
                 weights[at] = weights[at - 1]
                 at -= 1
             indices[at] = column
-            weights[at] = np.float32(1.0 / (1.0 + _FALL * v * v))
+            weights[at] = np.float32(1.0 / (1.0 + FALL * v * v))
             free += 1

@@ -4,7 +4,8 @@ Generated graphs of 1e4 to 1e7 vertices (and fashion_mnist70k, if its file and h
 are laid out for 200 and 500 epochs. Every stage is timed by CUDA events and by wall time. The
 optimisation is compared with a floor computed from the card's measured rates: see
 :mod:`benchmarks.gpu.lower_bound`. Further results: bits compared with the CPU's, peak memory,
-edges streamed from the host, the first call of a process, NVRTC alone.
+edges streamed from the host, the first call of a process, NVRTC alone, a graph of 1e8 vertices
+that is made on the device.
 
 A checkout of umapcore is enough; of its requirements, only NumPy, SciPy, Numba and CuPy are
 needed. The results are written before every part, so that little is lost when time runs out.
@@ -32,6 +33,7 @@ from benchmarks.gpu.table import tables
 from benchmarks.gpu.ten_minutes import ten_minutes
 from umapcore.device.select import gpu_problem
 from umapcore_cupy.backend import CupyBackend
+from umapcore_cupy.host.compile import import_cupy
 from umapcore_cupy.host.cupy_device import CupyDevice
 
 RESULTS = report.RESULTS / "gpu.json"
@@ -40,6 +42,8 @@ EPOCHS = (200, 500)
 RUNS = 5
 #: Vertices of the graph whose edges are streamed.
 STREAMED = 1_000_000
+#: Vertices of the graph that is made on the device.
+LARGEST = 100_000_000
 #: No part begins after this many seconds, so that ten minutes are enough.
 LIMIT = 480.0
 
@@ -77,7 +81,9 @@ def on_the_card(options: argparse.Namespace) -> dict[str, Any]:
     def keep(found: dict[str, Any]) -> None:
         report.write_json(options.out, {"device": described, **found}, tell=False)
 
-    measurements = Measurements(Rig(CupyBackend, CudaClock), rates, options, architecture, keep)
+    measurements = Measurements(
+        Rig(CupyBackend, CudaClock, import_cupy()), rates, options, architecture, keep
+    )
     return {"device": described, **measurements.measure()}
 
 
@@ -97,6 +103,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--epochs", nargs="+", type=int, default=EPOCHS, metavar="E")
     parser.add_argument("--runs", type=int, default=RUNS, help="repetitions; fewer from 5e6 on")
     parser.add_argument("--no-first-call", action="store_true", help="start no fresh processes")
+    parser.add_argument(
+        "--largest",
+        type=_size,
+        default=LARGEST,
+        metavar="N",
+        help="vertices of a graph made on the device, fewer if they do not fit; 0: none",
+    )
     parser.add_argument(
         "--limit", type=float, default=LIMIT, help="seconds after which no part begins"
     )

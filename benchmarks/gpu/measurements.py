@@ -10,6 +10,7 @@ from benchmarks.generated import Generated, generated
 from benchmarks.gpu.checks import parity, streamed
 from benchmarks.gpu.first_call import compile_seconds, in_fresh_processes
 from benchmarks.gpu.goals import OTHER_WAY, find, goals
+from benchmarks.gpu.largest import largest
 from benchmarks.gpu.runs import Rig, measure, the_other_way
 from benchmarks.gpu.sections import Sections
 from benchmarks.gpu.start import start
@@ -37,7 +38,7 @@ class Measurements:
     Parameters
     ----------
     rig
-        Backend and clock to measure with.
+        Backend, clock and arrays to measure with.
     rates
         Measured rates of the device.
     options
@@ -93,6 +94,8 @@ class Measurements:
         else:
             self._start(real)
             self._lay_out(real)
+        if options.largest:
+            self._put("largest", self._largest(options.largest))
         return self.found()
 
     def found(self) -> dict[str, Any]:
@@ -166,6 +169,14 @@ class Measurements:
                 expected["digest"],
             )  # fmt: skip
             self._put("streamed", done)
+
+    def _largest(self, most: int) -> dict[str, Any] | None:
+        sections, limit = self._sections, self._options.limit
+        return sections.run(
+            f"at most {most:,} vertices made on the device", largest, self._rig,
+            _spec(self._options.epochs[0]), most,
+            lambda seconds: sections.seconds + seconds < limit,
+        )  # fmt: skip
 
     def _put(self, name: str, measured: dict[str, Any] | None) -> None:
         if measured is not None:

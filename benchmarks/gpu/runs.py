@@ -34,7 +34,7 @@ STAGES = ("upload", "plan", "begin", "epochs", "download")
 
 @dataclass(frozen=True)
 class Rig:
-    """Backend and clock to measure with.
+    """Backend, clock and arrays to measure with.
 
     Attributes
     ----------
@@ -42,10 +42,13 @@ class Rig:
         Returns a new backend, which is used for one run.
     clock_of
         Returns a clock for a backend's device.
+    arrays
+        Module of arrays on the device: CuPy.
     """
 
     open_backend: Callable[[], CupyBackend]
     clock_of: Callable[[Device], Clock]
+    arrays: Any
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ def tables(result: dict[str, Any]) -> str:
         parts.append(_first_call(result))
     if result.get("parity") or "streamed" in result:
         parts.append(_bits(result))
+    if "largest" in result:
+        parts.append(_largest(result["largest"]))
     parts.append(_goals(result))
     if left := [*result.get("skipped", {}).items(), *result.get("failed", {}).items()]:
         parts.append("\n".join(f"Not measured: {name}: {reason}" for name, reason in left))
@@ -133,6 +135,26 @@ def _bits(result: dict[str, Any]) -> str:
             f"{one['seconds']:.2f} s, {one['host_bytes_a_second'] / 1e9:.1f} GB/s."
         )
     return table(("graph", "dimensions", "epochs", "compared with", "bits equal"), rows) + text
+
+
+def _largest(one: dict[str, Any]) -> str:
+    epochs, size = one["epochs"], one["bytes"]
+    rows = [(stage, f"{seconds:.3f}") for stage, seconds in one["wall"].items()]
+    rows.append((f"{epochs['timed']} epochs", f"{epochs['timed'] * epochs['seconds_each']:.3f}"))
+    rows += [
+        (f"{count} epochs, extrapolated", f"{seconds:.2f}")
+        for count, seconds in epochs["extrapolated"].items()
+    ]
+    if epochs["seconds_of_others"] is not None:
+        rows.append((f"the other {epochs['others']} epochs", f"{epochs['seconds_of_others']:.2f}"))
+    length = one["median_length"]
+    header = (f"{one['n_vertices']:,} vertices, {one['n_edges']:,} edges, made on the device", "s")
+    return (
+        f"{table(header, rows)}\n\nMemory: {size['both'] / 1e9:.1f} GB, {size['given'] / 1e9:.1f} "
+        f"of them the graph and the start; 16 bytes an edge and 64 a vertex are "
+        f"{size['promised'] / 1e9:.1f} GB. Median length of edges {length['edges']:.4f}, of random "
+        f"pairs {length['pairs']:.3f}."
+    )
 
 
 def _goals(result: dict[str, Any]) -> str:

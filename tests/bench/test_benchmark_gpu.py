@@ -15,13 +15,15 @@ import pytest
 from benchmarks import report
 from benchmarks.generated import generated
 from benchmarks.gpu import card, checks, clock, command, measurements
-from benchmarks.gpu.goals import LAYOUTS, goals
+from benchmarks.gpu.goals import LARGEST, LAYOUTS, goals
+from benchmarks.gpu.largest import PIECES, fitting, largest, run_epochs
 from benchmarks.gpu.lower_bound import Rates
+from benchmarks.gpu.on_device import BYTES_A_VERTEX, generated_by
 from benchmarks.gpu.runs import Rig, digest, measure
 from benchmarks.gpu.sections import Sections
 from benchmarks.gpu.table import tables
 from tests.support import cuda_host
-from umapcore import OptimizerSpec
+from umapcore import OptimizerSpec, simplicial_set_embedding
 from umapcore_cupy.backend import CupyBackend
 from umapcore_cupy.host import memory
 
@@ -52,7 +54,7 @@ class WallClock:
         return result, clock.Timing(device=seconds, wall=seconds)
 
 
-RIG = Rig(lambda: CupyBackend(cuda_host.HostDevice), lambda device: WallClock())
+RIG = Rig(lambda: CupyBackend(cuda_host.HostDevice), lambda device: WallClock(), np)
 
 
 # --- measuring
@@ -63,7 +65,9 @@ def result() -> dict[str, Any]:
     """Results of a whole run, of which the figures are worth nothing."""
     if cuda_host.MISSING is not None:
         pytest.skip(cuda_host.MISSING)
-    options = command.parse(["--sizes", "600", "900", "--epochs", "12", "20", "--runs", "2"])
+    options = command.parse(
+        ["--sizes", "600", "900", "--epochs", "12", "20", "--runs", "2", "--largest", "1200"]
+    )
     options.streamed, options.first_command, options.data = 900, FIRST_COMMAND, None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memory, "CHUNK_EDGES", 1000)
@@ -128,6 +132,78 @@ def test_bits_are_compared(result: dict[str, Any]) -> None:
     assert result["streamed"]["place"] == "the edges on the host"
 
 
+def test_the_largest_graph_is_laid_out(result: dict[str, Any]) -> None:
+    found = result["largest"]
+    bench, spec = generated(1200), OptimizerSpec(seed=0, n_epochs=12)
+    assert found["digest"] == digest(
+        simplicial_set_embedding(bench.graph, spec, init=bench.start, progress=False)
+    )
+    assert found["n_edges"] == bench.graph.nnz
+    assert [*found["wall"]] == ["make", "check the graph", "check the start", "plan", "begin"]
+    assert found["epochs"]["timed"] == 9
+    assert found["epochs"]["seconds_of_others"] is not None
+    assert found["finite"]
+    assert found["bytes"]["both"] < found["bytes"]["promised"] + memory._SMALL_CHANGE
+    length = found["median_length"]
+    assert 0 < 4 * length["edges"] < length["pairs"]
+
+
+@pytest.mark.parametrize(("n", "seed", "rows"), [(64, 0, 64), (700, 0, 1 << 20), (1000, 3, 333)])
+def test_graphs_made_by_array_operations_are_the_same(n: int, seed: int, rows: int) -> None:
+    expected, found = generated(n, seed=seed), generated_by(np, n, seed=seed, rows=rows)
+    graph = expected.graph
+    pairs = [(getattr(graph, name), getattr(found, name)) for name in ("indptr", "indices", "data")]
+    for one, other in [*pairs, (expected.start, found.start)]:
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+    assert found.shape == graph.shape
+    assert found.n_bytes == sum(one.nbytes for one, _ in pairs) + found.start.nbytes
+    with pytest.raises(ValueError, match="n=63: a generated graph has at least 64 vertices"):
+        generated_by(np, 63)
+
+
+def test_as_large_a_graph_as_fits() -> None:
+    assert fitting(10**8, None) == fitting(10**8, PIECES + 10**8 * BYTES_A_VERTEX) == 10**8
+    assert fitting(10**8, PIECES + 10**8 * BYTES_A_VERTEX - 1) == 90_000_000
+    assert fitting(10**8, PIECES + 123 * BYTES_A_VERTEX) == 100
+    with pytest.raises(ValueError, match="bytes are free on the device: too few"):
+        fitting(10**8, PIECES)
+
+
+def test_epochs_for_which_there_is_no_time_are_not_run() -> None:
+    asked: list[float] = []
+    ran: list[tuple[int, int]] = []
+    laid: Any = SimpleNamespace(advance=lambda *epochs: ran.append(epochs))
+
+    def no_time(seconds: float) -> bool:
+        asked.append(seconds)
+        return False
+
+    found = run_epochs(laid, WallClock(), 200, no_time)
+    assert ran == [(1, 3), (3, 23)]
+    assert (found["timed"], found["seconds_of_others"]) == (20, None)
+    assert asked == [177 * found["seconds_each"]]
+    assert found["extrapolated"]["500"] == 500 * found["seconds_each"]
+
+
+@needs_compiler
+def test_a_device_that_does_not_take_the_arrays() -> None:
+    class Other(cuda_host.HostDevice):
+        def holds(self, array: Any) -> bool:
+            return False
+
+    opened: list[cuda_host.HostDevice] = []
+
+    def open_device() -> cuda_host.HostDevice:
+        opened.append(Other())
+        return opened[-1]
+
+    rig = Rig(lambda: CupyBackend(open_device), lambda device: WallClock(), np)
+    with pytest.raises(RuntimeError, match="did not take the graph"):
+        largest(rig, OptimizerSpec(n_epochs=5), 100, lambda seconds: True)
+    assert [device.closed for device in opened] == [True, True]
+
+
 @needs_compiler
 def test_other_bits_are_noticed() -> None:
     class Wrong(cuda_host.HostDevice):
@@ -137,7 +213,7 @@ def test_other_bits_are_noticed() -> None:
                 found.view(np.int32)[7] ^= 1
             return found
 
-    rig = Rig(lambda: CupyBackend(Wrong), lambda device: WallClock())
+    rig = Rig(lambda: CupyBackend(Wrong), lambda device: WallClock(), np)
     compared = checks.parity(rig, generated(600), OptimizerSpec(n_epochs=5), 5)
     assert not compared["bits_equal"]
     assert compared["vertices_that_differ"] == 1
@@ -152,7 +228,7 @@ def test_a_run_is_repeated_on_devices_that_are_closed() -> None:
         opened.append(cuda_host.HostDevice())
         return opened[-1]
 
-    rig = Rig(lambda: CupyBackend(open_device), lambda device: WallClock())
+    rig = Rig(lambda: CupyBackend(open_device), lambda device: WallClock(), np)
     measured = measure(rig, generated(300), OptimizerSpec(n_epochs=5), runs=3, rates=RATES)
     assert len(opened) == 3
     assert all(device.closed for device in opened)
@@ -162,7 +238,7 @@ def test_a_run_is_repeated_on_devices_that_are_closed() -> None:
 @needs_compiler
 def test_a_graph_too_small_to_be_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
     device = cuda_host.HostDevice()
-    rig = Rig(lambda: CupyBackend(lambda: device), lambda device: WallClock())
+    rig = Rig(lambda: CupyBackend(lambda: device), lambda device: WallClock(), np)
     enough = SimpleNamespace(edges_on_host=1 << 40)
     monkeypatch.setattr(checks, "estimate", lambda *given, **named: enough)
     with pytest.raises(ValueError, match="too small to be streamed"):
@@ -200,7 +276,7 @@ def test_goals_are_met_or_not_or_not_measured(result: dict[str, Any]) -> None:
     assert found == result["goals"]
     # No layout of a size that a goal is set for, nor its start: what is left is compiling and bits.
     layouts = len(LAYOUTS)
-    assert [goal["met"] for goal in found] == [None] * (layouts + 1) + [True, True]
+    assert [goal["met"] for goal in found] == [None] * (layouts + 1) + [True, None, True]
     other = json.loads(json.dumps(result))
     other["graphs"][2]["digest"] = "another"
     assert goals(other)[-1]["measured"] == 1
@@ -210,10 +286,15 @@ def test_goals_are_met_or_not_or_not_measured(result: dict[str, Any]) -> None:
     large["runs_agree"] = False
     large["memory"] |= {"peak_bytes": 100, "promised_bytes": 100}
     found = goals({**result, "graphs": [large]})
-    expected: list[bool | None] = [None] * (layouts + 1) + [True, True, False]
+    expected: list[bool | None] = [None] * (layouts + 1) + [True, True, None, False]
     expected[LAYOUTS.index((1_000_000, 200, 0.07))] = False
     assert [goal["met"] for goal in found] == expected
-    assert [goal["met"] for goal in goals({})] == [None] * (layouts + 3)
+    assert [goal["met"] for goal in goals({})] == [None] * (layouts + 4)
+    largest = result["largest"] | {"n_vertices": LARGEST[0]}
+    assert goals({"largest": largest})[-2]["met"]
+    large_bytes = largest["bytes"] | {"both": LARGEST[1] + 1}
+    assert goals({"largest": largest | {"bytes": large_bytes}})[-2]["met"] is False
+    assert goals({"largest": largest | {"finite": False}})[-2]["met"] is None
 
 
 def test_tables(result: dict[str, Any]) -> None:
@@ -221,6 +302,7 @@ def test_tables(result: dict[str, Any]) -> None:
     for part in (
         "No card at all", "generated 900", "edges streamed", "empty cache", "not measured",
         "Not measured: fashion_mnist70k: no folder was given", "| launches ", " yes ",
+        "1,200 vertices, ", "| 500 epochs, extrapolated ", "of random pairs",
     ):  # fmt: skip
         assert part in text
     for line in text.splitlines():
@@ -251,6 +333,7 @@ def stand_in_for_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "CupyDevice", cuda_host.HostDevice)
     monkeypatch.setattr(command, "CupyBackend", RIG.open_backend)
     monkeypatch.setattr(command, "CudaClock", RIG.clock_of)
+    monkeypatch.setattr(command, "import_cupy", lambda: np)
     monkeypatch.setattr(card, "describe", lambda: CARD)
     monkeypatch.setattr(card, "measure", lambda device: RATES)
     monkeypatch.setattr(measurements, "compile_seconds", lambda architecture: {
@@ -265,6 +348,7 @@ def test_the_command_with_a_stand_in_for_the_card(
     stand_in_for_the_card(monkeypatch)
     out = tmp_path / "gpu.json"
     arguments = ["--out", str(out), "--sizes", "2e2", "--epochs", "6", "--runs", "1"]
+    arguments += ["--largest", "0"]
     assert command.main([*arguments, "--no-first-call", "--data", str(tmp_path)]) == 0
     written = json.loads(out.read_text(encoding="utf-8"))
     assert written["device"] == CARD
@@ -293,6 +377,7 @@ def test_what_was_measured_before_the_time_was_over_can_be_read(
     monkeypatch.setattr(report, "write_json", write_and_look)
     stand_in_for_the_card(monkeypatch)
     arguments = ["--sizes", "200", "300", "--epochs", "6", "--runs", "1", "--no-first-call"]
+    arguments += ["--largest", "0"]
     assert command.main([*arguments, "--out", str(out)]) == 0
     names = [found["under_way"] for found in kept]
     assert names[:3] == ["warm-up", "NVRTC", "making 200 vertices"]

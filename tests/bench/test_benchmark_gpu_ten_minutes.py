@@ -371,12 +371,17 @@ def test_threads_of_the_cpu(tmp_path: Path) -> None:
     assert cpu.thread_counts()[0] == 1
 
 
-@needs_compiler
-def test_a_users_call_on_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("umapcore.device.select.gpu_problem", lambda: None)
     monkeypatch.setattr(
         "umapcore.device.select._open_gpu", lambda *_: CupyBackend(cuda_host.HostDevice)
     )
+
+
+@needs_compiler
+@pytest.mark.usefixtures("a_gpu")
+def test_a_users_call_on_both(tmp_path: Path) -> None:
     results = Results(tmp_path / "cross.json", 1000.0)
     assert cross_backend.compare(results, sizes=[300], warm=200) == 0
     found = json.loads((tmp_path / "cross.json").read_text(encoding="utf-8"))
@@ -385,7 +390,27 @@ def test_a_users_call_on_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert row["times_as_fast"] == pytest.approx(
         row["umap"]["seconds"] / row["rapids"]["seconds"], rel=1e-3
     )
-    assert {"start", "plan", "optimise"} <= row["umap"]["stages"].keys()
+    assert {"start", "plan", "optimise", "write"} <= row["umap"]["stages"].keys()
+    assert len(row["rapids"]["calls"]) == cross_backend.CALLS["rapids"]
+    assert "goal" not in found
+
+
+@needs_compiler
+@pytest.mark.usefixtures("a_gpu")
+@pytest.mark.parametrize("there", [True, False], ids=["AnnData", "without anndata"])
+def test_a_users_call_has_a_goal(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if there:
+        pytest.importorskip("anndata")
+    monkeypatch.setattr(cross_backend, "find_spec", lambda name: there or None)
+    monkeypatch.setattr(cross_backend, "CALL", (300, 100.0))
+    results = Results(tmp_path / "cross.json", 1000.0)
+    assert cross_backend.compare(results, sizes=[300], warm=200) == 0
+    found = json.loads((tmp_path / "cross.json").read_text(encoding="utf-8"))
+    assert found["goal"]["met"]
+    assert found["goal"]["measured"] == found["sizes"][0]["rapids"]["seconds"]
+    assert found["sizes"][0]["container"] == ("AnnData" if there else "SimpleNamespace")
 
 
 def test_falling_back_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
