@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from umapcore._kit.file_names import beside
 from umapcore_cupy.host import kernel_cache
 
 KEY = kernel_cache.digest("a kernel")
@@ -133,7 +134,7 @@ def test_a_folder_that_cannot_be_written(
     def refuse(*args: object, **kwargs: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(kernel_cache.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(Path, "write_bytes", refuse)
     with caplog.at_level(logging.DEBUG, logger="umapcore"):
         assert _get() == 1
     assert "could not cache a kernel" in caplog.text
@@ -154,19 +155,19 @@ def test_a_read_only_folder(place: Path) -> None:
 
 
 def test_a_full_disk_leaves_nothing_behind(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Path, target: Path) -> None:
+    def full(source: Path, target: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
     assert _get() == 1
     assert list(place.iterdir()) == []
 
 
 def test_an_interrupt_leaves_nothing_behind(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(self: Path, target: Path) -> None:
+    def interrupted(source: Path, target: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Path, "replace", interrupted)
+    monkeypatch.setattr(os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         kernel_cache.cached(KEY, Builder())
     assert list(place.iterdir()) == []
@@ -199,7 +200,7 @@ def test_other_files_are_never_touched(place: Path, monkeypatch: pytest.MonkeyPa
 
 def test_what_a_killed_process_left_is_dropped(place: Path) -> None:
     place.mkdir(parents=True)
-    left, young = place / f"{KEY}.kernel.abc.tmp", place / f"{KEY}.kernel.def.tmp"
+    left, young = (beside(place / f"{KEY}.kernel", "part") for _ in range(2))
     for path in (left, young):
         path.write_text("half")
     os.utime(left, (0, 0))

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from umapcore._kit import file_names
-from umapcore._kit.file_names import all_beside, beside, check_file_name, explained, replace
+from umapcore._kit.file_names import (
+    all_beside,
+    beside,
+    check_file_name,
+    explained,
+    replace,
+    write_whole,
+)
 
 
 @pytest.fixture
@@ -79,13 +86,13 @@ def test_names_beside_others() -> None:
     assert len(set(names)) == 3
     for path in names:
         assert path.parent == target.parent
-        assert re.fullmatch(rf"\.{'x.y' * 16}x\.\.{os.getpid()}-\d+\.part", path.name)
+        assert re.fullmatch(rf"\.{'x.y' * 16}x\.\.[0-9a-f]{{16}}\.part", path.name)
         check_file_name(path)
 
 
 def test_what_was_left_beside_a_file(tmp_path: Path) -> None:
     target = tmp_path / "run[1].ckpt"
-    left = [beside(target, "part"), tmp_path / ".run[1].ckpt.123-4.part"]
+    left = [beside(target, "part"), tmp_path / ".run[1].ckpt.0123456789abcdef.part"]
     others = [beside(tmp_path / "run1.ckpt", "part"), beside(target, "before"), tmp_path / "x.part"]
     for path in (target, *left, *others):
         path.touch()
@@ -143,3 +150,24 @@ def test_errors_say_what_may_be_the_reason() -> None:
     assert "its path has" in str(error)
     assert "of which Windows may allow 259" in str(error)
     assert explained(OSError("no number"), Path("out")).strerror == "no number"
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_file_is_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    target, plain = tmp_path / "a.bin", tmp_path / "plain"
+    plain.touch()
+    write_whole(target, b"old")
+    assert target.read_bytes() == b"old"
+    # Other accounts may read it, as far as they may read any file of this one.
+    assert target.stat().st_mode == plain.stat().st_mode
+
+    def fail(source: Path, target: Path) -> None:
+        raise error
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(type(error)):
+        write_whole(target, b"new")
+    assert target.read_bytes() == b"old"
+    assert sorted(tmp_path.iterdir()) == [target, plain]

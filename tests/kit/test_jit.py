@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,14 +35,17 @@ import logging, sys
 sys.path[:0] = {path!r}
 {before}
 import umapcore_kernels
-print(umapcore_kernels.use(1), sum(umapcore_kernels.use.dispatcher.stats.cache_hits.values()))
+print(umapcore_kernels.use({x}), sum(umapcore_kernels.use.dispatcher.stats.cache_hits.values()))
 """
 
 
-def start(folder: Path, before: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+def start(
+    folder: Path, before: str = "", x: str = "1", **environment: str
+) -> subprocess.CompletedProcess[str]:
     path = [str(folder), *(p for p in sys.path if p)]
     return subprocess.run(
-        [sys.executable, "-c", RUN.format(path=path, before=before)],
+        [sys.executable, "-c", RUN.format(path=path, before=before, x=x)],
+        cwd=folder,
         env={
             **os.environ,
             "NUMBA_CACHE_DIR": str(folder / "cache"),
@@ -90,12 +94,42 @@ def test_kernels_of_another_level_are_not_taken(folder: Path) -> None:
         assert start(folder, UMAPCORE_KERNELS=level).stdout.split()[0] == found
 
 
-@pytest.mark.parametrize("ending", [".nbc", ".nbi"])
-def test_damaged_files_are_compiled_anew(folder: Path, ending: str) -> None:
+@pytest.mark.parametrize("kept", [0, 5, 0.5, -1])
+def test_damaged_files_are_compiled_anew(folder: Path, kept: float) -> None:
     assert run(folder) == ["11", "0"]
-    (file,) = (folder / "cache").rglob(f"*{ending}")
-    file.write_bytes(file.read_bytes()[:40] + b"damaged")
+    (file,) = (folder / "cache").rglob("*.nbc")
+    whole = file.read_bytes()
+    end = kept if isinstance(kept, int) else int(kept * len(whole))
+    file.write_bytes(whole[:end] + b"!")
     assert run(folder) == ["11", "0"]
+    assert run(folder) == ["11", "1"]
+
+
+# Before its first file appears, each of two processes waits for the other one.
+TOGETHER = """
+import os, time
+def replace(source, target, real=os.replace, met=[]):
+    if not met and "umapcore_kernels" in str(target):
+        met.append(open("at {own}", "w").close())
+        while not os.path.exists("at {other}"):
+            time.sleep(0.01)
+    real(source, target)
+os.replace = replace
+"""
+
+
+def test_processes_that_compile_at_the_same_time_keep_their_own_code(folder: Path) -> None:
+    """With numba's index, the code for integers was called with reals, or one of both was lost."""
+    with ThreadPoolExecutor(2) as pool:
+        for done in pool.map(
+            lambda own, other, x: start(folder, TOGETHER.format(own=own, other=other), x=x),
+            "ab", "ba", ["1", "1.5"],
+        ):  # fmt: skip
+            assert done.returncode == 0, done.stderr
+    assert start(folder, x="1").stdout.split() == ["11", "1"]
+    assert start(folder, x="1.5").stdout.split() == ["11.5", "1"]
+    kept = [path.name for path in (folder / "cache").rglob("*") if path.is_file()]
+    assert len(kept) == 2
 
 
 def test_without_a_cache_it_still_runs(folder: Path) -> None:
@@ -108,10 +142,10 @@ from numba.core import caching
 caching.CompileResultCacheImpl._locator_classes = []
 """
 FULL_DISK = """
-from numba.core import caching
-def save(self, key, data):
+from umapcore._kit.kernel_files import KernelFiles
+def save(self, form, code):
     raise OSError("No space left on device")
-caching.IndexDataCacheFile.save = save
+KernelFiles.save = save
 """
 
 

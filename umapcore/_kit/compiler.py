@@ -1,27 +1,28 @@
 """Compile kernels with numba, and cache them safely.
 
 numba's own cache checks only the file of the kernel. If a helper in another file changes, it loads
-a stale kernel; if a cache file is damaged, it raises an exception. Here the stamp covers every
+a stale kernel; if a cache file is damaged, it raises an exception; if processes compile at the same
+time, it can call the wrong code (:mod:`umapcore._kit.kernel_files`). Here the stamp covers every
 file of the package that the kernel's module imports, directly or indirectly. A kernel with a
-damaged entry is compiled again. If no cache can be written, kernels are compiled in every process.
+damaged file is compiled again. If no cache can be written, kernels are compiled in every process.
 
 Waits for the compiler are announced: see :mod:`umapcore._kit.announce`.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numba
-from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.caching import FunctionCache
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.registry import cpu_target
 
 from umapcore._kit import vectors  # noqa: F401 (it tells numba the operators of vectors)
 from umapcore._kit.announce import watch
+from umapcore._kit.kernel_files import KernelFiles
 from umapcore._kit.processor import AVX2, AVX512
 from umapcore._kit.sources import digest_of
 from umapcore.logs import logger
@@ -142,11 +143,11 @@ class _StampedCache(FunctionCache):
 
     def __init__(self, function: Callable[..., Any], digest: str) -> None:
         super().__init__(function)
-        self._cache_file = IndexDataCacheFile(
-            cache_path=self._cache_path,
-            filename_base=self._impl.filename_base,
+        self._cache_file = KernelFiles(
+            self._cache_path,
+            self._impl.filename_base,
             # What kernels may use follows from the level too, which numba does not know.
-            source_stamp=(self._impl.locator.get_source_stamp(), digest, AVX2, AVX512),
+            (self._impl.locator.get_source_stamp(), digest, AVX2, AVX512),
         )
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
@@ -154,19 +155,14 @@ class _StampedCache(FunctionCache):
             return super().load_overload(sig, target_context)
         except Exception as error:  # a damaged file can raise anything
             logger.debug("ignoring an unreadable cached kernel: %s", error)
-        with suppress(OSError):
-            self.flush()  # so that the kernel can be saved again
-        return None
+            return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         try:
             super().save_overload(sig, data)
-        except Exception as error:  # full or read-only disk, damaged index: the run continues
+        except Exception as error:  # a full or read-only disk: the run continues
             _cannot_keep(str(error))
 
     def is_empty(self) -> bool:
         """Return whether no form of the kernel is on disk."""
-        try:
-            return not self._cache_file._load_index()
-        except Exception:  # a damaged file can raise anything
-            return True
+        return self._cache_file.is_empty()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ _LONGEST_PATH = 259
 _KEPT = 50
 #: How often a renaming is tried on Windows, and the seconds between two tries.
 _TRIES, _PAUSE = 20, 0.05
-
-_numbers = itertools.count()
 
 
 def check_file_name(path: Path) -> None:
@@ -55,14 +53,13 @@ def check_file_name(path: Path) -> None:
 
 
 def beside(target: Path, ending: str) -> Path:
-    """Return a name in the folder of `target` that no other writer has, also of this process."""
-    name = f"{_beginning(target)}{os.getpid()}-{next(_numbers)}.{ending}"
-    return target.with_name(name)
+    """Return a name in the folder of `target` that no other writer has, on any machine."""
+    return target.with_name(f"{_beginning(target)}{os.urandom(8).hex()}.{ending}")
 
 
 def all_beside(target: Path, ending: str) -> list[Path]:
-    """Return what is there under the names that `beside` gives to any process."""
-    name = re.compile(rf"{re.escape(_beginning(target))}\d+-\d+\.{re.escape(ending)}")
+    """Return what is there under the names that `beside` gives."""
+    name = re.compile(rf"{re.escape(_beginning(target))}[0-9a-f]{{16}}\.{re.escape(ending)}")
     return [path for path in target.parent.iterdir() if name.fullmatch(path.name)]
 
 
@@ -90,6 +87,24 @@ def replace(source: Path, target: Path) -> None:
             time.sleep(_PAUSE)
         else:
             return
+
+
+def write_whole(target: Path, content: bytes) -> None:
+    """Write a file that all others see whole or not at all.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written; `target` is then as it was.
+    """
+    unfinished = beside(target, "part")
+    try:
+        unfinished.write_bytes(content)
+        replace(unfinished, target)
+    finally:
+        # It still exists only if something failed or the user interrupted.
+        with suppress(OSError):
+            unfinished.unlink()
 
 
 def explained(error: OSError, target: Path) -> OSError:

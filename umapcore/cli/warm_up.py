@@ -149,5 +149,5 @@ def _cached() -> dict[str, Any]:
             unsaved += bool(misses)  # no folder can be written to
             continue
         folders.add(path)
-        unsaved += bool(misses) and not os.path.exists(cache._cache_file._index_path)
+        unsaved += bool(misses) and cache.is_empty()
     return {"folders": sorted(folders), "unsaved": unsaved, "compiled": compiled}

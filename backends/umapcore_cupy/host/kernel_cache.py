@@ -12,12 +12,12 @@ import os
 import re
 import struct
 import sys
-import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from umapcore._kit.file_names import write_whole
 from umapcore.logs import logger
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _MAGIC = b"umapcore kernel 2\n"
 _HEADER = struct.Struct(f"<{len(_MAGIC)}s32s32sQ")
 # Nothing else in the folder is ever touched: the user may keep other files in it.
 _ENTRY = re.compile(r"[0-9a-f]{64}\.kernel")
-_UNFINISHED = re.compile(r"[0-9a-f]{64}\.kernel\..*\.tmp")
+_UNFINISHED = re.compile(r"\.[0-9a-f]{50}\.[0-9a-f]{16}\.part")
 _ABANDONED_AFTER_S = 3600.0
 
 _in_process: dict[str, bytes] = {}
@@ -124,23 +124,12 @@ def _store(key: str, payload: bytes) -> None:
     if place is None:
         return
     path = place / f"{key}.kernel"
-    temporary = None
     try:
         place.mkdir(parents=True, exist_ok=True)
-        # Written to another file and renamed: another process sees the whole entry or none.
-        handle, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".tmp", dir=place)
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            file.write(_header(key, payload) + payload)
-        temporary.replace(path)
+        write_whole(path, _header(key, payload) + payload)
     except OSError as error:  # a read-only or full disk: the run goes on
         logger.debug("could not cache a kernel: %s", error)
         return
-    finally:
-        # It still exists only if something failed or the user interrupted.
-        if temporary is not None:
-            with suppress(OSError):
-                temporary.unlink()
     _drop_oldest(place)
 
 
@@ -149,7 +138,7 @@ def _drop_oldest(place: Path) -> None:
     stale = [path for path, _, _ in by_age[MOST_ENTRIES:]]
     with suppress(OSError):
         for path in place.iterdir():
-            # A file of a killed process; a newer one may be about to be renamed.
+            # Left by a killed process; a newer one may be about to be renamed.
             if _UNFINISHED.fullmatch(path.name):
                 age = time.time() - path.stat().st_mtime
                 stale += [path] if age > _ABANDONED_AFTER_S else []
