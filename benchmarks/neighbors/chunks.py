@@ -89,9 +89,9 @@ def write(store: Path, n: int) -> None:
     """Write generated points to a store."""
     import zarr
 
-    group = zarr.open_group(store, mode="w")
-    array = group.create_array(NAME, shape=(n, 50), chunks=(CHUNK, 50), dtype="float32")
-    array.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+    array: Any = zarr.open_array(
+        str(store / NAME), mode="w", shape=(n, 50), chunks=(CHUNK, 50), dtype="float32"
+    )
     few = min(n, _GENERATED)
     for number, first in enumerate(range(0, n, few)):
         part = data_sets.generated(min(few, n - first))
@@ -104,7 +104,7 @@ def run(kind: str, store: Path, threads: int) -> dict[str, Any]:
     """Find the neighbours of a store's points; return seconds, peaks of memory and a digest."""
     import anndata
     import zarr
-    from anndata.experimental import read_elem_lazy
+    from dask import array as da
 
     from umapcore import pp
 
@@ -124,8 +124,8 @@ def run(kind: str, store: Path, threads: int) -> dict[str, Any]:
     looking = threading.Thread(target=look)
     looking.start()
     began, used = time.perf_counter(), time.process_time()
-    stored = zarr.open_group(store, mode="r")[NAME]
-    x = stored[...] if kind == "memory" else read_elem_lazy(stored)
+    stored: Any = zarr.open_array(str(store / NAME), mode="r")
+    x = stored[...] if kind == "memory" else da.from_zarr(stored)
     adata = anndata.AnnData(shape=(x.shape[0], 0), obsm={NAME: x})
     bytes_read = resident_bytes("RssAnon") - before["anonymous_bytes"]
     pp.neighbors(adata, use_rep=NAME, n_threads=threads)
