@@ -17,6 +17,7 @@ import scipy.sparse as sp
 
 from tests.support import graphs
 from umapcore import Checkpoint, OptimizerSpec, Snapshots, simplicial_set_embedding
+from umapcore._kit.file_names import beside
 from umapcore.runs.checkpoint_file import read_state, write_state
 
 if TYPE_CHECKING:
@@ -359,7 +360,7 @@ def test_two_runs_that_write_the_same_file_at_once(sheet: sp.csr_array, path: Pa
 
 def test_what_killed_runs_have_left_is_removed(sheet: sp.csr_array, path: Path) -> None:
     stopped(sheet, path)
-    left = path.with_name(f".{path.name}.12345-6.part")
+    left = beside(path, "part")
     left.write_bytes(b"half a checkpoint")
     simplicial_set_embedding(sheet, SPEC, checkpoint=path)
     assert list(path.parent.iterdir()) == []
