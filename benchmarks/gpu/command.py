@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import report
+from benchmarks.generated import LEAST_VERTICES
 from benchmarks.gpu import card
 from benchmarks.gpu.clock import CudaClock
 from benchmarks.gpu.first_call import COMMAND
@@ -31,6 +32,7 @@ from benchmarks.gpu.measurements import Measurements
 from benchmarks.gpu.runs import Rig
 from benchmarks.gpu.table import tables
 from benchmarks.gpu.ten_minutes import ten_minutes
+from umapcore.cli.parser import count
 from umapcore.device.select import gpu_problem
 from umapcore_cupy.backend import CupyBackend
 from umapcore_cupy.host.compile import import_cupy
@@ -100,12 +102,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="N",
         help="vertices, for example 1e5",
     )
-    parser.add_argument("--epochs", nargs="+", type=int, default=EPOCHS, metavar="E")
-    parser.add_argument("--runs", type=int, default=RUNS, help="repetitions; fewer from 5e6 on")
+    parser.add_argument("--epochs", nargs="+", type=count, default=EPOCHS, metavar="E")
+    parser.add_argument("--runs", type=count, default=RUNS, help="repetitions; fewer from 5e6 on")
     parser.add_argument("--no-first-call", action="store_true", help="start no fresh processes")
     parser.add_argument(
         "--largest",
-        type=_size,
+        type=_size_or_none,
         default=LARGEST,
         metavar="N",
         help="vertices of a graph made on the device, fewer if they do not fit; 0: none",
@@ -129,7 +131,18 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _size(text: str) -> int:
-    return int(float(text))
+    try:
+        n = int(float(text))
+    except (ValueError, OverflowError):
+        n = 0
+    if n < LEAST_VERTICES:
+        msg = f"{text} is not allowed: it must be a number of vertices from {LEAST_VERTICES} on"
+        raise argparse.ArgumentTypeError(msg)
+    return n
+
+
+def _size_or_none(text: str) -> int:
+    return 0 if text == "0" else _size(text)
 
 
 def _factor(text: str) -> float:

@@ -314,6 +314,25 @@ def test_tables(result: dict[str, Any]) -> None:
     assert "Medians" not in bare
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--sizes 1e4 ten", "--sizes: ten is not allowed: it must be a number of vertices from 64"),
+        ("--sizes 63", "--sizes: 63 is not allowed"),
+        ("--sizes inf", "--sizes: inf is not allowed"),
+        ("--largest -5", "--largest: -5 is not allowed"),
+        ("--epochs 0", "--epochs: '0' is not an integer from 1"),
+        ("--runs x", "--runs: 'x' is not an integer from 1"),
+    ],
+)
+def test_options_that_are_refused(
+    options: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        command.parse(options.split())
+    assert said in capsys.readouterr().err
+
+
 def test_no_results_without_a_gpu(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
