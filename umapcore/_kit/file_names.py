@@ -22,6 +22,7 @@ _LONGEST = 255
 _LONGEST_PATH = 259
 #: Characters of the target's name in the temporary one, which may have 255 bytes at most.
 _KEPT = 50
+_BESIDE = re.compile(r"\.(?P<target>.+)\.[0-9a-f]{16}\.(?P<ending>\w+)", re.DOTALL)
 #: How often a renaming is tried on Windows, and the seconds between two tries.
 _TRIES, _PAUSE = 20, 0.05
 
@@ -54,17 +55,19 @@ def check_file_name(path: Path) -> None:
 
 def beside(target: Path, ending: str) -> Path:
     """Return a name in the folder of `target` that no other writer has, on any machine."""
-    return target.with_name(f"{_beginning(target)}{os.urandom(8).hex()}.{ending}")
+    return target.with_name(f".{target.name[:_KEPT]}.{os.urandom(8).hex()}.{ending}")
 
 
 def all_beside(target: Path, ending: str) -> list[Path]:
     """Return what is there under the names that `beside` gives."""
-    name = re.compile(rf"{re.escape(_beginning(target))}[0-9a-f]{{16}}\.{re.escape(ending)}")
-    return [path for path in target.parent.iterdir() if name.fullmatch(path.name)]
+    there = target.parent.iterdir()
+    return [path for path in there if target_of(path, ending) == target.name[:_KEPT]]
 
 
-def _beginning(target: Path) -> str:
-    return f".{target.name[:_KEPT]}."
+def target_of(path: Path, ending: str) -> str | None:
+    """Return how the target's name begins, if `beside` gives names like this one; else None."""
+    found = _BESIDE.fullmatch(path.name)
+    return found["target"] if found and found["ending"] == ending else None
 
 
 def replace(source: Path, target: Path) -> None:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from umapcore._kit.file_names import write_whole
+from umapcore._kit.file_names import target_of, write_whole
 from umapcore.logs import logger
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _MAGIC = b"umapcore kernel 2\n"
 _HEADER = struct.Struct(f"<{len(_MAGIC)}s32s32sQ")
 # Nothing else in the folder is ever touched: the user may keep other files in it.
 _ENTRY = re.compile(r"[0-9a-f]{64}\.kernel")
-_UNFINISHED = re.compile(r"\.[0-9a-f]{50}\.[0-9a-f]{16}\.part")
+_BEGINNING = re.compile(r"[0-9a-f]{50,64}")
 _ABANDONED_AFTER_S = 3600.0
 
 _in_process: dict[str, bytes] = {}
@@ -139,7 +139,7 @@ def _drop_oldest(place: Path) -> None:
     with suppress(OSError):
         for path in place.iterdir():
             # Left by a killed process; a newer one may be about to be renamed.
-            if _UNFINISHED.fullmatch(path.name):
+            if _BEGINNING.fullmatch(target_of(path, "part") or ""):
                 age = time.time() - path.stat().st_mtime
                 stale += [path] if age > _ABANDONED_AFTER_S else []
     for path in stale:
